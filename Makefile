@@ -1,0 +1,60 @@
+# make demo | make test | make setup | make lint | make bench
+# Everything runs in .venv, made from the lock in envs/ and remade only when the lock changes.
+PYTHON ?= python3
+CORES ?= $(shell nproc 2>/dev/null || echo 2)
+VENV := .venv
+READY := $(VENV)/.installed
+BIN := $(abspath $(VENV))/bin
+export PATH := $(BIN):$(PATH)
+
+.PHONY: setup demo test lint format bench docs lock clean
+
+setup: $(READY)
+
+$(READY): envs/requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "segbench needs Python 3.11 or newer; name one with: make PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	@echo "Installing the pinned packages into $(VENV) (about two minutes) ..."
+	@# torch comes with its own dependencies (on Linux with CUDA), everything else exactly as locked
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint envs/requirements.lock "$$(grep '^torch==' envs/requirements.lock)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --requirement envs/requirements.lock
+	@touch $(READY)
+
+demo: setup
+	snakemake --cores $(CORES)
+	@echo "The report: file://$(CURDIR)/results/report.html"
+
+test: setup
+	python -m pytest
+
+lint: setup
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile workflow/rules
+	mypy
+	snakemake --lint
+
+format: setup
+	ruff check --fix .
+	ruff format .
+	snakefmt Snakefile workflow/rules
+
+bench: setup
+	python benchmarks/confusion.py
+
+docs: setup
+	PYTHONPATH=workflow/scripts python -m segbench docs
+
+lock:
+	rm -rf .lock-venv
+	$(PYTHON) -m venv .lock-venv
+	.lock-venv/bin/python -m pip install --quiet "$$(grep '^torch==' envs/requirements.in)"
+	.lock-venv/bin/python -m pip install --quiet --requirement envs/requirements.in
+	.lock-venv/bin/python envs/lock.py
+	rm -rf .lock-venv
+
+clean:
+	rm -rf results resources .snakemake

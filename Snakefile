@@ -1,0 +1,69 @@
+# segbench: which semantic-segmentation model should I use on my data, and how sure am I?
+#
+#   snakemake --cores 8 --resources gpu=1                       the experiment in config/config.yaml
+#   snakemake --cores 8 --configfile config/experiments/X.yaml  another one
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+# a config file named on the command line takes the place of the default one, key for key:
+# merged into it, an experiment would also run the models of the other
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/compare.smk"
+
+
+localrules:
+    all,
+    prepare,
+    check,
+    train,
+    evaluate,
+    compare,
+
+
+onstart:
+    say_where_it_runs()
+
+
+rule all:
+    default_target: True
+    input:
+        rules.compare_tables.output,
+        rules.compare_figures.output,
+
+
+rule prepare:
+    input:
+        rules.prepare_dataset.output.manifest,
+
+
+rule check:
+    input:
+        rules.pass_checks.output,
+
+
+rule train:
+    input:
+        of_all_runs("best.pth"),
+
+
+rule evaluate:
+    input:
+        of_all_runs("metrics.json"),
+
+
+rule compare:
+    input:
+        rules.all.input,

@@ -1,0 +1,92 @@
+# From the runs' confusion matrices to tables, figures and the report. No network is needed.
+
+
+rule compare_tables:
+    input:
+        manifest=f"{PREPARED}/manifest.json",
+        check=f"{PREPARED}/check.json",
+        confusion=of_all_runs("confusion.npz"),
+        metrics=of_all_runs("metrics.json"),
+        records=of_all_runs("train.json"),
+    output:
+        multiext(f"{RESULTS}/tables/models", ".csv", ".md", ".tex"),
+        multiext(f"{RESULTS}/tables/per_class", ".csv", ".md", ".tex"),
+        runs=f"{RESULTS}/tables/runs.csv",
+        pairwise=f"{RESULTS}/tables/pairwise.csv",
+        summary=report(
+            f"{RESULTS}/tables/summary.rst",
+            category="About",
+            caption="../report/summary.rst",
+            labels={"shows": "the first page as text"},
+        ),
+        models_page=report(
+            f"{RESULTS}/tables/models.html",
+            category="Results",
+            caption="../report/models.rst",
+            labels={"shows": "models", "as": "table"},
+        ),
+        classes_page=report(
+            f"{RESULTS}/tables/per_class.html",
+            category="Results",
+            caption="../report/per_class.rst",
+            labels={"shows": "IoU per class", "as": "table"},
+        ),
+    log:
+        f"results/logs/compare_tables/{EXPERIMENT.experiment}.log",
+    benchmark:
+        f"results/benchmarks/compare_tables/{EXPERIMENT.experiment}.jsonl"
+    params:
+        code=code("compare_tables.py"),
+        runs=[(run.model, run.initialization, run.seed) for run in RUNS],
+        experiment=EXPERIMENT.experiment,
+    conda:
+        "../../envs/segbench.yaml"
+    script:
+        "../scripts/compare_tables.py"
+
+
+rule compare_figures:
+    input:
+        manifest=f"{PREPARED}/manifest.json",
+        confusion=of_all_runs("confusion.npz"),
+        predictions=of_all_runs("predictions.npz"),
+        metrics=of_all_runs("metrics.json"),
+        records=of_all_runs("train.json"),
+        histories=of_all_runs("history.csv"),
+    output:
+        multiext(f"{RESULTS}/figures/", "models.png", "per_class.png", "training.png"),
+        models=report(
+            f"{RESULTS}/figures/models.svg",
+            category="Results",
+            caption="../report/models.rst",
+            labels={"shows": "models", "as": "bar chart"},
+        ),
+        classes=report(
+            f"{RESULTS}/figures/per_class.svg",
+            category="Results",
+            caption="../report/per_class.rst",
+            labels={"shows": "IoU per class", "as": "heat map"},
+        ),
+        training=report(
+            f"{RESULTS}/figures/training.svg",
+            category="Training",
+            caption="../report/training.rst",
+            labels={"shows": "loss and validation", "as": "curves"},
+        ),
+        gallery=report(
+            f"{RESULTS}/gallery/validation.png",
+            category="Images",
+            caption="../report/gallery.rst",
+            labels={"shows": "predictions", "as": "pictures"},
+        ),
+    log:
+        f"results/logs/compare_figures/{EXPERIMENT.experiment}.log",
+    benchmark:
+        f"results/benchmarks/compare_figures/{EXPERIMENT.experiment}.jsonl"
+    params:
+        code=code("compare_figures.py"),
+        runs=[(run.model, run.initialization, run.seed) for run in RUNS],
+    conda:
+        "../../envs/segbench.yaml"
+    script:
+        "../scripts/compare_figures.py"

@@ -1,0 +1,64 @@
+# From a dataset's source to a prepared dataset that passed its checks.
+
+
+rule obtain_dataset:
+    input:
+        [DATASET.source.path] if DATASET.source.is_archive else [],
+    output:
+        directory(f"resources/datasets/{DATASET.name}"),
+    log:
+        f"results/logs/obtain_dataset/{DATASET.name}.log",
+    benchmark:
+        f"results/benchmarks/obtain_dataset/{DATASET.name}.jsonl"
+    params:
+        code=code("obtain_dataset.py"),
+        source=lambda wildcards: DATASET.source.model_dump_json(),
+    threads: 8
+    conda:
+        "../../envs/segbench.yaml"
+    script:
+        "../scripts/obtain_dataset.py"
+
+
+rule prepare_dataset:
+    input:
+        source=dataset_source,
+    output:
+        manifest=f"{PREPARED}/manifest.json",
+        frames=f"{PREPARED}/frames.csv",
+        splits=[f"{PREPARED}/splits/{side}.txt" for side in ("train", "val")],
+        folders=[
+            directory(f"{PREPARED}/{side}_{kind}")
+            for side in ("train", "val")
+            for kind in ("img", "label")
+        ],
+    log:
+        f"results/logs/prepare_dataset/{DATASET.name}.log",
+    benchmark:
+        f"results/benchmarks/prepare_dataset/{DATASET.name}.jsonl"
+    params:
+        code=code("prepare_dataset.py"),
+        description=lambda wildcards: DATASET.model_dump_json(),
+    threads: 8
+    conda:
+        "../../envs/segbench.yaml"
+    script:
+        "../scripts/prepare_dataset.py"
+
+
+rule check_dataset:
+    input:
+        manifest=f"{PREPARED}/manifest.json",
+        frames=f"{PREPARED}/frames.csv",
+    output:
+        f"{PREPARED}/check.json",
+    log:
+        f"results/logs/check_dataset/{DATASET.name}.log",
+    benchmark:
+        f"results/benchmarks/check_dataset/{DATASET.name}.jsonl"
+    params:
+        code=code("check_dataset.py"),
+    conda:
+        "../../envs/segbench.yaml"
+    script:
+        "../scripts/check_dataset.py"

@@ -1,0 +1,84 @@
+# From a zoo config to a trained run.
+
+
+rule render_config:
+    input:
+        manifest=f"{PREPARED}/manifest.json",
+    output:
+        f"{RESULTS}/runs/{{model}}/{{initialization}}/seed{{seed}}/config.py",
+    log:
+        f"results/logs/render_config/{EXPERIMENT.experiment}/{{model}}_{{initialization}}_{{seed}}.log",
+    benchmark:
+        f"results/benchmarks/render_config/{EXPERIMENT.experiment}/{{model}}_{{initialization}}_{{seed}}.jsonl"
+    params:
+        code=code("render_config.py"),
+        run="{model}/{initialization}/seed{seed}",
+        zoo_config=lambda w: str(zoo.config_path(EXPERIMENT.models[w.model].config)),
+        published_batch=lambda w: zoo.published_batch(EXPERIMENT.models[w.model].config),
+        settings=lambda w: recipe_settings(EXPERIMENT, w.model, w.initialization),
+    conda:
+        "../../envs/segbench.yaml"
+    script:
+        "../scripts/render_config.py"
+
+
+rule check_model:
+    input:
+        manifest=f"{PREPARED}/manifest.json",
+        config=f"{RESULTS}/runs/{{model}}/{{initialization}}/seed{EXPERIMENT.seeds[0]}/config.py",
+        weights=backbone_weights,
+    output:
+        f"{RESULTS}/check/{{model}}/{{initialization}}.json",
+    log:
+        f"results/logs/check_model/{EXPERIMENT.experiment}/{{model}}_{{initialization}}.log",
+    benchmark:
+        f"results/benchmarks/check_model/{EXPERIMENT.experiment}/{{model}}_{{initialization}}.jsonl"
+    params:
+        code=code("check_model.py"),
+    conda:
+        "../../envs/segbench.yaml"
+    script:
+        "../scripts/check_model.py"
+
+
+rule pass_checks:
+    input:
+        f"{PREPARED}/check.json",
+        of_all_models(f"{RESULTS}/check/{{model}}/{{initialization}}.json"),
+    output:
+        touch(f"{RESULTS}/check/passed"),
+    log:
+        f"results/logs/pass_checks/{EXPERIMENT.experiment}.log",
+    benchmark:
+        f"results/benchmarks/pass_checks/{EXPERIMENT.experiment}.jsonl"
+    conda:
+        "../../envs/segbench.yaml"
+    shell:
+        "echo 'dataset and models passed their checks' > {log}"
+
+
+rule train_run:
+    input:
+        # a further model renews the checks; what was trained before stays as it is
+        checked=ancient(f"{RESULTS}/check/passed"),
+        manifest=f"{PREPARED}/manifest.json",
+        config=f"{RESULTS}/runs/{{model}}/{{initialization}}/seed{{seed}}/config.py",
+        weights=backbone_weights,
+    output:
+        checkpoint=f"{RESULTS}/runs/{{model}}/{{initialization}}/seed{{seed}}/best.pth",
+        history=f"{RESULTS}/runs/{{model}}/{{initialization}}/seed{{seed}}/history.csv",
+        record=f"{RESULTS}/runs/{{model}}/{{initialization}}/seed{{seed}}/train.json",
+    log:
+        f"results/logs/train_run/{EXPERIMENT.experiment}/{{model}}_{{initialization}}_{{seed}}.log",
+    benchmark:
+        f"results/benchmarks/train_run/{EXPERIMENT.experiment}/{{model}}_{{initialization}}_{{seed}}.jsonl"
+    params:
+        code=code("train_run.py"),
+        work=WORK,
+    threads: 8
+    resources:
+        gpu=1,
+    conda:
+        "../../envs/segbench.yaml"
+    script:
+        "../scripts/train_run.py"

@@ -1,0 +1,19 @@
+"""Draw the figures of a comparison."""
+
+from pathlib import Path
+
+from segbench.comparison import read_runs, write_figures
+from segbench.logs import run_script
+
+
+def main(snakemake):
+    folders = [Path(path).parent for path in snakemake.input.confusion]
+    write_figures(
+        contenders=read_runs(snakemake.params.runs, folders),
+        manifest_path=Path(snakemake.input.manifest),
+        folder=Path(snakemake.output.models).parent,
+        gallery_path=Path(snakemake.output.gallery),
+    )
+
+
+run_script(main, snakemake)

@@ -1,0 +1,20 @@
+"""Write the tables of a comparison and the report's first page."""
+
+from pathlib import Path
+
+from segbench.comparison import read_runs, write_tables
+from segbench.logs import run_script
+
+
+def main(snakemake):
+    folders = [Path(path).parent for path in snakemake.input.confusion]
+    write_tables(
+        contenders=read_runs(snakemake.params.runs, folders),
+        manifest_path=Path(snakemake.input.manifest),
+        check_path=Path(snakemake.input.check),
+        folder=Path(snakemake.output.summary).parent,
+        experiment=snakemake.params.experiment,
+    )
+
+
+run_script(main, snakemake)

@@ -1,0 +1,21 @@
+"""Turn a zoo config into the config of one run."""
+
+from pathlib import Path
+
+from segbench.adapt import Recipe, render
+from segbench.logs import run_script
+
+
+def main(snakemake):
+    recipe = Recipe(
+        run=snakemake.params.run,
+        initialization=snakemake.wildcards.initialization,
+        seed=int(snakemake.wildcards.seed),
+        published_batch=snakemake.params.published_batch,
+        **snakemake.params.settings,
+    )
+    text = render(Path(snakemake.params.zoo_config), Path(snakemake.input.manifest), recipe)
+    Path(snakemake.output[0]).write_text(text)
+
+
+run_script(main, snakemake)

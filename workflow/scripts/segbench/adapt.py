@@ -1,0 +1,405 @@
+"""Turn any config of the model zoo into one that trains on a prepared dataset, with no hand edit.
+
+Everything that must agree is derived: the number of classes in every head, normalisation for one
+device, class weights that no longer fit, crop and preprocessor size, pipelines, data, schedule
+and seed. What was changed is said in the config itself (`segbench.adaptations`). The outcome is
+an ordinary MMSegmentation config. Imports mmengine's config, never torch or mmseg.
+"""
+
+import copy
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from segbench.errors import ModelError
+from segbench.schema import number_from_text
+
+Node = dict[str, Any]
+Shape = tuple[int, int]
+
+RESIZES = ("Resize", "RandomResize", "RandomChoiceResize", "ResizeShortestEdge", "ResizeToMultiple")
+# ends of schedules, in iterations or epochs, that scale with the length of the training
+SCHEDULE_KEYS = ("begin", "end", "T_max", "total_iters", "step_size")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a run asks for beyond its zoo config; None keeps what the zoo config says.
+
+    Attributes:
+        run: names the run in messages, `model/initialization/seed0`.
+        initialization: `scratch` or `imagenet`.
+        seed: seeds weights, sampling and augmentation.
+        published_batch: total batch the zoo config was published with, None if unknown.
+        backbone_weights: local checkpoint for `imagenet`.
+        crop_size, image_size: height and width in pixels.
+        batch_size, max_iters, val_interval: in images and iterations.
+        learning_rate: taken as it is, without the linear rule.
+        overrides: merged into the zoo config first, by MMEngine's rules.
+    """
+
+    run: str
+    initialization: str
+    seed: int
+    published_batch: int | None = None
+    backbone_weights: str | None = None
+    crop_size: Shape | None = None
+    image_size: Shape | None = None
+    batch_size: int | None = None
+    max_iters: int | None = None
+    val_interval: int | None = None
+    learning_rate: float | None = None
+    overrides: Mapping[str, Any] | None = None
+
+
+class Adaptation:
+    """One zoo config on its way to a dataset; collects what was changed as sentences."""
+
+    def __init__(
+        self, config: Config, manifest: Mapping[str, Any], recipe: Recipe, published_rate: float
+    ) -> None:
+        self.published_rate = published_rate
+        self.config, self.manifest, self.recipe = config, manifest, recipe
+        self.notes: list[str] = []
+        self.published_crop = _published_crop(config)
+        self.crop = recipe.crop_size or self.published_crop
+        self.batch = recipe.batch_size or recipe.published_batch or 8
+        self.iters = recipe.max_iters or _published_iters(config)
+
+    def run(self) -> Config:
+        """Apply every step, in an order in which none undoes another."""
+        self._classes()
+        self._normalisation()
+        self._initialization()
+        self._crop_and_test()
+        self._hard_example_mining()
+        self._data()
+        self._optimizer()
+        self._schedule()
+        self._record()
+        return self.config
+
+    def note(self, text: str) -> None:
+        """Remember a change once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def _classes(self) -> None:
+        count = len(self.manifest["classes"])
+        heads = [node for node in walk(self.config.model) if "num_classes" in node]
+        if not heads:
+            raise ModelError("no head with `num_classes` found, so it cannot be adapted")
+        published = {int(node["num_classes"]) for node in heads}
+        for node in heads:
+            if node.get("out_channels") == node["num_classes"]:
+                node["out_channels"] = count
+            node["num_classes"] = count
+        self.note(f"num_classes: {_listed(published)} -> {count} in {len(heads)} heads")
+        for node in walk(self.config.model):
+            weights = node.get("class_weight")
+            if isinstance(weights, Sequence) and not isinstance(weights, str):
+                del node["class_weight"]
+                self.note(f"class_weight of {len(weights)} published classes dropped")
+
+    def _normalisation(self) -> None:
+        for node in walk(self.config.model):
+            if node.get("type") == "SyncBN":
+                node["type"] = "BN"
+                self.note("SyncBN -> BN (one device)")
+
+    def _initialization(self) -> None:
+        model = self.config.model
+        for node in walk(model):
+            if node.pop("pretrained", None) is not None:
+                self.note("published `pretrained` weights dropped")
+            if _drop_pretrained(node):
+                self.note("published pretrained `init_cfg` dropped")
+        if self.recipe.initialization == "imagenet":
+            weights = self.recipe.backbone_weights
+            model.backbone.init_cfg = {"type": "Pretrained", "checkpoint": weights}
+            self.note(f"backbone starts from {weights}, heads are random")
+        else:
+            self.note("every weight starts random")
+
+    def _crop_and_test(self) -> None:
+        model, crop = self.config.model, self.crop
+        model.setdefault("data_preprocessor", {"type": "SegDataPreProcessor"})
+        model.data_preprocessor.size = crop
+        model.data_preprocessor.pop("size_divisor", None)
+        test = model.get("test_cfg") or {}
+        if test.get("mode") == "slide":
+            stride = _pair(test.get("stride", self.published_crop))
+            window = _pair(test.get("crop_size", self.published_crop))
+            test["crop_size"] = crop
+            test["stride"] = tuple(
+                max(1, side * step // width)
+                for side, step, width in zip(crop, stride, window, strict=True)
+            )
+            self.note(f"sliding window at test time: {crop[0]}x{crop[1]}")
+
+    def _hard_example_mining(self) -> None:
+        """Keep the published share of pixels: `min_kept` counts pixels of the published batch."""
+        old = self.published_crop
+        published_images = self.config.train_dataloader.get("batch_size") or 1
+        share = (self.batch * self.crop[0] * self.crop[1]) / (published_images * old[0] * old[1])
+        for node in walk(self.config.model):
+            if isinstance(node.get("min_kept"), int):
+                kept = max(1, round(node["min_kept"] * share))
+                self.note(f"min_kept of OHEM: {node['min_kept']} -> {kept} (same share of pixels)")
+                node["min_kept"] = kept
+
+    def _data(self) -> None:
+        train = _train_pipeline(self.config)
+        for name in ("train", "val", "test"):
+            self.config.pop(f"{name}_dataloader", None)
+        # each image keeps its own size at test time, unless the user asks for another
+        test: list[Node] = [{"type": "LoadImageFromFile"}]
+        if self.recipe.image_size:
+            scale = (self.recipe.image_size[1], self.recipe.image_size[0])
+            test.append({"type": "Resize", "scale": scale, "keep_ratio": True})
+        test += [{"type": "LoadAnnotations"}, {"type": "PackSegInputs"}]
+        val = self._dataset("val", test)
+        self.config.train_dataloader = {
+            "batch_size": self.batch,
+            "num_workers": 2,
+            "persistent_workers": True,
+            "sampler": {"type": "InfiniteSampler", "shuffle": True},
+            "dataset": self._dataset("train", self._adapted_pipeline(train)),
+        }
+        self.config.val_dataloader = {
+            "batch_size": 1,
+            "num_workers": 2,
+            "persistent_workers": True,
+            "sampler": {"type": "DefaultSampler", "shuffle": False},
+            "dataset": val,
+        }
+        self.config.test_dataloader = copy.deepcopy(self.config.val_dataloader)
+        evaluator = {"type": "IoUMetric", "iou_metrics": ["mIoU"]}
+        self.config.val_evaluator = self.config.test_evaluator = evaluator
+        for leftover in ("train_pipeline", "val_pipeline", "test_pipeline", "tta_pipeline",
+                         "img_ratios", "data_root", "dataset_type", "crop_size"):  # fmt: skip
+            self.config.pop(leftover, None)
+
+    def _dataset(self, side: str, pipeline: list[Node]) -> Node:
+        classes = self.manifest["classes"]
+        return {
+            "type": "FrameDataset",
+            "data_root": self.manifest["folder"],
+            "ann_file": f"splits/{side}.txt",
+            "data_prefix": {"img_path": f"{side}_img", "seg_map_path": f"{side}_label"},
+            "metainfo": {
+                "classes": [c["name"] for c in classes],
+                "palette": [c["color"] for c in classes],
+            },
+            "pipeline": pipeline,
+        }
+
+    def _adapted_pipeline(self, pipeline: list[Node]) -> list[Node]:
+        height, width = self.recipe.image_size or tuple(self.manifest["image_sizes"][0][:2])
+        adapted = copy.deepcopy(pipeline)
+        for step in adapted:
+            if step["type"] == "LoadAnnotations":
+                step.pop("reduce_zero_label", None)
+            if step["type"] in RESIZES:
+                self._adapt_resize(step, height, width)
+            if "crop_size" in step:
+                step["crop_size"] = self.crop
+            if step["type"] == "Pad" and "size" in step:
+                step["size"] = self.crop
+        return adapted
+
+    def _adapt_resize(self, step: Node, height: int, width: int) -> None:
+        """Resize relative to the images of this dataset instead of the published ones."""
+        short, old_short = min(self.crop), min(self.published_crop)
+        if isinstance(step.get("scale"), Sequence):
+            self.note(f"{step['type']}: scale {tuple(step['scale'])} -> ({width}, {height})")
+            step["scale"] = (width, height)  # MMCV writes width first
+        if isinstance(step.get("scales"), Sequence):
+            step["scales"] = [
+                max(1, round(s * short / old_short)) if isinstance(s, int) else (width, height)
+                for s in step["scales"]
+            ]
+        if "max_size" in step:
+            step["max_size"] = max(1, round(step["max_size"] * short / old_short))
+
+    def _optimizer(self) -> None:
+        wrapper = self.config.optim_wrapper
+        optimizer = wrapper.optimizer
+        if wrapper.get("type") == "AmpOptimWrapper":
+            wrapper.type = "OptimWrapper"
+            wrapper.pop("loss_scale", None)
+            wrapper.pop("dtype", None)
+            self.note("mixed precision of the zoo config not used")
+        published = float(optimizer.lr)
+        if self.recipe.learning_rate is not None:
+            optimizer.lr = self.recipe.learning_rate
+            self.note(f"learning rate: {published:g} -> {optimizer.lr:g} (set in the config)")
+        elif self.recipe.published_batch and self.recipe.published_batch != self.batch:
+            optimizer.lr = published * self.batch / self.recipe.published_batch
+            self.note(
+                f"learning rate: {published:g} -> {optimizer.lr:g} "
+                f"(linear rule, batch {self.recipe.published_batch} -> {self.batch})"
+            )
+
+    def _schedule(self) -> None:
+        published = _published_iters(self.config)
+        factor = self.iters / published
+        schedulers = self.config.get("param_scheduler") or []
+        schedulers = schedulers if isinstance(schedulers, list) else [schedulers]
+        self._floor_of_rate(schedulers)
+        for scheduler in schedulers:
+            for key in SCHEDULE_KEYS:
+                if isinstance(scheduler.get(key), int):
+                    scheduler[key] = round(scheduler[key] * factor)
+            if scheduler.get("milestones"):
+                scheduler["milestones"] = [round(m * factor) for m in scheduler["milestones"]]
+        # MMEngine never leaves the start factor of a warm-up of fewer than two iterations
+        self.config.param_scheduler = [
+            s for s in schedulers if "end" not in s or s["end"] >= s.get("begin", 0) + 2
+        ]
+        if self.iters != published:
+            self.note(f"schedule: {published} -> {self.iters} iterations, warm-up scaled alike")
+        interval = self.recipe.val_interval or max(1, self.iters // 10)
+        self.config.train_cfg = {
+            "type": "IterBasedTrainLoop",
+            "max_iters": self.iters,
+            "val_interval": min(interval, self.iters),
+        }
+        self.config.val_cfg = {"type": "ValLoop"}
+        self.config.test_cfg = {"type": "TestLoop"}
+        hooks = self.config.get("default_hooks") or {}
+        if "checkpoint" in hooks:
+            hooks["checkpoint"]["interval"] = min(interval, self.iters)
+
+    def _floor_of_rate(self, schedulers: list[Node]) -> None:
+        """Keep the shape of the schedule: its lowest rate scales with its highest."""
+        scale = float(self.config.optim_wrapper.optimizer.lr) / self.published_rate
+        if scale == 1 or "param_scheduler" in (self.recipe.overrides or {}):
+            return
+        for scheduler in schedulers:
+            if scheduler.get("eta_min"):
+                old, scheduler["eta_min"] = scheduler["eta_min"], scheduler["eta_min"] * scale
+                self.note(f"eta_min: {old:g} -> {scheduler['eta_min']:.3g} (with the rate)")
+
+    def _record(self) -> None:
+        self.config.randomness = {"seed": self.recipe.seed}
+        self.config.load_from, self.config.resume = None, False
+        self.config.custom_imports = {
+            "imports": ["segbench.frame_dataset"],
+            "allow_failed_imports": False,
+        }
+        self.config.segbench = {
+            "run": self.recipe.run,
+            "initialization": self.recipe.initialization,
+            "dataset": self.manifest["name"],
+            "crop_size": self.crop,
+            "batch_size": self.batch,
+            "adaptations": self.notes,
+        }
+
+
+def render(zoo_config: Path, manifest_path: Path, recipe: Recipe) -> str:
+    """Write the config of one run as text.
+
+    Args:
+        zoo_config: an MMSegmentation config file.
+        manifest_path: `manifest.json` of the prepared dataset.
+        recipe: what the run asks for.
+
+    Returns:
+        An MMSegmentation config, as Python source.
+
+    Raises:
+        ModelError: the zoo config cannot be read or adapted.
+    """
+    manifest = json.loads(manifest_path.read_text())
+    manifest["folder"] = manifest_path.parent.as_posix()
+    try:
+        config = Config.fromfile(str(zoo_config), import_custom_modules=False)
+    except Exception as error:  # a config is Python: anything can go wrong in it
+        raise ModelError(
+            f"{zoo_config}: cannot be read as an MMSegmentation config: {error}"
+        ) from None
+    published_rate = float(config.get("optim_wrapper", {}).get("optimizer", {}).get("lr") or 1.0)
+    if recipe.overrides:
+        try:
+            config.merge_from_dict(_typed(recipe.overrides))
+        except (TypeError, KeyError, ValueError, AssertionError) as error:
+            raise ModelError(f"{recipe.run}: `overrides` cannot be merged: {error}") from None
+    for key in ("model", "optim_wrapper", "train_dataloader"):
+        if key not in config:
+            raise ModelError(f"{zoo_config}: has no `{key}`, so it is no complete config")
+    try:
+        adapted = Adaptation(config, manifest, recipe, published_rate).run()
+    except ModelError as error:
+        raise ModelError(f"{zoo_config}: {error}") from None
+    return str(adapted.dump())
+
+
+def walk(node: Any) -> Iterator[Node]:
+    """Every mapping inside a config, the node itself first."""
+    if isinstance(node, dict):
+        yield node
+        for value in list(node.values()):
+            yield from walk(value)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            yield from walk(value)
+
+
+def _typed(value: Any) -> Any:
+    """Numbers that YAML or the command line hands over as text, such as 1e-3, as numbers."""
+    if isinstance(value, Mapping):
+        return {key: _typed(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_typed(inner) for inner in value]
+    return number_from_text(value) if isinstance(value, str) else value
+
+
+def _drop_pretrained(node: Node) -> bool:
+    """Remove weights to download from a mapping's `init_cfg`; keep other initialisers."""
+    init = node.get("init_cfg")
+    if isinstance(init, list):
+        kept = [one for one in init if one.get("type") != "Pretrained"]
+        if len(kept) == len(init):
+            return False
+        node["init_cfg"] = kept or None
+        return True
+    if isinstance(init, dict) and init.get("type") == "Pretrained":
+        del node["init_cfg"]
+        return True
+    return False
+
+
+def _published_crop(config: Config) -> Shape:
+    """Crop of the zoo config, height and width."""
+    for step in _train_pipeline(config):
+        if "crop_size" in step:
+            return _pair(step["crop_size"])
+    size = (config.model.get("data_preprocessor") or {}).get("size")
+    return _pair(size) if size else (512, 512)
+
+
+def _published_iters(config: Config) -> int:
+    loop = config.get("train_cfg") or {}
+    return int(loop.get("max_iters") or 80_000)
+
+
+def _train_pipeline(config: Config) -> list[Node]:
+    """The training transforms, looked up through dataset wrappers such as RepeatDataset."""
+    dataset = config.get("train_dataloader", {}).get("dataset", {})
+    while "pipeline" not in dataset and "dataset" in dataset:
+        dataset = dataset["dataset"]
+    return list(dataset.get("pipeline") or config.get("train_pipeline") or [])
+
+
+def _pair(size: int | Sequence[int]) -> Shape:
+    return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+
+
+def _listed(values: set[int]) -> str:
+    return ", ".join(map(str, sorted(values)))

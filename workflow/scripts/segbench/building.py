@@ -1,0 +1,101 @@
+"""Build the model and the data of a rendered config. Imports torch and mmseg."""
+
+import contextlib
+import io
+import warnings
+from pathlib import Path
+from typing import Any
+
+# at import these warn and print about operators and packages that most models never use
+with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    warnings.simplefilter("ignore")
+    import mmseg.datasets
+    import mmseg.models  # noqa: F401
+
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+from mmseg.registry import DATASETS, MODELS
+from torch import nn
+from torch.utils.data import DataLoader
+
+import segbench.frame_dataset  # noqa: F401
+from segbench.errors import ModelError
+from segbench.sampling import PositionedDataset, PositionSampler
+from segbench.weights import LoadReport, load_backbone
+
+
+def load_config(path: Path) -> Config:
+    """Load a rendered config and make mmseg the place where its types are looked up."""
+    config = Config.fromfile(str(path), import_custom_modules=False)
+    init_default_scope("mmseg")
+    # MMEngine would log how each of a thousand tensors was initialised
+    MMLogger.get_current_instance().setLevel("WARNING")
+    return config
+
+
+def build_model(config: Config, seed: int = 0) -> tuple[nn.Module, LoadReport | None]:
+    """Build a model with its initial weights on the CPU.
+
+    Args:
+        config: a rendered config.
+        seed: decides the random weights.
+
+    Returns:
+        The model, and what the backbone took from a checkpoint (None for `scratch`).
+
+    Raises:
+        ModelError: the model cannot be built here, or its weights do not fit.
+    """
+    model_config = config.model.copy()
+    init = model_config.backbone.get("init_cfg")
+    weights = None
+    if isinstance(init, dict) and init.get("type") == "Pretrained":
+        # loaded below instead, where the file is not trusted and the outcome is reported
+        weights = Path(model_config.backbone.pop("init_cfg")["checkpoint"])
+    torch.manual_seed(seed)
+    try:
+        model = MODELS.build(model_config)
+        model.init_weights()
+    except (ImportError, AttributeError) as error:
+        raise ModelError(f"needs a package or compiled operator that is missing: {error}") from None
+    except (TypeError, ValueError, KeyError, AssertionError, RuntimeError) as error:
+        raise ModelError(f"cannot be built: {error}") from None
+    return model, load_backbone(model.backbone, weights) if weights else None
+
+
+def training_loader(
+    config: Config, seed: int, first_iteration: int, last_iteration: int, workers: int
+) -> DataLoader[Any]:
+    """Batches for the iterations `first_iteration` to `last_iteration` (exclusive)."""
+    batch = config.train_dataloader.batch_size
+    frames = DATASETS.build(config.train_dataloader.dataset)
+    return DataLoader(
+        PositionedDataset(frames, seed),
+        batch_size=batch,
+        sampler=PositionSampler(first_iteration * batch, last_iteration * batch),
+        num_workers=workers,
+        collate_fn=pseudo_collate,
+        pin_memory=torch.cuda.is_available(),
+        worker_init_fn=_one_thread_per_worker,
+    )
+
+
+def validation_loader(config: Config, workers: int) -> DataLoader[Any]:
+    """The validation images one by one, in the order of the split file."""
+    return DataLoader(
+        DATASETS.build(config.val_dataloader.dataset),
+        batch_size=1,
+        num_workers=workers,
+        collate_fn=pseudo_collate,
+        pin_memory=torch.cuda.is_available(),
+        worker_init_fn=_one_thread_per_worker,
+    )
+
+
+def _one_thread_per_worker(_: int) -> None:
+    import cv2
+
+    cv2.setNumThreads(0)

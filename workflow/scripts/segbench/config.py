@@ -1,0 +1,210 @@
+"""The experiment config: what config/config.yaml may say, checked before anything runs.
+
+The models here are the contract with the user: the JSON schema and the tables of
+config/README.md are generated from them (`segbench.documentation`). Checks that need only the
+config and the files it names happen here; knows nothing about Snakemake, torch or mmseg.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from segbench import zoo
+from segbench.datasets.description import DatasetDescription, load_description
+from segbench.errors import ConfigError
+from segbench.schema import (
+    Count,
+    Name,
+    Rate,
+    Section,
+    Seed,
+    Size,
+    parse_section,
+    tuple_from_list,
+)
+
+Initialization = Literal["scratch", "imagenet"]
+LATER_INITIALIZATIONS = ("finetuned", "zero_shot")
+
+
+def _refuse_later(value: Any) -> Any:
+    """Say plainly that an initialization of the design is not built yet."""
+    later = [one for one in value if one in LATER_INITIALIZATIONS] if value else []
+    if isinstance(value, list | tuple) and later:
+        raise ValueError(
+            f"'{later[0]}' is planned but not available in this version. "
+            "Valid today: imagenet, scratch."
+        )
+    return tuple_from_list(value)
+
+
+Initializations = Annotated[tuple[Initialization, ...], BeforeValidator(_refuse_later)]
+
+
+class Training(Section):
+    """How models are trained; a key left out keeps what the model's zoo config says."""
+
+    crop_size: Size | None = Field(
+        default=None, description="height and width of the training crop, in pixels"
+    )
+    batch_size: Count | None = Field(
+        default=None,
+        description="images per iteration; the learning rate is scaled with it (linear rule)",
+    )
+    max_iters: Count | None = Field(
+        default=None, description="iterations; the schedule, warm-up included, scales with it"
+    )
+    val_interval: Count | None = Field(
+        default=None,
+        description="iterations between two validations; default: a tenth of `max_iters`",
+    )
+    learning_rate: Rate | None = Field(
+        default=None,
+        description="peak learning rate, taken as it is; default: the zoo's, by the linear rule",
+    )
+    image_size: Size | None = Field(
+        default=None,
+        description="size to which images are resized (ratio kept) before augmentation and at "
+        "test time; default: the images' own size. Scores are always at the labels' own size",
+    )
+
+    @model_validator(mode="after")
+    def _validation_happens(self) -> Self:
+        if self.val_interval and self.max_iters and self.val_interval > self.max_iters:
+            raise ValueError(
+                f"val_interval ({self.val_interval}) is larger than max_iters "
+                f"({self.max_iters}), so the model would never be validated"
+            )
+        return self
+
+    def overridden_by(self, other: "Training") -> "Training":
+        """This section with the keys that `other` sets taking precedence."""
+        merged = self.model_dump(exclude_none=True) | other.model_dump(exclude_none=True)
+        return parse_section(Training, merged, "training")
+
+
+def _model_from_name(value: Any) -> Any:
+    return {"config": value} if isinstance(value, str) else value
+
+
+class Model(Section):
+    """One model to compare: a name from MMSegmentation's zoo, or a mapping with more."""
+
+    config: str = Field(description="config name from the zoo, or a path to your own mmseg config")
+    training: Training = Field(
+        default=Training(), description="overrides of `training` for this model alone"
+    )
+    initializations: Initializations | None = Field(
+        default=None, description="overrides of `initializations` for this model alone"
+    )
+    overrides: dict[str, Any] = Field(
+        default={},
+        description="merged into the zoo config before it is adapted, by MMEngine's rules "
+        "(nested keys, `_delete_: true`)",
+    )
+    backbone_weights: str | None = Field(
+        default=None,
+        description="local checkpoint with the backbone's ImageNet weights, for `imagenet`",
+    )
+
+
+class Experiment(Section):
+    """The whole config file."""
+
+    experiment: Name = Field(description="names the folder under `results/`")
+    dataset: str = Field(description="path of the dataset description, in `config/datasets/`")
+    dataset_sources: dict[Name, str] = Field(
+        default={},
+        description="where a dataset lies on this machine (folder or archive), by dataset name; "
+        "takes the place of `source` in its description",
+    )
+    models: dict[Name, Annotated[Model, BeforeValidator(_model_from_name)]] = Field(
+        min_length=1, description="the models to compare: a short name of yours for each"
+    )
+    initializations: Initializations = Field(
+        default=("scratch",), min_length=1, description="what every weight starts from"
+    )
+    seeds: Annotated[tuple[Seed, ...], BeforeValidator(tuple_from_list)] = Field(
+        default=(0,), min_length=1, description="one training per model, initialization and seed"
+    )
+    training: Training = Field(default=Training(), description="settings for all models")
+    gallery_images: Count = Field(
+        default=4, le=64, description="validation images shown side by side in the report"
+    )
+
+    @field_validator("seeds", "initializations")
+    @classmethod
+    def _no_duplicates(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        twice = sorted({value for value in values if values.count(value) > 1})
+        if twice:
+            raise ValueError(f"{twice[0]!r} is listed twice; every entry is one run")
+        return values
+
+    def training_of(self, model: str) -> Training:
+        """The training settings of one model, its own taking precedence."""
+        return self.training.overridden_by(self.models[model].training)
+
+    def initializations_of(self, model: str) -> tuple[Initialization, ...]:
+        """The initializations in which one model is trained."""
+        own = self.models[model].initializations
+        return self.initializations if own is None else own
+
+
+def load_experiment(data: Mapping[str, Any], origin: str = "config") -> Experiment:
+    """Validate a merged experiment config, and everything that can be checked at once.
+
+    Args:
+        data: the merged YAML data, for instance Snakemake's `config`.
+        origin: what messages call the config.
+
+    Raises:
+        ConfigError: one line for every problem found, naming the key and the remedy.
+    """
+    experiment = parse_section(Experiment, data, origin)
+    problems: list[str] = []
+    for name in experiment.models:
+        problems += [f"{origin}: {problem}" for problem in _model_problems(experiment, name)]
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return experiment
+
+
+def load_dataset(experiment: Experiment) -> DatasetDescription:
+    """Load the description of the experiment's dataset, with its source put in place.
+
+    Raises:
+        ConfigError: the description or `dataset_sources` is wrong.
+    """
+    description = load_description(Path(experiment.dataset))
+    for name in experiment.dataset_sources:
+        if name != description.name:
+            raise ConfigError(
+                f"config: `dataset_sources.{name}`: this experiment has no such dataset. "
+                f"Valid: {description.name}."
+            )
+    override = experiment.dataset_sources.get(description.name)
+    return description if override is None else description.at(override)
+
+
+def _model_problems(experiment: Experiment, name: str) -> list[str]:
+    model, training = experiment.models[name], experiment.training_of(name)
+    problems = []
+    try:
+        zoo.config_path(model.config)
+    except ConfigError as error:
+        problems.append(f"`models.{name}.config`: {error}")
+    if training.crop_size and (problem := zoo.crop_problem(model.config, training.crop_size)):
+        problems.append(f"`models.{name}`: {problem}")
+    initializations = experiment.initializations_of(name)
+    if not initializations:
+        problems.append(f"`models.{name}.initializations`: at least one entry is needed.")
+    if len(set(initializations)) < len(initializations):
+        problems.append(f"`models.{name}.initializations`: an entry is listed twice.")
+    if "imagenet" in initializations and model.backbone_weights is None:
+        problems.append(
+            f"`models.{name}.backbone_weights`: the initialization 'imagenet' needs the path of "
+            "a local checkpoint with the backbone's ImageNet weights."
+        )
+    return problems

@@ -1,0 +1,174 @@
+"""Dataset descriptions: where a dataset is, how it is laid out, and its classes.
+
+One YAML file per dataset in config/datasets/. Knows their schema; reads no image.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from segbench.datasets.layout import pattern_problem
+from segbench.schema import (
+    Count,
+    Name,
+    Section,
+    Seed,
+    Size,
+    integer_from_text,
+    parse_section,
+    read_yaml,
+    tuple_from_list,
+)
+
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
+IGNORE_INDEX = 255
+
+Channel = Annotated[int, BeforeValidator(integer_from_text), Field(ge=0, le=255)]
+Color = Annotated[tuple[Channel, Channel, Channel], BeforeValidator(tuple_from_list)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(tuple_from_list)]
+Values = Annotated[tuple[Channel, ...], BeforeValidator(tuple_from_list)]
+
+
+class Class(Section):
+    """One class: its name and colour, and what belongs to it in the source's labels."""
+
+    name: str = Field(min_length=1, max_length=60, description="shown in tables and figures")
+    color: Color = Field(description="red, green and blue, 0 to 255")
+    labels: Texts = Field(default=(), description="names of the polygons that belong to it")
+    values: Values = Field(
+        default=(), description="values in an index map that belong to it; default: its position"
+    )
+
+
+class ClassList(Section):
+    """The classes that a model learns, in the order of their ids."""
+
+    classes: Annotated[tuple[Class, ...], BeforeValidator(tuple_from_list)] = Field(
+        min_length=2, max_length=254, description="the classes; the first one gets id 0"
+    )
+    ignore_labels: Texts = Field(
+        default=(), description="polygons painted as void, which is neither learnt nor scored"
+    )
+    ignore_values: Values = Field(default=(255,), description="void values in an index map")
+
+    @model_validator(mode="after")
+    def _unambiguous(self) -> Self:
+        _refuse_twice("class name", [found.name for found in self.classes])
+        names = [label for found in self.classes for label in found.labels]
+        _refuse_twice("label", [*names, *self.ignore_labels])
+        values = [value for found in self.classes for value in found.values]
+        _refuse_twice("value", [*values, *self.ignore_values])
+        return self
+
+    def id_of_label(self) -> dict[str, int]:
+        """Map polygon labels to class ids, void ones to the ignore index."""
+        ids = {label: i for i, found in enumerate(self.classes) for label in found.labels}
+        return ids | dict.fromkeys(self.ignore_labels, IGNORE_INDEX)
+
+    def id_of_value(self) -> dict[int, int]:
+        """Map values of an index map to class ids, void ones to the ignore index."""
+        given = any(found.values for found in self.classes)
+        ids = {
+            value: i
+            for i, found in enumerate(self.classes)
+            for value in (found.values if given else (i,))
+        }
+        return ids | dict.fromkeys(self.ignore_values, IGNORE_INDEX)
+
+
+class Labels(Section):
+    """How the labels of a dataset are written."""
+
+    format: Literal["index", "polygons"] = Field(
+        description="`index`: a PNG whose pixel values are class values; "
+        "`polygons`: JSON as of IDD and Cityscapes"
+    )
+    path: str = Field(description="pattern of the label files, with the images' wildcards")
+
+
+class Source(Section):
+    """Where a dataset comes from: a path (folder or archive) in one line, or a mapping."""
+
+    path: str | None = Field(default=None, description="folder or archive (.tar, .tar.gz, .zip)")
+    demo: Literal["urban", "rural"] | None = Field(
+        default=None,
+        description="instead of a path: draw road scenes of this domain, in IDD's exact form",
+    )
+    train: Count = Field(default=96, description="number of drawn training images")
+    val: Count = Field(default=32, description="number of drawn validation images")
+    size: Size = Field(default=(192, 320), description="height and width of the drawn images")
+    seed: Seed = Field(default=0, description="another seed draws other scenes")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.path is None) == (self.demo is None):
+            raise ValueError("name either `path` or `demo`")
+        return self
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether the source must be unpacked first."""
+        return self.path is not None and self.path.endswith(ARCHIVE_SUFFIXES)
+
+
+def _source_from_path(value: Any) -> Any:
+    return {"path": value} if isinstance(value, str) else value
+
+
+class Splits(Section):
+    """Which value of the wildcard `{split}` makes which side."""
+
+    train: str = Field(default="train", description="the training side")
+    val: str = Field(default="val", description="the side that models are compared on")
+
+
+class DatasetDescription(Section):
+    """A dataset description file."""
+
+    name: Name = Field(description="names the folder under `results/datasets/`")
+    source: Annotated[Source, BeforeValidator(_source_from_path)] = Field(
+        description="path of a folder or an archive, or a mapping with `demo`"
+    )
+    root: str = Field(default="", description="folder inside the source that patterns start at")
+    images: str = Field(
+        description="pattern of the image files, with the wildcards `{split}`, `{group}` (a drive "
+        "or sequence), `{frame}` and alternatives such as `{ext:jpg|png}`"
+    )
+    labels: Labels = Field(description="format and pattern of the labels")
+    splits: Splits = Field(default=Splits(), description="the sides of the dataset")
+    classes: ClassList = Field(description="path of a class list, or the list itself")
+
+    @model_validator(mode="after")
+    def _patterns_fit(self) -> Self:
+        for key, pattern in (("images", self.images), ("labels.path", self.labels.path)):
+            if problem := pattern_problem(pattern):
+                raise ValueError(f"`{key}`: {problem}")
+        if self.labels.format == "polygons" and not self.classes.id_of_label():
+            raise ValueError("`classes`: polygons need `labels` that belong to the classes")
+        return self
+
+    def at(self, path: str) -> "DatasetDescription":
+        """This description with another place for its source."""
+        return self.model_copy(update={"source": Source(path=path)})
+
+
+def load_description(path: Path) -> DatasetDescription:
+    """Load a dataset description; a path given for `classes` is relative to the file.
+
+    Raises:
+        ConfigError: the file or the class list it names is missing or wrong.
+    """
+    data = read_yaml(path)
+    if isinstance(data, Mapping) and isinstance(data.get("classes"), str):
+        class_file = path.parent / data["classes"]
+        classes = parse_section(ClassList, read_yaml(class_file), str(class_file))
+        data = {**data, "classes": classes}
+    return parse_section(DatasetDescription, data, str(path))
+
+
+def _refuse_twice(what: str, items: list[Any]) -> None:
+    twice = [item for item in items if items.count(item) > 1]
+    if twice:
+        raise ValueError(f"the {what} '{twice[0]}' is listed twice, so it is ambiguous")

@@ -1,0 +1,127 @@
+"""Pair images with labels by path patterns such as `{split}/{group}/{frame}_image.{ext:jpg|png}`.
+
+Knows patterns and file names; opens no file.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+WILDCARD = re.compile(r"\{(\w+)(?::([^{}]*))?\}")
+KNOWN = ("split", "group", "frame", "ext")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One image and the label that belongs to it, as found in the source.
+
+    Attributes:
+        name: `<group>__<frame>`, unique within a split unless two files collide.
+        split: the source's own value of `{split}`.
+        group: the drive or sequence, empty where the pattern has none.
+        image: path of the image, relative to the root of the layout.
+        labels: candidate paths of the label, of which one should exist.
+    """
+
+    name: str
+    split: str
+    group: str
+    image: str
+    labels: tuple[str, ...]
+
+
+def pattern_problem(pattern: str) -> str | None:
+    """Say what is wrong with a path pattern, or None."""
+    found = [match[1] for match in WILDCARD.finditer(pattern)]
+    unknown = [name for name in found if name not in KNOWN]
+    if unknown:
+        return f"unknown wildcard '{{{unknown[0]}}}' in '{pattern}'. Valid: {', '.join(KNOWN)}."
+    missing = [name for name in ("split", "frame") if name not in found]
+    if missing:
+        return f"'{pattern}' has no wildcard '{{{missing[0]}}}', which every pattern needs"
+    if set("{}") & set(WILDCARD.sub("", pattern)):
+        return f"'{pattern}' has an unbalanced brace"
+    if pattern.startswith("/") or ".." in Path(pattern).parts:
+        return f"'{pattern}' must be relative to the dataset's root, without '..'"
+    return None
+
+
+def find_frames(root: Path, images: str, labels: str) -> Iterator[Frame]:
+    """List the frames under `root` whose image matches a pattern, in the order of their paths.
+
+    Args:
+        root: folder that both patterns are relative to.
+        images: pattern of the image files.
+        labels: pattern of the label files, with the same wildcards.
+    """
+    matcher = re.compile(_regex(images))
+    for path in _files_below(root, _literal_folder(images)):
+        if match := matcher.fullmatch(path):
+            values = match.groupdict()
+            group = values.get("group") or ""
+            # drives share frame names, so the group is part of a frame's identity
+            name = "__".join(part for part in (group, values["frame"]) if part)
+            yield Frame(
+                name=name.replace("/", "_"),
+                split=values["split"],
+                group=group,
+                image=path,
+                labels=tuple(_fill(labels, values)),
+            )
+
+
+def example_files(root: Path, count: int = 3) -> list[str]:
+    """Some files that do lie under `root`, for a message about a pattern that found none."""
+    found = []
+    for path in _files_below(root, ""):
+        found.append(path)
+        if len(found) == count:
+            break
+    return found
+
+
+def _regex(pattern: str) -> str:
+    """Translate a pattern; a wildcard that comes twice must have the same value both times."""
+    parts, seen, position = [], set(), 0
+    for match in WILDCARD.finditer(pattern):
+        parts.append(re.escape(pattern[position : match.start()]))
+        name, choices = match[1], match[2]
+        if name in seen:
+            parts.append(f"(?P={name})")
+        elif choices:
+            parts.append(f"(?P<{name}>{'|'.join(map(re.escape, choices.split('|')))})")
+        else:
+            parts.append(f"(?P<{name}>[^/]+)")
+        seen.add(name)
+        position = match.end()
+    return "".join([*parts, re.escape(pattern[position:])])
+
+
+def _fill(pattern: str, values: dict[str, str]) -> Iterator[str]:
+    """Every path that a pattern can mean for these wildcard values."""
+    match = WILDCARD.search(pattern)
+    if match is None:
+        yield pattern
+        return
+    name, choices = match[1], match[2]
+    # alternatives are the label's own: an image may be .jpg while its label is .png
+    options = choices.split("|") if choices else [values.get(name, "")]
+    for option in options:
+        yield from _fill(pattern[: match.start()] + option + pattern[match.end() :], values)
+
+
+def _literal_folder(pattern: str) -> str:
+    """The folder at the start of a pattern that holds no wildcard."""
+    return pattern[: pattern.index("{")].rpartition("/")[0]
+
+
+def _files_below(root: Path, folder: str) -> Iterator[str]:
+    """Paths of all files below `root/folder`, relative to `root`, in a stable order."""
+    for current, folders, files in os.walk(root / folder, followlinks=True):
+        folders.sort()
+        relative = Path(current).relative_to(root).as_posix()
+        prefix = "" if relative == "." else f"{relative}/"
+        for name in sorted(files):
+            yield prefix + name

@@ -1,0 +1,263 @@
+"""Bring a dataset into the one form that every model here reads, in one pass over its files.
+
+The outcome is the layout MMSegmentation users know: `train_img/ train_label/ val_img/ val_label/`
+with `splits/*.txt`, and `manifest.json`, which says what is in it and where it came from. Every
+file is read once: the same pass hashes, decodes, checks, counts and writes.
+"""
+
+import hashlib
+import json
+import logging
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from PIL import Image, UnidentifiedImageError
+
+from segbench.datasets.description import DatasetDescription
+from segbench.datasets.findings import grouped_errors
+from segbench.datasets.labels import LabelReader
+from segbench.datasets.layout import Frame, example_files, find_frames
+from segbench.errors import DataError
+from segbench.files import place
+from segbench.progress import Progress
+
+LOG = logging.getLogger(__name__)
+SIDES = ("train", "val")
+CHUNK = 8
+
+ClassCounts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What one frame turned out to be: its record, or what is wrong with it."""
+
+    record: dict[str, Any] | None = None
+    pixels: ClassCounts | None = None
+    fault: tuple[str, str, str] | None = None
+
+
+def prepare(description: DatasetDescription, source: Path, folder: Path, workers: int = 1) -> None:
+    """Write the prepared dataset.
+
+    Args:
+        description: what the dataset looks like.
+        source: folder that holds it (an archive must be unpacked first).
+        folder: where to write; `manifest.json` is written last.
+        workers: number of processes.
+
+    Raises:
+        DataError: the source cannot be used; every kind of problem with counts and examples.
+    """
+    root = source / description.root
+    sides = _frames_of_sides(description, root)
+    for side in SIDES:
+        for kind in ("img", "label"):
+            shutil.rmtree(folder / f"{side}_{kind}", ignore_errors=True)
+            (folder / f"{side}_{kind}").mkdir(parents=True)
+    work = [(side, frame) for side in SIDES for frame in sides[side]]
+    LOG.info("%s: %d images found in %s", description.name, len(work), root)
+
+    reader = LabelReader(description.labels.format, description.classes)
+    one = partial(_prepare_frame, root=root, folder=folder, reader=reader)
+    outcomes = list(_run(one, work, workers, Progress("prepare", len(work), "images")))
+
+    errors = grouped_errors(outcome.fault for outcome in outcomes if outcome.fault)
+    if errors:
+        listing = "\n".join(error.as_text() for error in errors)
+        raise DataError(f"{description.name}: the dataset cannot be used as it is.\n{listing}")
+    _write_splits(folder, outcomes)
+    _write_manifest(folder, description, outcomes)
+
+
+def _frames_of_sides(description: DatasetDescription, root: Path) -> dict[str, list[Frame]]:
+    """The frames of the training and the validation side, by their names."""
+    if not root.is_dir():
+        raise DataError(
+            f"{root}: no such folder. Check `source` and `root` of the dataset description, or "
+            "say where the dataset lies with `dataset_sources` in the config."
+        )
+    frames = list(find_frames(root, description.images, description.labels.path))
+    wanted = {"train": description.splits.train, "val": description.splits.val}
+    sides = {
+        side: [frame for frame in frames if frame.split == value] for side, value in wanted.items()
+    }
+    for side, value in wanted.items():
+        if not sides[side]:
+            raise DataError(
+                f"{root}: no {side} image matches '{description.images}' with split '{value}'. "
+                f"There are files such as: {', '.join(example_files(root)) or '(none)'}. "
+                "Correct `images`, `root` or `splits` in the dataset description."
+            )
+        _refuse_collisions(sides[side])
+    return sides
+
+
+def _refuse_collisions(frames: Sequence[Frame]) -> None:
+    first: dict[str, Frame] = {}
+    for frame in frames:
+        other = first.setdefault(frame.name, frame)
+        if other is not frame:
+            raise DataError(
+                f"{other.image} and {frame.image} would both be named '{frame.name}'. "
+                "Add a {group} wildcard to the patterns, so that their folders tell them apart."
+            )
+
+
+def _run(
+    one: partial[Prepared], work: list[tuple[str, Frame]], workers: int, progress: Progress
+) -> Iterator[Prepared]:
+    if workers <= 1:
+        for item in work:
+            progress.step()
+            yield one(item)
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        for outcome in pool.map(one, work, chunksize=CHUNK):
+            progress.step()
+            yield outcome
+
+
+def _prepare_frame(
+    item: tuple[str, Frame], root: Path, folder: Path, reader: LabelReader
+) -> Prepared:
+    """Read, check and write one image and its label."""
+    side, frame = item
+    try:
+        return _write_frame(side, frame, root, folder, reader)
+    except _FaultError as fault:
+        return Prepared(fault=fault.triple)
+
+
+class _FaultError(Exception):
+    def __init__(self, problem: str, remedy: str, example: str) -> None:
+        super().__init__(problem)
+        self.triple = (problem, remedy, example)
+
+
+def _write_frame(
+    side: str, frame: Frame, root: Path, folder: Path, reader: LabelReader
+) -> Prepared:
+    image_path = root / frame.image
+    image_data = image_path.read_bytes()
+    size = _decoded_size(image_path, image_data)
+    label_path = _label_path(root, frame)
+    try:
+        label = reader.read(label_path.read_bytes())
+    except DataError as error:
+        raise _FaultError(
+            "labels that cannot be used",
+            "mend or remove the files; a value or label that is meant to be there goes into a "
+            "class or into ignore_values / ignore_labels of the class list",
+            f"{label_path}: {error}",
+        ) from None
+    if label.shape != size:
+        raise _FaultError(
+            "labels of another size than their image",
+            "make the label again at the size of the image, or remove the pair",
+            f"{label_path}: {label.shape[1]}x{label.shape[0]}, image {size[1]}x{size[0]}",
+        )
+    suffix = image_path.suffix.lower()
+    linked = place(image_path, folder / f"{side}_img" / f"{frame.name}{suffix}")
+    written = cv2.imencode(".png", label, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1]
+    (folder / f"{side}_label" / f"{frame.name}.png").write_bytes(written.tobytes())
+    record = {
+        "split": side,
+        "name": frame.name,
+        "group": frame.group,
+        "height": size[0],
+        "width": size[1],
+        "suffix": suffix,
+        "placed": linked,
+        "image_sha256": hashlib.sha256(image_data).hexdigest(),
+        "label_sha256": hashlib.sha256(label.tobytes()).hexdigest(),
+    }
+    return Prepared(record=record, pixels=np.bincount(label.ravel(), minlength=256))
+
+
+def _decoded_size(path: Path, data: bytes) -> tuple[int, int]:
+    """Decode an image in full, because a truncated file still has a good header."""
+    try:
+        with Image.open(BytesIO(data)) as image:
+            image.load()
+            return image.height, image.width
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise _FaultError(
+            "images that cannot be read",
+            "copy or download the files again, or remove them together with their labels",
+            f"{path}: {error}",
+        ) from None
+
+
+def _label_path(root: Path, frame: Frame) -> Path:
+    for candidate in frame.labels:
+        if (root / candidate).is_file():
+            return root / candidate
+    raise _FaultError(
+        "images without a label",
+        "add the label, remove the image, or correct `labels.path` in the dataset description",
+        f"{root / frame.image}: looked for {', '.join(frame.labels)}",
+    )
+
+
+def _write_splits(folder: Path, outcomes: Sequence[Prepared]) -> None:
+    (folder / "splits").mkdir(exist_ok=True)
+    records = [outcome.record for outcome in outcomes if outcome.record]
+    for side in SIDES:
+        names = [record["name"] for record in records if record["split"] == side]
+        (folder / "splits" / f"{side}.txt").write_text("".join(f"{name}\n" for name in names))
+
+
+def _write_manifest(
+    folder: Path, description: DatasetDescription, outcomes: Sequence[Prepared]
+) -> None:
+    """Write `frames.csv` (a row per frame) and `manifest.json` (the dataset as a whole)."""
+    frames = pd.DataFrame([outcome.record for outcome in outcomes])
+    pixels = np.stack([outcome.pixels for outcome in outcomes if outcome.pixels is not None])
+    frames.to_csv(folder / "frames.csv", index=False)
+    count = len(description.classes.classes)
+    sizes = Counter(zip(frames["height"].tolist(), frames["width"].tolist(), strict=True))
+    manifest = {
+        "name": description.name,
+        "source": description.source.model_dump(exclude_none=True),
+        "content_sha256": _content_hash(frames),
+        "classes": [{"name": c.name, "color": list(c.color)} for c in description.classes.classes],
+        "ignore_index": 255,
+        "image_sizes": [[*size, number] for size, number in sizes.most_common()],
+        "image_suffixes": sorted(frames["suffix"].unique().tolist()),
+        "images_placed_by": sorted(frames["placed"].unique().tolist()),
+        "splits": {side: _side_summary(frames, pixels, side, count) for side in SIDES},
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    LOG.info("%s: prepared, %s", description.name, folder / "manifest.json")
+
+
+def _content_hash(frames: pd.DataFrame) -> str:
+    """A hash of what a model can see: names, images and labels, not where they came from."""
+    columns = ["split", "name", "image_sha256", "label_sha256"]
+    return hashlib.sha256(frames[columns].to_csv(index=False).encode()).hexdigest()
+
+
+def _side_summary(
+    frames: pd.DataFrame, pixels: npt.NDArray[np.int64], side: str, classes: int
+) -> dict[str, Any]:
+    rows = (frames["split"] == side).to_numpy()
+    counts = pixels[rows]
+    return {
+        "images": int(rows.sum()),
+        "groups": int(frames.loc[rows, "group"].nunique()),
+        "class_pixels": counts[:, :classes].sum(axis=0).tolist(),
+        "class_images": (counts[:, :classes] > 0).sum(axis=0).tolist(),
+        "ignored_pixels": int(counts[:, 255].sum()),
+    }

@@ -1,0 +1,117 @@
+"""Scores from confusion matrices: the only place where an IoU or accuracy is computed.
+
+A confusion matrix counts pixels, int64 [classes, predictions]: rows are the truth, columns the
+prediction, pixels that are void in the truth are not counted. There may be more columns than
+rows; a prediction beyond the classes is wrong, whatever it is. Needs NumPy alone.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Counts = npt.NDArray[np.int64]
+Scores = npt.NDArray[np.float64]
+
+
+def confusion_matrix(
+    truth: npt.NDArray[np.uint8],
+    prediction: npt.NDArray[np.uint8],
+    classes: int,
+    ignore_index: int = 255,
+) -> Counts:
+    """Count pixels by true and predicted class, exactly.
+
+    Args:
+        truth: class ids [height, width]; `ignore_index` where nothing is scored.
+        prediction: class ids of the same shape.
+        classes: number of classes.
+        ignore_index: value in `truth` that is left out.
+
+    Returns:
+        int64 [classes, classes].
+
+    Raises:
+        ValueError: the shapes differ, or a value is neither a class nor ignored.
+    """
+    if truth.shape != prediction.shape:
+        raise ValueError(f"truth {truth.shape} and prediction {prediction.shape} differ in shape")
+    # one 16-bit number per pixel, so that a single count does: 26 * 26 overflows 8 bits
+    pairs = np.left_shift(truth, 8, dtype=np.uint16)
+    np.bitwise_or(pairs, prediction, out=pairs)
+    table = np.bincount(pairs.ravel(), minlength=65536).reshape(256, 256).astype(np.int64)
+    table[ignore_index] = 0
+    counts = table[:classes, :classes]
+    if counts.sum() != table.sum():
+        raise ValueError(f"a value is neither one of the {classes} classes nor {ignore_index}")
+    return counts.copy()
+
+
+def class_iou(counts: Counts) -> Scores:
+    """Intersection over union per class (Everingham et al. 2010, Pascal VOC).
+
+    A class without a pixel in the truth is absent: NaN for every model alike, so that all means
+    are over the same classes. (MMSegmentation gives 0 to an absent class that a model predicts
+    somewhere and NaN otherwise, so its means can be over different classes.)
+
+    Args:
+        counts: [..., classes, predictions].
+
+    Returns:
+        Fractions [..., classes].
+    """
+    hits, truth, predicted = _marginals(counts)
+    return _ratio(hits, truth + predicted - hits, present=truth > 0)
+
+
+def class_accuracy(counts: Counts) -> Scores:
+    """Share of each class's pixels that were found (recall), [..., classes]; NaN if absent."""
+    hits, truth, _ = _marginals(counts)
+    return _ratio(hits, truth, present=truth > 0)
+
+
+def class_precision(counts: Counts) -> Scores:
+    """Share of the pixels predicted as a class that are it, [..., classes]; NaN if none is."""
+    hits, _, predicted = _marginals(counts)
+    return _ratio(hits, predicted, present=predicted > 0)
+
+
+def pixel_accuracy(counts: Counts) -> Scores:
+    """Share of all pixels that are right (aAcc), [...]."""
+    hits = np.diagonal(counts, axis1=-2, axis2=-1).sum(-1)
+    total = counts.sum((-2, -1))
+    return _ratio(hits, total, present=total > 0)
+
+
+def mean_over_classes(scores: Scores) -> Scores:
+    """Mean over the classes that are present, [...]; NaN if none is."""
+    present = ~np.isnan(scores)
+    number = present.sum(-1)
+    return _ratio(np.where(present, scores, 0.0).sum(-1), number, present=number > 0)
+
+
+def mean_iou(counts: Counts) -> Scores:
+    """Mean IoU over the classes present in the truth, [...]."""
+    return mean_over_classes(class_iou(counts))
+
+
+def summary(counts: Counts) -> dict[str, Any]:
+    """The usual scores of summed counts [classes, predictions], as plain fractions."""
+    return {
+        "miou": float(mean_iou(counts)),
+        "aacc": float(pixel_accuracy(counts)),
+        "macc": float(mean_over_classes(class_accuracy(counts))),
+        "classes_present": int((counts.sum(-1) > 0).sum()),
+    }
+
+
+def _marginals(counts: Counts) -> tuple[Counts, Counts, Counts]:
+    classes = counts.shape[-2]
+    hits = np.diagonal(counts[..., :classes], axis1=-2, axis2=-1)
+    return hits, counts.sum(-1), counts.sum(-2)[..., :classes]
+
+
+def _ratio(part: Any, whole: Any, present: Any) -> Scores:
+    out = np.full(np.shape(whole), np.nan)
+    np.divide(part, whole, out=out, where=present)
+    return out

@@ -1,0 +1,74 @@
+"""Which image is seen when, and how it is augmented: pure functions of (seed, position).
+
+A position counts the samples of a whole training, from 0. Because neither the order nor the
+augmentation depends on anything else, a training that was interrupted goes on at its position
+and sees what it would have seen, with any number of workers. Imports torch.
+"""
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from torch.utils.data import Dataset, Sampler
+
+SHUFFLE, AUGMENT = 1, 2
+
+
+def index_at(seed: int, position: int, length: int) -> int:
+    """Index of the image at a position: each epoch is a permutation of its own.
+
+    Args:
+        seed: seed of the run.
+        position: number of samples seen before, at least 0.
+        length: number of images in the dataset.
+    """
+    epoch, place = divmod(position, length)
+    return int(_permutation(seed, epoch, length)[place])
+
+
+class _PermutationCache:
+    """The permutation of the epoch at hand; drawing it anew for every sample would be slow."""
+
+    key: tuple[int, int, int] | None = None
+    order: Any = None
+
+
+def _permutation(seed: int, epoch: int, length: int) -> Any:
+    key = (seed, epoch, length)
+    if _PermutationCache.key != key:
+        _PermutationCache.key = key
+        _PermutationCache.order = np.random.default_rng([seed, SHUFFLE, epoch]).permutation(length)
+    return _PermutationCache.order
+
+
+class PositionSampler(Sampler[int]):
+    """Yields the positions `start`, `start + 1`, ... up to `stop`."""
+
+    def __init__(self, start: int, stop: int) -> None:
+        self._positions = range(start, stop)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._positions)
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+
+class PositionedDataset(Dataset[Any]):
+    """A dataset that is asked for positions instead of indices.
+
+    Args:
+        frames: a dataset whose transforms draw from the global random generators.
+        seed: seed of the run.
+    """
+
+    def __init__(self, frames: Any, seed: int) -> None:
+        self._frames, self._seed = frames, seed
+
+    def __getitem__(self, position: int) -> Any:
+        # MMSegmentation's transforms draw from both global generators
+        words = np.random.SeedSequence([self._seed, AUGMENT, position]).generate_state(2)
+        np.random.seed(words[0])
+        random.seed(int(words[1]))
+        return self._frames[index_at(self._seed, position, len(self._frames))]

@@ -1,0 +1,137 @@
+"""What every section of a config shares: strict frozen models and messages for people.
+
+Used for the experiment config and for the dataset descriptions. Knows pydantic, and nothing
+about what the sections mean.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from segbench.errors import ConfigError, did_you_mean
+
+INTEGER = re.compile(r"[+-]?\d+")
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+class Section(BaseModel):
+    """A part of a config: unknown keys are refused, values are not changed afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def integer_from_text(value: Any) -> Any:
+    """Turn '12' into 12: on the command line Snakemake hands over numbers in lists as text."""
+    return int(value) if isinstance(value, str) and INTEGER.fullmatch(value) else value
+
+
+def number_from_text(value: Any) -> Any:
+    """Turn '1e-3' (text for YAML) into 0.001, and an integer into a float."""
+    if isinstance(value, str) and NUMBER.fullmatch(value):
+        return float(value)
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def tuple_from_list(value: Any) -> Any:
+    """Make YAML's lists immutable; anything else is left for the type check."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+Count = Annotated[int, BeforeValidator(integer_from_text), Field(ge=1)]
+Seed = Annotated[int, BeforeValidator(integer_from_text), Field(ge=0, le=2**32 - 1)]
+Rate = Annotated[float, BeforeValidator(number_from_text), Field(gt=0, allow_inf_nan=False)]
+Side = Annotated[int, BeforeValidator(integer_from_text), Field(ge=16, le=16384)]
+Size = Annotated[tuple[Side, Side], BeforeValidator(tuple_from_list)]
+# A name becomes a folder and a wildcard, so it is kept to characters that are safe in both.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
+
+SectionT = TypeVar("SectionT", bound=Section)
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file.
+
+    Raises:
+        ConfigError: the file does not exist or is not YAML; names the file and the line.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file (looked in {Path.cwd()})") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from None
+
+
+def parse_section(section: type[SectionT], data: Any, origin: str) -> SectionT:
+    """Validate `data` as `section`.
+
+    Args:
+        section: the pydantic model to build.
+        data: plain YAML data.
+        origin: what the message calls the place, for instance a file name.
+
+    Raises:
+        ConfigError: one line for each problem, naming the key and the valid values.
+    """
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"{origin}: a mapping with keys is needed, found {_shown(data)}")
+    try:
+        return section.model_validate(dict(data))
+    except ValidationError as error:
+        problems = list(dict.fromkeys(_explain(section, item) for item in error.errors()))
+        raise ConfigError("\n".join(f"{origin}: {problem}" for problem in problems)) from None
+
+
+def _explain(section: type[BaseModel], item: Mapping[str, Any]) -> str:
+    """One pydantic error as a sentence that names the key and what would be valid."""
+    location = [part for part in item["loc"] if part != "[key]"]
+    key = ".".join(str(part) for part in location)
+    kind, value, context = item["type"], item["input"], item.get("ctx", {})
+    if kind == "extra_forbidden":
+        keys = _keys_at(section, location[:-1])
+        return f"`{key}`: unknown key.{did_you_mean(str(location[-1]), keys, shown=20)}"
+    if kind == "missing":
+        return f"`{key}`: this key is required."
+    if kind == "literal_error":
+        valid = re.findall(r"'([^']*)'", context["expected"])
+        return f"`{key}`: {_shown(value)} is not valid.{did_you_mean(str(value), valid)}"
+    if kind == "string_pattern_mismatch":
+        return (
+            f"`{key}`: {_shown(value)} is not a valid name: use letters, digits, '_', '-' and "
+            "'.', at most 100 of them, starting with a letter or digit."
+        )
+    message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    if kind == "value_error":
+        return f"`{key}`: {message}" if key else message
+    return f"`{key}`: {message}, found {_shown(value)}."
+
+
+def _keys_at(section: type[BaseModel], location: Sequence[int | str]) -> set[str]:
+    """Every key that the section(s) at `location` accept."""
+    sections = {section}
+    for part in location:
+        annotations = [
+            found.model_fields[part].annotation if part in found.model_fields else None
+            for found in sections
+        ]
+        inner = set().union(*(_sections_in(annotation) for annotation in annotations))
+        sections = inner or sections
+    return {key for found in sections for key in found.model_fields}
+
+
+def _sections_in(annotation: Any) -> set[type[BaseModel]]:
+    """All pydantic models named anywhere inside a type annotation."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return {annotation}
+    return set().union(*(_sections_in(inner) for inner in get_args(annotation)), set())
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,121 @@
+"""The result in a sentence, with what it rests on: the report's first page, as reStructuredText.
+
+Numbers come from the tables; nothing is computed here. Names are escaped.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from segbench.results import Contender, Difference
+from segbench.tables import html_table, percent, readable_models
+
+
+def verdict(contenders: Sequence[Contender], dataset: str) -> str:
+    """Say which model is best, by how much, and whether that is more than chance.
+
+    Args:
+        contenders: best first.
+        dataset: name of the dataset.
+    """
+    best = contenders[0]
+    interval = best.interval
+    text = (
+        f"**{escaped(best.label)}** reaches {percent(best.miou)} % mean IoU on the validation "
+        f"images of {escaped(dataset)} (95 % interval {percent(interval.low)} to "
+        f"{percent(interval.high)} % over images"
+    )
+    text += f", {_seeds(best)})"
+    if len(contenders) == 1:
+        return f"{text}. It is the only model of this experiment."
+    difference = Difference(best, contenders[1])
+    gap = difference.interval
+    ahead = (
+        f", {percent(difference.miou)} points ahead of {escaped(contenders[1].label)} "
+        f"(paired 95 % interval {percent(gap.low)} to {percent(gap.high)} points)"
+    )
+    if not difference.is_clear:
+        return f"{text}{ahead}: **too close to call** on these images."
+    if _seeds_overlap(best, contenders[1]):
+        return (
+            f"{text}{ahead}. The images tell the two apart, but the spread over seeds does not: "
+            "**train more seeds** before relying on it."
+        )
+    if len(best.runs) == 1:
+        return f"{text}{ahead}. With one seed each, chance in training is not ruled out."
+    return f"{text}{ahead}: **a clear lead** on these images and seeds."
+
+
+def landing_page(
+    contenders: Sequence[Contender],
+    table: pd.DataFrame,
+    manifest: Mapping[str, Any],
+    experiment: str,
+    warnings: Sequence[Mapping[str, Any]],
+) -> str:
+    """The report's first page: verdict, table, protocol and warnings."""
+    run = contenders[0].best_run
+    devices = sorted({one.record["device"] for c in contenders for one in c.runs})
+    splits = manifest["splits"]
+    versions = run.record["versions"]
+    facts = {
+        "data": f"{manifest['name']}, {splits['train']['images']} training and "
+        f"{splits['val']['images']} validation images, {len(manifest['classes'])} classes, "
+        f"{run.scores['classes_present']} of them present in the validation images",
+        "evaluation": run.scores["protocol"],
+        "training": "; ".join(_training_facts(contender) for contender in contenders),
+        "seeds": ", ".join(sorted({str(r.seed) for c in contenders for r in c.runs})),
+        "hardware": ", ".join(devices),
+        "packages": ", ".join(f"{name} {number}" for name, number in versions.items()),
+        "content of the data": f"SHA-256 {manifest['content_sha256'][:16]}...",
+    }
+    lines = [f"{escaped(experiment)}: {_title(contenders)}"]
+    lines += ["=" * len(lines[0]), "", verdict(contenders, manifest["name"]), ""]
+    lines += _raw_html(html_table(readable_models(table)))
+    lines += ["", "The figures and tables behind it are under *Results* in the menu.", ""]
+    lines += ["Protocol", "--------", ""]
+    lines += [f":{name}: {escaped(text)}" for name, text in facts.items()]
+    if warnings:
+        lines += ["", "Warnings about the data", "-----------------------", ""]
+        lines += [
+            f"* {escaped(w['problem'])} ({w['count']}): {escaped(w['remedy'])}" for w in warnings
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def escaped(text: str) -> str:
+    """A text in which nothing is reStructuredText markup."""
+    return re.sub(r"([\\*`_|<>:\[\]])", r"\\\1", " ".join(text.split()))
+
+
+def _title(contenders: Sequence[Contender]) -> str:
+    return (
+        f"{escaped(contenders[0].label)} leads of {len(contenders)}" if contenders[1:] else "result"
+    )
+
+
+def _seeds(contender: Contender) -> str:
+    count = len(contender.runs)
+    if count == 1:
+        return "one seed"
+    low, high = min(contender.mious), max(contender.mious)
+    return f"{count} seeds from {percent(low)} to {percent(high)} %"
+
+
+def _seeds_overlap(best: Contender, other: Contender) -> bool:
+    return len(best.runs) > 1 and len(other.runs) > 1 and min(best.mious) <= max(other.mious)
+
+
+def _training_facts(contender: Contender) -> str:
+    record = contender.runs[0].record
+    height, width = record["crop_size"]
+    return (
+        f"{contender.label} {record['iterations']} iterations, batch {record['batch_size']}, "
+        f"crop {height}x{width}, {record['optimizer']} {record['learning_rate']:.3g}"
+    )
+
+
+def _raw_html(element: str) -> list[str]:
+    return [".. raw:: html", "", *(f"   {line}" for line in element.splitlines())]

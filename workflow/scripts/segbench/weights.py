@@ -1,0 +1,126 @@
+"""Load weights into a model without trusting the file, and say what was loaded.
+
+Checkpoints are read with torch's `weights_only`, so nothing in them is executed. A mismatch of
+keys is never silent. Imports torch.
+"""
+
+import hashlib
+import logging
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from segbench.errors import ModelError
+
+LOG = logging.getLogger(__name__)
+# wrappers around a state dict, and prefixes of its keys, that checkpoints in the wild have
+WRAPPERS = ("state_dict", "model", "model_state")
+PREFIXES = ("module.", "backbone.")
+MIN_LOADED_SHARE = 0.5
+SHOWN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What a checkpoint gave to a module.
+
+    Attributes:
+        loaded: number of entries taken from the checkpoint.
+        wanted: number of entries the module has.
+        missing: entries of the module that the checkpoint does not have.
+        mismatched: entries whose shape differs.
+        unused: entries of the checkpoint that the module does not have.
+    """
+
+    loaded: int
+    wanted: int
+    missing: tuple[str, ...]
+    mismatched: tuple[str, ...]
+    unused: tuple[str, ...]
+
+    def sentence(self) -> str:
+        """The report in one sentence."""
+        parts = [f"{self.loaded} of {self.wanted} backbone entries loaded"]
+        for what in ("missing", "mismatched", "unused"):
+            keys: tuple[str, ...] = getattr(self, what)
+            if keys:
+                shown = ", ".join(keys[:SHOWN]) + (", ..." if len(keys) > SHOWN else "")
+                parts.append(f"{len(keys)} {what} ({shown})")
+        return "; ".join(parts)
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of a checkpoint file.
+
+    Raises:
+        ModelError: the file is missing, damaged, or holds more than weights.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path}: no such weights file; correct `backbone_weights` in the config")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(
+            f"{path}: refused, because it is damaged or holds more than weights ({reason})"
+        ) from None
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(f"{path}: damaged or no checkpoint ({reason}); get it again") from None
+    for wrapper in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    tensors = {k: v for k, v in dict(content).items() if isinstance(v, Tensor)}
+    if not tensors:
+        raise ModelError(f"{path}: holds no weights")
+    return tensors
+
+
+def load_backbone(backbone: nn.Module, path: Path) -> LoadReport:
+    """Load ImageNet weights into a backbone.
+
+    Args:
+        backbone: the module to load into.
+        path: checkpoint of a backbone, or of a classifier that contains it.
+
+    Raises:
+        ModelError: fewer than half of the backbone's entries are in the file.
+    """
+    own = backbone.state_dict()
+    given = _best_prefix(read_state_dict(path), own)
+    fitting = {k: v for k, v in given.items() if k in own and v.shape == own[k].shape}
+    # counters of batch norm carry no knowledge, and old checkpoints lack them
+    wanted = {k for k in own if not k.endswith("num_batches_tracked")}
+    report = LoadReport(
+        loaded=len(wanted & fitting.keys()),
+        wanted=len(wanted),
+        missing=tuple(sorted(wanted - given.keys())),
+        mismatched=tuple(sorted(k for k in given.keys() & own if k not in fitting)),
+        unused=tuple(sorted(given.keys() - own.keys())),
+    )
+    if report.loaded < MIN_LOADED_SHARE * report.wanted:
+        raise ModelError(
+            f"{path}: does not fit the backbone {type(backbone).__name__}: {report.sentence()}. "
+            "Name a checkpoint of the same architecture in `backbone_weights`."
+        )
+    backbone.load_state_dict(fitting, strict=False)
+    (LOG.info if report.loaded == report.wanted else LOG.warning)("%s: %s", path, report.sentence())
+    return report
+
+
+def _best_prefix(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Strip the key prefix under which most entries fit."""
+    candidates = [dict(given)]
+    for prefix in PREFIXES:
+        candidates.append({k.removeprefix(prefix): v for k, v in given.items()})
+    return max(candidates, key=lambda keys: len(keys.keys() & own.keys()))
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,86 @@
+"""MMSegmentation's model zoo by name, without importing MMSegmentation.
+
+Knows where the installed package keeps its configs and what their names say. Must stay cheap:
+a dry run asks it for every model.
+"""
+
+import functools
+import importlib.util
+import re
+from pathlib import Path
+
+from segbench.errors import ConfigError, did_you_mean
+
+GPUS_X_BATCH = re.compile(r"_(\d+)xb(\d+)-")
+
+
+def configs_folder() -> Path:
+    """The folder of the zoo's configs inside the installed MMSegmentation.
+
+    Raises:
+        ConfigError: MMSegmentation is not installed.
+    """
+    spec = importlib.util.find_spec("mmseg")
+    if spec is None or spec.origin is None:
+        raise ConfigError("MMSegmentation is not installed here; run `make setup`")
+    return Path(spec.origin).parent / ".mim" / "configs"
+
+
+@functools.cache
+def config_paths() -> dict[str, Path]:
+    """Map every config name of the zoo to its file."""
+    found = configs_folder().glob("*/*.py")
+    return {path.stem: path for path in sorted(found) if path.parent.name != "_base_"}
+
+
+def config_path(name: str) -> Path:
+    """Find a config by its zoo name, or by the path of a user's own config file.
+
+    Args:
+        name: a config name from the zoo, with or without `.py`, or a path that ends in `.py`.
+
+    Raises:
+        ConfigError: no such config; suggests the nearest names.
+    """
+    if "/" in name:
+        if not Path(name).is_file() or not name.endswith(".py"):
+            raise ConfigError(f"no MMSegmentation config file '{name}' (a path to a .py file)")
+        return Path(name)
+    stem = name.removesuffix(".py")
+    if stem not in config_paths():
+        hint = did_you_mean(stem, config_paths())
+        raise ConfigError(
+            f"'{name}' is no config of the model zoo.{hint} "
+            f"All {len(config_paths())} names: python -m segbench zoo"
+        )
+    return config_paths()[stem]
+
+
+def published_batch(name: str) -> int | None:
+    """The total batch a zoo config was published with, read from its name.
+
+    `..._4xb2-80k_...` means 4 GPUs with 2 images each, so 8. None where the name does not say.
+    """
+    match = GPUS_X_BATCH.search(Path(name).stem)
+    return int(match[1]) * int(match[2]) if match else None
+
+
+def crop_problem(name: str, crop_size: tuple[int, int]) -> str | None:
+    """Say why a model cannot be trained on this crop, where its family is known to be picky.
+
+    Args:
+        name: the zoo name.
+        crop_size: height and width in pixels.
+
+    Returns:
+        A sentence with the remedy, or None. That every other model accepts the crop is
+        proven by building it before training (`snakemake check`).
+    """
+    height, width = crop_size
+    stem = Path(name).stem
+    if "lraspp" in stem and min(crop_size) < 392:
+        # the LR-ASPP head pools 49x49 windows at 1/8 of the resolution
+        return f"crop_size [{height}, {width}] is too small for LR-ASPP: at least [392, 392]"
+    if stem.startswith("unet") and (height % 16 or width % 16):
+        return f"crop_size [{height}, {width}] must be multiples of 16 for U-Net"
+    return None

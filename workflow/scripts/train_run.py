@@ -1,0 +1,20 @@
+"""Train one run, or go on with it where it was interrupted."""
+
+from pathlib import Path
+
+from segbench.logs import run_script
+from segbench.training import train
+
+
+def main(snakemake):
+    train(
+        config_path=Path(snakemake.input.config),
+        manifest_path=Path(snakemake.input.manifest),
+        folder=Path(snakemake.output.checkpoint).parent,
+        work=Path(snakemake.params.work),
+        code=snakemake.params.code,
+        threads=snakemake.threads,
+    )
+
+
+run_script(main, snakemake)
