@@ -24,6 +24,8 @@ Shape = tuple[int, int]
 RESIZES = ("Resize", "RandomResize", "RandomChoiceResize", "ResizeShortestEdge", "ResizeToMultiple")
 # ends of schedules, in iterations or epochs, that scale with the length of the training
 SCHEDULE_KEYS = ("begin", "end", "T_max", "total_iters", "step_size")
+# backbones that accept only multiples of this size; images are padded to them at test time
+SIZE_DIVISORS = {"DDRNet": 8, "PIDNet": 8, "UNet": 16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,12 @@ class Adaptation:
         model.setdefault("data_preprocessor", {"type": "SegDataPreProcessor"})
         model.data_preprocessor.size = crop
         model.data_preprocessor.pop("size_divisor", None)
+        divisor = SIZE_DIVISORS.get(model.get("backbone", {}).get("type"))
+        if divisor:
+            model.data_preprocessor.test_cfg = {"size_divisor": divisor}
+            self.note(
+                f"test images padded to multiples of {divisor}, and the padding cut off again"
+            )
         test = model.get("test_cfg") or {}
         if test.get("mode") == "slide":
             stride = _pair(test.get("stride", self.published_crop))
@@ -333,6 +341,8 @@ def render(zoo_config: Path, manifest_path: Path, recipe: Recipe) -> str:
     for key in ("model", "optim_wrapper", "train_dataloader"):
         if key not in config:
             raise ModelError(f"{zoo_config}: has no `{key}`, so it is no complete config")
+    if "backbone" not in config.model:
+        raise ModelError(f"{zoo_config}: is no encoder and decoder with a `backbone`")
     try:
         adapted = Adaptation(config, manifest, recipe, published_rate).run()
     except ModelError as error:
