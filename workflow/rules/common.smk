@@ -19,7 +19,7 @@ from segbench.workspace import refuse_missing_source, refuse_unwritable
 
 try:
     EXPERIMENT = load_experiment(config)
-    DATASET = load_dataset(EXPERIMENT)
+    DATASET = load_dataset(EXPERIMENT, SCRIPTS.parent.parent)
     refuse_unwritable(Path("results"))
     refuse_missing_source(DATASET, Path("results/datasets"))
 except SegbenchError as error:

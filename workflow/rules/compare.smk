@@ -15,19 +15,19 @@ rule compare_tables:
         pairwise=f"{RESULTS}/tables/pairwise.csv",
         summary=report(
             f"{RESULTS}/tables/summary.rst",
-            category="About",
+            category="Comparison",
             caption="../report/summary.rst",
-            labels={"shows": "the first page as text"},
+            labels={"shows": "verdict and protocol", "as": "text"},
         ),
         models_page=report(
             f"{RESULTS}/tables/models.html",
-            category="Results",
+            category="Comparison",
             caption="../report/models.rst",
             labels={"shows": "models", "as": "table"},
         ),
         classes_page=report(
             f"{RESULTS}/tables/per_class.html",
-            category="Results",
+            category="Comparison",
             caption="../report/per_class.rst",
             labels={"shows": "IoU per class", "as": "table"},
         ),
@@ -35,12 +35,12 @@ rule compare_tables:
         f"results/logs/compare_tables/{EXPERIMENT.experiment}.log",
     benchmark:
         f"results/benchmarks/compare_tables/{EXPERIMENT.experiment}.jsonl"
+    conda:
+        "../../envs/segbench.yaml"
     params:
         code=code("compare_tables.py"),
         runs=[(run.model, run.initialization, run.seed) for run in RUNS],
         experiment=EXPERIMENT.experiment,
-    conda:
-        "../../envs/segbench.yaml"
     script:
         "../scripts/compare_tables.py"
 
@@ -57,13 +57,13 @@ rule compare_figures:
         multiext(f"{RESULTS}/figures/", "models.png", "per_class.png", "training.png"),
         models=report(
             f"{RESULTS}/figures/models.svg",
-            category="Results",
+            category="Comparison",
             caption="../report/models.rst",
             labels={"shows": "models", "as": "bar chart"},
         ),
         classes=report(
             f"{RESULTS}/figures/per_class.svg",
-            category="Results",
+            category="Comparison",
             caption="../report/per_class.rst",
             labels={"shows": "IoU per class", "as": "heat map"},
         ),
@@ -83,10 +83,10 @@ rule compare_figures:
         f"results/logs/compare_figures/{EXPERIMENT.experiment}.log",
     benchmark:
         f"results/benchmarks/compare_figures/{EXPERIMENT.experiment}.jsonl"
+    conda:
+        "../../envs/segbench.yaml"
     params:
         code=code("compare_figures.py"),
         runs=[(run.model, run.initialization, run.seed) for run in RUNS],
-    conda:
-        "../../envs/segbench.yaml"
     script:
         "../scripts/compare_figures.py"

@@ -10,12 +10,12 @@ rule obtain_dataset:
         f"results/logs/obtain_dataset/{DATASET.name}.log",
     benchmark:
         f"results/benchmarks/obtain_dataset/{DATASET.name}.jsonl"
+    conda:
+        "../../envs/segbench.yaml"
+    threads: 8
     params:
         code=code("obtain_dataset.py"),
         source=lambda wildcards: DATASET.source.model_dump_json(),
-    threads: 8
-    conda:
-        "../../envs/segbench.yaml"
     script:
         "../scripts/obtain_dataset.py"
 
@@ -36,12 +36,12 @@ rule prepare_dataset:
         f"results/logs/prepare_dataset/{DATASET.name}.log",
     benchmark:
         f"results/benchmarks/prepare_dataset/{DATASET.name}.jsonl"
+    conda:
+        "../../envs/segbench.yaml"
+    threads: 8
     params:
         code=code("prepare_dataset.py"),
         description=lambda wildcards: DATASET.model_dump_json(),
-    threads: 8
-    conda:
-        "../../envs/segbench.yaml"
     script:
         "../scripts/prepare_dataset.py"
 
@@ -56,9 +56,9 @@ rule check_dataset:
         f"results/logs/check_dataset/{DATASET.name}.log",
     benchmark:
         f"results/benchmarks/check_dataset/{DATASET.name}.jsonl"
-    params:
-        code=code("check_dataset.py"),
     conda:
         "../../envs/segbench.yaml"
+    params:
+        code=code("check_dataset.py"),
     script:
         "../scripts/check_dataset.py"

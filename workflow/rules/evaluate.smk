@@ -14,13 +14,13 @@ rule evaluate_run:
         f"results/logs/evaluate_run/{EXPERIMENT.experiment}/{{model}}_{{initialization}}_{{seed}}.log",
     benchmark:
         f"results/benchmarks/evaluate_run/{EXPERIMENT.experiment}/{{model}}_{{initialization}}_{{seed}}.jsonl"
-    params:
-        code=code("evaluate_run.py"),
-        gallery_images=EXPERIMENT.gallery_images,
+    conda:
+        "../../envs/segbench.yaml"
     threads: 8
     resources:
         gpu=1,
-    conda:
-        "../../envs/segbench.yaml"
+    params:
+        code=code("evaluate_run.py"),
+        gallery_images=EXPERIMENT.gallery_images,
     script:
         "../scripts/evaluate_run.py"

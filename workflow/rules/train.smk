@@ -10,14 +10,14 @@ rule render_config:
         f"results/logs/render_config/{EXPERIMENT.experiment}/{{model}}_{{initialization}}_{{seed}}.log",
     benchmark:
         f"results/benchmarks/render_config/{EXPERIMENT.experiment}/{{model}}_{{initialization}}_{{seed}}.jsonl"
+    conda:
+        "../../envs/segbench.yaml"
     params:
         code=code("render_config.py"),
         run="{model}/{initialization}/seed{seed}",
         zoo_config=lambda w: str(zoo.config_path(EXPERIMENT.models[w.model].config)),
         published_batch=lambda w: zoo.published_batch(EXPERIMENT.models[w.model].config),
         settings=lambda w: recipe_settings(EXPERIMENT, w.model, w.initialization),
-    conda:
-        "../../envs/segbench.yaml"
     script:
         "../scripts/render_config.py"
 
@@ -33,10 +33,10 @@ rule check_model:
         f"results/logs/check_model/{EXPERIMENT.experiment}/{{model}}_{{initialization}}.log",
     benchmark:
         f"results/benchmarks/check_model/{EXPERIMENT.experiment}/{{model}}_{{initialization}}.jsonl"
-    params:
-        code=code("check_model.py"),
     conda:
         "../../envs/segbench.yaml"
+    params:
+        code=code("check_model.py"),
     script:
         "../scripts/check_model.py"
 
@@ -72,13 +72,13 @@ rule train_run:
         f"results/logs/train_run/{EXPERIMENT.experiment}/{{model}}_{{initialization}}_{{seed}}.log",
     benchmark:
         f"results/benchmarks/train_run/{EXPERIMENT.experiment}/{{model}}_{{initialization}}_{{seed}}.jsonl"
-    params:
-        code=code("train_run.py"),
-        work=WORK,
+    conda:
+        "../../envs/segbench.yaml"
     threads: 8
     resources:
         gpu=1,
-    conda:
-        "../../envs/segbench.yaml"
+    params:
+        code=code("train_run.py"),
+        work=WORK,
     script:
         "../scripts/train_run.py"

@@ -110,6 +110,11 @@ class Model(Section):
     )
 
 
+ModelOrName = Annotated[
+    Model, BeforeValidator(_model_from_name, json_schema_input_type=str | Model)
+]
+
+
 class Experiment(Section):
     """The whole config file."""
 
@@ -120,7 +125,7 @@ class Experiment(Section):
         description="where a dataset lies on this machine (folder or archive), by dataset name; "
         "takes the place of `source` in its description",
     )
-    models: dict[Name, Annotated[Model, BeforeValidator(_model_from_name)]] = Field(
+    models: dict[Name, ModelOrName] = Field(
         min_length=1, description="the models to compare: a short name of yours for each"
     )
     initializations: Initializations = Field(
@@ -171,13 +176,18 @@ def load_experiment(data: Mapping[str, Any], origin: str = "config") -> Experime
     return experiment
 
 
-def load_dataset(experiment: Experiment) -> DatasetDescription:
+def load_dataset(experiment: Experiment, workflow: Path = Path()) -> DatasetDescription:
     """Load the description of the experiment's dataset, with its source put in place.
+
+    Args:
+        experiment: the validated config.
+        workflow: folder in which a description is looked for if the working directory lacks it.
 
     Raises:
         ConfigError: the description or `dataset_sources` is wrong.
     """
-    description = load_description(Path(experiment.dataset))
+    path = Path(experiment.dataset)
+    description = load_description(path if path.exists() else workflow / path)
     for name in experiment.dataset_sources:
         if name != description.name:
             raise ConfigError(

@@ -36,7 +36,7 @@ def did_you_mean(word: str, valid: Iterable[str], shown: int = 12) -> str:
         A sentence that starts with a space, or the empty string if nothing helps.
     """
     words = sorted(set(valid))
-    near = difflib.get_close_matches(word, words, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(word, words, n=3, cutoff=0.6)
     hint = f" Did you mean {_or(near)}?" if near else ""
     if len(words) <= shown:
         hint += f" Valid: {', '.join(words)}."

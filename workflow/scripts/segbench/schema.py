@@ -84,7 +84,8 @@ def parse_section(section: type[SectionT], data: Any, origin: str) -> SectionT:
     try:
         return section.model_validate(dict(data))
     except ValidationError as error:
-        problems = list(dict.fromkeys(_explain(section, item) for item in error.errors()))
+        errors = [item for item in error.errors() if not _follows(item, error.errors())]
+        problems = list(dict.fromkeys(_explain(section, item) for item in errors))
         raise ConfigError("\n".join(f"{origin}: {problem}" for problem in problems)) from None
 
 
@@ -110,6 +111,14 @@ def _explain(section: type[BaseModel], item: Mapping[str, Any]) -> str:
     if kind == "value_error":
         return f"`{key}`: {message}" if key else message
     return f"`{key}`: {message}, found {_shown(value)}."
+
+
+def _follows(item: Mapping[str, Any], errors: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a list is only too short because its items were refused, which is said anyway."""
+    place = item["loc"]
+    return item["type"] == "too_short" and any(
+        len(other["loc"]) > len(place) and other["loc"][: len(place)] == place for other in errors
+    )
 
 
 def _keys_at(section: type[BaseModel], location: Sequence[int | str]) -> set[str]:

@@ -4,13 +4,16 @@ Numbers come from the tables; nothing is computed here. Names are escaped.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from segbench.results import Contender, Difference
 from segbench.tables import html_table, percent, readable_models
+
+# the report's template puts the bar chart in place of this comment
+FIGURE_GOES_HERE = ".. bar chart"
 
 
 def verdict(contenders: Sequence[Contender], dataset: str) -> str:
@@ -73,8 +76,9 @@ def landing_page(
     }
     lines = [f"{escaped(experiment)}: {_title(contenders)}"]
     lines += ["=" * len(lines[0]), "", verdict(contenders, manifest["name"]), ""]
-    lines += _raw_html(html_table(readable_models(table)))
-    lines += ["", "The figures and tables behind it are under *Results* in the menu.", ""]
+    lines += _raw_html(html_table(readable_models(table)[list(_narrow_columns(table))]))
+    lines += ["", FIGURE_GOES_HERE, ""]
+    lines += ["More is under *Comparison*, *Training* and *Images* in the menu.", ""]
     lines += ["Protocol", "--------", ""]
     lines += [f":{name}: {escaped(text)}" for name, text in facts.items()]
     if warnings:
@@ -87,7 +91,7 @@ def landing_page(
 
 def escaped(text: str) -> str:
     """A text in which nothing is reStructuredText markup."""
-    return re.sub(r"([\\*`_|<>:\[\]])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\*`_|<>:@\[\]])", r"\\\1", " ".join(text.split()))
 
 
 def _title(contenders: Sequence[Contender]) -> str:
@@ -115,6 +119,14 @@ def _training_facts(contender: Contender) -> str:
         f"{contender.label} {record['iterations']} iterations, batch {record['batch_size']}, "
         f"crop {height}x{width}, {record['optimizer']} {record['learning_rate']:.3g}"
     )
+
+
+def _narrow_columns(table: pd.DataFrame) -> Iterator[str]:
+    """The columns that fit beside the report's picture of the workflow."""
+    yield "model"
+    if table["initialization"].nunique() > 1:
+        yield "init."
+    yield from ("mean IoU %", "95 % interval", "± over seeds", "ms/image")
 
 
 def _raw_html(element: str) -> list[str]:

@@ -117,6 +117,11 @@ def _source_from_path(value: Any) -> Any:
     return {"path": value} if isinstance(value, str) else value
 
 
+def _not_a_path(value: Any) -> Any:
+    """Pass the classes on: `load_description` has put the list in place of its path."""
+    return value
+
+
 class Splits(Section):
     """Which value of the wildcard `{split}` makes which side."""
 
@@ -128,9 +133,9 @@ class DatasetDescription(Section):
     """A dataset description file."""
 
     name: Name = Field(description="names the folder under `results/datasets/`")
-    source: Annotated[Source, BeforeValidator(_source_from_path)] = Field(
-        description="path of a folder or an archive, or a mapping with `demo`"
-    )
+    source: Annotated[
+        Source, BeforeValidator(_source_from_path, json_schema_input_type=str | Source)
+    ] = Field(description="path of a folder or an archive, or a mapping with `demo`")
     root: str = Field(default="", description="folder inside the source that patterns start at")
     images: str = Field(
         description="pattern of the image files, with the wildcards `{split}`, `{group}` (a drive "
@@ -138,7 +143,9 @@ class DatasetDescription(Section):
     )
     labels: Labels = Field(description="format and pattern of the labels")
     splits: Splits = Field(default=Splits(), description="the sides of the dataset")
-    classes: ClassList = Field(description="path of a class list, or the list itself")
+    classes: Annotated[
+        ClassList, BeforeValidator(_not_a_path, json_schema_input_type=str | ClassList)
+    ] = Field(description="path of a class list, or the list itself")
 
     @model_validator(mode="after")
     def _patterns_fit(self) -> Self:

@@ -31,7 +31,7 @@ class Finding:
 
     def as_text(self) -> str:
         """The finding as lines for a terminal."""
-        lines = [f"{self.level.upper()}: {self.problem} ({self.count})"]
+        lines = [f"{self.problem} ({self.count})"]
         lines += [f"    {example}" for example in self.examples]
         if self.count > len(self.examples):
             lines.append(f"    ... and {self.count - len(self.examples)} more")

@@ -1,0 +1,55 @@
+"""What tests share: checkouts to run the workflow in, tiny datasets, and the real files."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from helpers import ROOT, Checkout, shared_file
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    """A copy of the repository without results, to edit and run."""
+    return Checkout.copy_of(ROOT, tmp_path / "checkout")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout in which the smallest experiment was run from end to end, really training."""
+    checkout = Checkout.copy_of(ROOT, tmp_path_factory.mktemp("finished") / "checkout")
+    shutil.copy(ROOT / "tests" / "smallest.yaml", checkout.root / "smallest.yaml")
+    shutil.copy(ROOT / "tests" / "tiny_rural.yaml", checkout.root / "tiny_rural.yaml")
+    checkout.run("--cores", "2", "--configfile", "smallest.yaml", expect=0)
+    return checkout
+
+
+@pytest.fixture
+def finished_copy(finished: Checkout, tmp_path: Path) -> Checkout:
+    """A copy of the finished checkout, to edit: file times and Snakemake's records included."""
+    target = tmp_path / "copy"
+    shutil.copytree(finished.root, target, symlinks=True, copy_function=shutil.copy2)
+    return Checkout(target)
+
+
+@pytest.fixture(scope="session")
+def idd_lite_archive() -> Path:
+    """The real IDD Lite archive."""
+    return shared_file("data/idd20k_lite.tar.gz")
+
+
+@pytest.fixture(scope="session")
+def idd_annotation() -> Path:
+    """A real IDD annotation with 227 objects, 30 of them deleted."""
+    return shared_file("data/frame0029_gtFine_polygons.json")
+
+
+@pytest.fixture(scope="session")
+def imagenet_weights() -> Path:
+    """Real ImageNet weights of MobileNetV2."""
+    return shared_file("weights/mobilenet_v2_imagenet.pth")
+
+
+def pytest_configure() -> None:
+    """Keep two cores from being oversubscribed by the libraries of every process."""
+    os.environ.setdefault("OMP_NUM_THREADS", "2")

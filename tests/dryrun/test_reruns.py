@@ -1,0 +1,107 @@
+"""Nothing retrains without a reason: what is planned again after a finished experiment."""
+
+import os
+from collections import Counter
+
+import pytest
+import yaml
+from helpers import Checkout
+
+CONFIG = ("--configfile", "smallest.yaml")
+
+
+def planned(checkout: Checkout, *arguments: str) -> Counter[str]:
+    """How many jobs of each rule are planned."""
+    done = checkout.run("-n", *CONFIG, *arguments, expect=0)
+    if "Nothing to be done" in done.stdout + done.stderr:
+        return Counter()
+    table = done.stdout.split("Job stats:")[1].split("total")[0]
+    rows = (line.split() for line in table.splitlines())
+    return Counter({row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()})
+
+
+def with_config(checkout: Checkout, **changes) -> None:
+    path = checkout.root / "smallest.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes))
+
+
+def test_a_finished_experiment_is_finished(finished):
+    assert planned(finished) == {}
+
+
+def test_touching_files_reruns_nothing(finished_copy):
+    for part in ("Snakefile", "workflow", "config", "profiles", "envs"):
+        path = finished_copy.root / part
+        for file in [path] if path.is_file() else path.rglob("*"):
+            os.utime(file)
+    os.utime(finished_copy.root / "results/datasets/tiny_rural/manifest.json")
+    assert planned(finished_copy) == {}
+
+
+def test_a_further_seed_is_one_training_per_model(finished_copy):
+    jobs = planned(finished_copy, "--config", "seeds=[0,1]")
+    assert {rule: jobs[rule] for rule in ("render_config", "train_run", "evaluate_run")} == {
+        "render_config": 2, "train_run": 2, "evaluate_run": 2,
+    }  # fmt: skip
+    assert jobs["check_model"] == jobs["prepare_dataset"] == 0
+    pending = finished_copy.pending(*CONFIG, "--config", "seeds=[0,1]")
+    trained = {path for path, rule in pending.items() if rule == "train_run"}
+    assert trained
+    assert all("/seed1/" in path for path in trained)
+
+
+def test_a_seed_given_as_text_is_the_same_seed(finished_copy):
+    assert planned(finished_copy, "--config", "seeds=['0']") == {}
+
+
+def test_a_further_model_is_one_training(finished_copy):
+    models = yaml.safe_load((finished_copy.root / "smallest.yaml").read_text())["models"]
+    with_config(finished_copy, models=models | {"fcn": "fcn_r18-d8_4xb2-80k_cityscapes-512x1024"})
+    jobs = planned(finished_copy)
+    assert (jobs["train_run"], jobs["evaluate_run"], jobs["check_model"]) == (1, 1, 1)
+
+
+def test_a_model_taken_away_trains_nothing(finished_copy):
+    with_config(finished_copy, models={"cgnet": "cgnet_fcn_4xb8-60k_cityscapes-512x1024"})
+    jobs = planned(finished_copy)
+    assert jobs["train_run"] == jobs["evaluate_run"] == 0
+    assert jobs["compare_tables"] == 1
+
+
+def test_settings_of_one_model_retrain_that_model(finished_copy):
+    models = yaml.safe_load((finished_copy.root / "smallest.yaml").read_text())["models"]
+    models["cgnet"] = {"config": models["cgnet"], "training": {"batch_size": 3}}
+    with_config(finished_copy, models=models)
+    assert planned(finished_copy)["train_run"] == 1
+    pending = finished_copy.pending(*CONFIG)
+    assert {path.split("/")[3] for path, rule in pending.items() if rule == "train_run"} == {
+        "cgnet"
+    }
+
+
+def test_more_pictures_evaluate_but_do_not_train(finished_copy):
+    with_config(finished_copy, gallery_images=3)
+    jobs = planned(finished_copy)
+    assert (jobs["train_run"], jobs["evaluate_run"]) == (0, 2)
+
+
+LIBRARY = "workflow/scripts/segbench"
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "rules"),
+    [
+        ("sampling.py", "SHUFFLE, AUGMENT = 1, 2", "SHUFFLE, AUGMENT = 1, 3",
+         {"check_model", "pass_checks", "train_run", "evaluate_run", "compare_tables",
+          "compare_figures"}),
+        ("intervals.py", "RESAMPLES = 2000", "RESAMPLES = 100",
+         {"compare_tables", "compare_figures"}),
+        ("datasets/check.py", "FEW_IMAGES = 20", "FEW_IMAGES = 5",
+         {"check_dataset", "pass_checks", "compare_tables"}),
+        ("sampling.py", "# MMSegmentation's transforms", "# The transforms", set()),
+        ("progress.py", "BAR_WIDTH = 20", "BAR_WIDTH = 30", set()),
+    ],
+)  # fmt: skip
+def test_editing_code_reruns_exactly_what_depends_on_it(finished_copy, path, old, new, rules):
+    finished_copy.edit(f"{LIBRARY}/{path}", old, new)
+    assert set(planned(finished_copy)) - {"all"} == rules

@@ -1,0 +1,77 @@
+"""Helpers of the tests: a checkout that runs Snakemake, and where real files are."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+PARTS = ("Snakefile", "config", "workflow", "profiles", "envs")
+
+
+def shared_file(name: str) -> Path:
+    """A real file from the folder beside the checkout; skips where there is none."""
+    path = SHARED / name
+    if not path.exists():
+        message = f"needs the real file {path}"
+        if os.environ.get("SEGBENCH_REQUIRE_REAL_DATA") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    return path
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A copy of the repository in which Snakemake is run as a user would."""
+
+    root: Path
+
+    @classmethod
+    def copy_of(cls, source: Path, target: Path) -> "Checkout":
+        """Copy what the workflow consists of."""
+        target.mkdir(parents=True)
+        for part in PARTS:
+            if (source / part).is_dir():
+                shutil.copytree(
+                    source / part, target / part, ignore=shutil.ignore_patterns("__pycache__")
+                )
+            else:
+                shutil.copy2(source / part, target / part)
+        return cls(target)
+
+    def run(self, *arguments: str, expect: int | None = None) -> subprocess.CompletedProcess[str]:
+        """Run `snakemake ARGUMENTS`; fail the test if it ends with another status than expected."""
+        command = [str(Path(sys.executable).parent / "snakemake"), *arguments]
+        done = subprocess.run(
+            command, cwd=self.root, capture_output=True, text=True, timeout=600, check=False
+        )
+        if expect is not None:
+            assert done.returncode == expect, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def dag(self, *arguments: str) -> Counter[str]:
+        """How many jobs of each rule the whole DAG has, finished ones included."""
+        done = self.run("--d3dag", *arguments, expect=0)
+        nodes = json.loads(done.stdout[done.stdout.index("{") :])["nodes"]
+        return Counter(node["value"]["rule"] for node in nodes)
+
+    def pending(self, *arguments: str) -> dict[str, str]:
+        """Output files that would be made, with their rules."""
+        done = self.run("--summary", *arguments, expect=0)
+        lines = done.stdout[done.stdout.index("output_file") :].splitlines()
+        rows = csv.DictReader(lines, delimiter="\t")
+        return {r["output_file"]: r["rule"] for r in rows if r["plan"] != "no update"}
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace a piece of a file, which must be there."""
+        text = (self.root / path).read_text()
+        assert old in text, f"{path} does not contain {old!r}"
+        (self.root / path).write_text(text.replace(old, new, 1))

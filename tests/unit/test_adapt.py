@@ -1,0 +1,194 @@
+"""Zoo configs become trainable ones, with nothing to edit by hand."""
+
+import json
+
+import pytest
+from mmengine.config import Config
+
+from segbench import zoo
+from segbench.adapt import Recipe, render, walk
+from segbench.errors import ConfigError, ModelError
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    classes = [{"name": f"class {i}", "color": [i, i, i]} for i in range(7)]
+    path = tmp_path / "manifest.json"
+    path.write_text(
+        json.dumps({"name": "seven", "classes": classes, "image_sizes": [[227, 320, 9]]})
+    )
+    return path
+
+
+@pytest.fixture
+def adapt(manifest, tmp_path):
+    def adapt_config(name: str, **recipe) -> Config:
+        settings = {"crop_size": (192, 256), "batch_size": 8, "max_iters": 1000} | recipe
+        text = render(
+            zoo.config_path(name),
+            manifest,
+            Recipe(
+                run="run", initialization=settings.pop("initialization", "scratch"), seed=3,
+                published_batch=zoo.published_batch(name), **settings,
+            ),
+        )  # fmt: skip
+        path = tmp_path / "config.py"
+        path.write_text(text)
+        return Config.fromfile(path, import_custom_modules=False)
+
+    return adapt_config
+
+
+FAMILIES = {
+    "plain head and auxiliary head": "deeplabv3plus_r18-d8_4xb2-80k_cityscapes-512x1024",
+    "cascade of heads": "ocrnet_hr18_4xb2-40k_cityscapes-512x1024",
+    "list of auxiliary heads": "icnet_r18-d8_4xb2-80k_cityscapes-832x832",
+    "heads inside heads": "knet-s3_r50-d8_fcn_8xb2-adamw-80k_ade20k-512x512",
+    "class weights": "pidnet-s_2xb6-120k_1024x1024-cityscapes",
+    "sliding window": "segformer_mit-b0_8xb1-160k_cityscapes-1024x1024",
+    "zero label reduced": "segformer_mit-b0_8xb2-160k_ade20k-512x512",
+    "dataset in a wrapper": "unet-s5-d16_fcn_4xb4-40k_drive-64x64",
+}
+
+
+@pytest.mark.parametrize("name", FAMILIES.values(), ids=FAMILIES)
+def test_every_family_is_adapted(adapt, name):
+    config = adapt(name)
+    heads = [node for node in walk(config.model) if "num_classes" in node]
+    assert heads
+    assert {node["num_classes"] for node in heads} == {7}
+    kinds = {node.get("type") for node in walk(config.model)}
+    assert "SyncBN" not in kinds
+    assert "Pretrained" not in kinds
+    assert not any("class_weight" in node or "pretrained" in node for node in walk(config.model))
+    assert tuple(config.model.data_preprocessor.size) == (192, 256)
+    pipeline = config.train_dataloader.dataset.pipeline
+    assert [tuple(step["crop_size"]) for step in pipeline if "crop_size" in step] == [(192, 256)]
+    assert not any("reduce_zero_label" in step for step in pipeline)
+    assert config.train_cfg == {
+        "type": "IterBasedTrainLoop",
+        "max_iters": 1000,
+        "val_interval": 100,
+    }
+    assert config.train_dataloader.batch_size == 8
+    assert config.randomness.seed == 3
+    assert config.param_scheduler[-1]["end"] == 1000
+
+
+def test_images_are_resized_relative_to_their_own_size(adapt):
+    pipeline = adapt(FAMILIES["plain head and auxiliary head"]).train_dataloader.dataset.pipeline
+    resize = next(step for step in pipeline if step["type"] == "RandomResize")
+    # MMCV writes width first
+    assert (tuple(resize["scale"]), tuple(resize["ratio_range"])) == ((320, 227), (0.5, 2.0))
+
+
+def test_images_keep_their_size_at_test_time_unless_asked(adapt):
+    name = FAMILIES["plain head and auxiliary head"]
+    kinds = [step["type"] for step in adapt(name).val_dataloader.dataset.pipeline]
+    assert kinds == ["LoadImageFromFile", "LoadAnnotations", "PackSegInputs"]
+    asked = adapt(name, image_size=(120, 160)).val_dataloader.dataset.pipeline
+    # labels are loaded after the resize, so that scores stay at the labels' own size
+    assert [step["type"] for step in asked][1:3] == ["Resize", "LoadAnnotations"]
+    assert tuple(asked[1]["scale"]) == (160, 120)
+
+
+def test_a_sliding_window_follows_the_crop(adapt):
+    test = adapt(FAMILIES["sliding window"]).model.test_cfg
+    # published: windows of 1024 in steps of 768, so three quarters
+    assert (tuple(test.crop_size), tuple(test.stride)) == ((192, 256), (144, 192))
+
+
+def test_the_learning_rate_follows_the_batch(adapt):
+    # published: 0.01 for 4 GPUs with 2 images each
+    name = FAMILIES["plain head and auxiliary head"]
+    assert adapt(name, batch_size=8).optim_wrapper.optimizer.lr == 0.01
+    halved = adapt(name, batch_size=4)
+    assert halved.optim_wrapper.optimizer.lr == 0.005
+    assert "learning rate: 0.01 -> 0.005 (linear rule, batch 8 -> 4)" in halved.segbench.adaptations
+    assert adapt(name, batch_size=4, learning_rate=0.3).optim_wrapper.optimizer.lr == 0.3
+
+
+def test_the_schedule_keeps_its_shape(adapt):
+    name = FAMILIES["sliding window"]
+    warm_up, poly = adapt(name, max_iters=16000).param_scheduler
+    # published: 1,500 of 160,000 iterations warm up
+    assert (warm_up["type"], warm_up["begin"], warm_up["end"]) == ("LinearLR", 0, 150)
+    assert (poly["type"], poly["begin"], poly["end"]) == ("PolyLR", 150, 16000)
+
+
+def test_a_warm_up_of_one_iteration_is_dropped(adapt):
+    """MMEngine would stay at the start factor for ever."""
+    schedulers = adapt(FAMILIES["sliding window"], max_iters=100).param_scheduler
+    assert [one["type"] for one in schedulers] == ["PolyLR"]
+
+
+def test_the_lowest_rate_scales_with_the_highest(adapt):
+    # published: from 0.01 down to 0.0001
+    config = adapt(FAMILIES["plain head and auxiliary head"], learning_rate=0.001)
+    assert config.param_scheduler[0]["eta_min"] == pytest.approx(1e-5)
+
+
+def test_hard_example_mining_keeps_its_share_of_pixels(adapt):
+    config = adapt(FAMILIES["class weights"])
+    kept = {node["min_kept"] for node in walk(config.model) if "min_kept" in node}
+    # published: 131,072 of 6 images of 1024 x 1024
+    assert kept == {round(131072 * (8 * 192 * 256) / (6 * 1024 * 1024))}
+
+
+def test_imagenet_names_the_weights_for_the_backbone_alone(adapt):
+    config = adapt(
+        FAMILIES["sliding window"], initialization="imagenet", backbone_weights="w/b0.pth"
+    )
+    assert config.model.backbone.init_cfg == {"type": "Pretrained", "checkpoint": "w/b0.pth"}
+    assert sum(node.get("type") == "Pretrained" for node in walk(config.model)) == 1
+
+
+def test_overrides_are_merged_by_the_rules_of_mmengine(adapt):
+    optimizer = {"_delete_": True, "type": "AdamW", "lr": "2e-3", "weight_decay": 0.1}
+    config = adapt(
+        FAMILIES["plain head and auxiliary head"],
+        overrides={
+            "optim_wrapper": {"optimizer": optimizer},
+            "model": {"decode_head": {"dropout_ratio": 0.4}},
+        },
+    )
+    assert config.optim_wrapper.optimizer == {"type": "AdamW", "lr": 0.002, "weight_decay": 0.1}
+    assert config.model.decode_head.dropout_ratio == 0.4
+
+
+def test_the_same_recipe_gives_the_same_text(manifest):
+    name = FAMILIES["cascade of heads"]
+    recipe = Recipe(run="r", initialization="scratch", seed=0, max_iters=10)
+    texts = {render(zoo.config_path(name), manifest, recipe) for _ in range(2)}
+    assert len(texts) == 1
+
+
+def test_a_model_without_a_backbone_is_refused(manifest):
+    name = "san-vit-b16_voc12aug-640x640"
+    with pytest.raises(ModelError, match=rf"{name}.py: is no encoder and decoder"):
+        render(zoo.config_path(name), manifest, Recipe(run="r", initialization="scratch", seed=0))
+
+
+def test_a_config_that_is_not_python_is_refused(manifest, tmp_path):
+    (tmp_path / "mine.py").write_text("model = dict(")
+    with pytest.raises(ModelError, match=r"mine\.py: cannot be read as an MMSegmentation config"):
+        render(tmp_path / "mine.py", manifest, Recipe(run="r", initialization="scratch", seed=0))
+
+
+def test_the_zoo_is_found_by_name():
+    assert len(zoo.config_paths()) > 600
+    assert zoo.config_path("pidnet-s_2xb6-120k_1024x1024-cityscapes.py").is_file()
+    with pytest.raises(ConfigError, match="Did you mean 'pidnet-l_2xb6-120k_1024x1024-cityscapes'"):
+        zoo.config_path("pidnet-l_2xb6-120k_1024x1024-cityscape")
+
+
+@pytest.mark.parametrize(
+    ("name", "batch"),
+    [
+        ("segformer_mit-b0_8xb1-160k_ade20k-512x512", 8),
+        ("fcn_r50-d8_4xb2-40k_x", 8),
+        ("mine", None),
+    ],
+)
+def test_the_published_batch_is_read_from_the_name(name, batch):
+    assert zoo.published_batch(name) == batch

@@ -1,0 +1,230 @@
+"""A wrong config is refused with a message that names the key and what would be valid."""
+
+import copy
+
+import pytest
+import yaml
+from helpers import ROOT
+
+from segbench.config import load_dataset, load_experiment
+from segbench.datasets.description import load_description
+from segbench.errors import ConfigError
+from segbench.runs import RunKey, recipe_settings, run_table
+
+PIDNET = "pidnet-s_2xb6-120k_1024x1024-cityscapes"
+VALID = {
+    "experiment": "test",
+    "dataset": "config/datasets/demo_rural.yaml",
+    "models": {"pidnet": PIDNET},
+    "seeds": [0, 1],
+    "training": {"crop_size": [128, 160], "max_iters": 100, "val_interval": 50},
+}
+
+
+def changed(**changes):
+    """The valid config with keys replaced, or removed where the value is `...`."""
+    data = copy.deepcopy(VALID) | changes
+    return {key: value for key, value in data.items() if value is not ...}
+
+
+def test_every_experiment_of_the_repository_is_valid():
+    paths = [ROOT / "config/config.yaml", *(ROOT / "config/experiments").glob("*.yaml")]
+    assert len(paths) >= 2
+    for path in paths:
+        experiment = load_experiment(yaml.safe_load(path.read_text()))
+        load_dataset(experiment, ROOT)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"modles": {}}, "`modles`: unknown key. Did you mean 'models'?"),
+        ({"experiment": ...}, "`experiment`: this key is required."),
+        ({"experiment": "a/b"}, "`experiment`: 'a/b' is not a valid name"),
+        ({"experiment": "../up"}, "`experiment`: '../up' is not a valid name"),
+        ({"models": {}}, "`models`: "),
+        ({"models": {"a b; rm": PIDNET}}, "`models.a b; rm`: 'a b; rm' is not a valid name"),
+        ({"models": [PIDNET]}, "`models`: Input should be a valid dict"),
+        ({"models": {"p": 3}}, "`models.p`: "),
+        (
+            {"models": {"p": "pidnet-s_2xb6-120k_1024x1024-cityscape"}},
+            f"`models.p.config`: 'pidnet-s_2xb6-120k_1024x1024-cityscape' is no config of the "
+            f"model zoo. Did you mean '{PIDNET}'",
+        ),
+        ({"models": {"p": "./missing.py"}}, "no MMSegmentation config file './missing.py'"),
+        (
+            {"models": {"p": {"conf": PIDNET}}},
+            "`models.p.conf`: unknown key. Did you mean 'config'",
+        ),
+        (
+            {"models": {"p": {"config": PIDNET, "training": {"crop": 3}}}},
+            "`models.p.training.crop`: unknown key. Did you mean 'crop_size'?",
+        ),
+        ({"seeds": []}, "`seeds`: "),
+        ({"seeds": [0, 1, 0]}, "`seeds`: 0 is listed twice"),
+        ({"seeds": [-1]}, "`seeds.0`: "),
+        ({"seeds": [True]}, "`seeds.0`: "),
+        ({"seeds": 3}, "`seeds`: "),
+        ({"initializations": []}, "`initializations`: "),
+        ({"initializations": ["scrach"]}, "'scrach' is not valid. Did you mean 'scratch'?"),
+        ({"initializations": ["scratch", "scratch"]}, "'scratch' is listed twice"),
+        ({"initializations": ["zero_shot"]}, "'zero_shot' is planned but not available"),
+        ({"initializations": ["imagenet"]}, "`models.pidnet.backbone_weights`: "),
+        ({"training": {"crop_size": [128]}}, "`training.crop_size"),
+        ({"training": {"crop_size": 128}}, "`training.crop_size`: "),
+        ({"training": {"crop_size": [8, 8]}}, "`training.crop_size.0`: "),
+        ({"training": {"batch_size": 0}}, "`training.batch_size`: "),
+        ({"training": {"batch_size": "many"}}, "`training.batch_size`: "),
+        ({"training": {"batch_size": 2.5}}, "`training.batch_size`: "),
+        ({"training": {"learning_rate": -1}}, "`training.learning_rate`: "),
+        ({"training": {"learning_rate": float("inf")}}, "`training.learning_rate`: "),
+        ({"training": {"max_iters": 10, "val_interval": 20}}, "would never be validated"),
+        (
+            {"training": {"max_iter": 10}},
+            "`training.max_iter`: unknown key. Did you mean 'max_iters'",
+        ),
+        ({"gallery_images": 1000}, "`gallery_images`: "),
+        (
+            {"models": {"m": "mobilenet-v3-d8_lraspp_4xb4-320k_cityscapes-512x1024"}},
+            "`models.m`: crop_size [128, 160] is too small for LR-ASPP: at least [392, 392]",
+        ),
+        (
+            {
+                "models": {"u": "unet-s5-d16_fcn_4xb4-160k_cityscapes-512x1024"},
+                "training": {"crop_size": [100, 160]},
+            },
+            "`models.u`: crop_size [100, 160] must be multiples of 16 for U-Net",
+        ),
+    ],
+)
+def test_a_wrong_config_names_the_key(changes, message):
+    with pytest.raises(ConfigError) as caught:
+        load_experiment(changed(**changes))
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("config: ")
+
+
+def test_every_problem_is_reported():
+    with pytest.raises(ConfigError) as caught:
+        load_experiment(changed(seeds=[], modles=1, experiment=...))
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_text_from_the_command_line_becomes_numbers():
+    experiment = load_experiment(
+        changed(seeds=["0", "7"], training={"max_iters": "10", "learning_rate": "1e-3"})
+    )
+    assert experiment.seeds == (0, 7)
+    assert experiment.training.max_iters == 10
+    assert experiment.training.learning_rate == 0.001
+    assert load_experiment(changed(seeds=[0, 7])).seeds == experiment.seeds
+
+
+def test_the_config_cannot_be_changed_afterwards():
+    with pytest.raises(Exception, match="frozen"):
+        load_experiment(VALID).experiment = "other"
+
+
+def test_a_model_overrides_what_is_set_for_all():
+    models = {"a": PIDNET, "b": {"config": PIDNET, "training": {"max_iters": 7, "val_interval": 7}}}
+    experiment = load_experiment(changed(models=models))
+    assert experiment.training_of("a").max_iters == 100
+    assert experiment.training_of("b").max_iters == 7
+    assert experiment.training_of("b").crop_size == (128, 160)
+
+
+def test_an_override_must_fit_what_is_set_for_all():
+    models = {"b": {"config": PIDNET, "training": {"max_iters": 7}}}
+    with pytest.raises(ConfigError, match="would never be validated"):
+        load_experiment(changed(models=models))
+
+
+def test_the_run_table_has_a_row_per_model_initialization_and_seed():
+    models = {
+        "a": PIDNET,
+        "b": {
+            "config": PIDNET,
+            "initializations": ["scratch", "imagenet"],
+            "backbone_weights": "w.pth",
+        },
+    }
+    experiment = load_experiment(changed(models=models))
+    assert run_table(experiment) == [
+        RunKey("a", "scratch", 0), RunKey("a", "scratch", 1),
+        RunKey("b", "scratch", 0), RunKey("b", "scratch", 1),
+        RunKey("b", "imagenet", 0), RunKey("b", "imagenet", 1),
+    ]  # fmt: skip
+    assert "backbone_weights" not in recipe_settings(experiment, "b", "scratch")
+    assert recipe_settings(experiment, "b", "imagenet")["backbone_weights"] == "w.pth"
+
+
+def test_settings_of_one_model_do_not_depend_on_another():
+    alone = load_experiment(changed(models={"a": PIDNET}))
+    other = {"config": PIDNET, "training": {"batch_size": 2}}
+    together = load_experiment(changed(models={"a": PIDNET, "b": other}))
+    assert recipe_settings(alone, "a", "scratch") == recipe_settings(together, "a", "scratch")
+
+
+def test_a_dataset_can_lie_elsewhere():
+    experiment = load_experiment(changed(dataset_sources={"demo_rural": "/data/roads.zip"}))
+    dataset = load_dataset(experiment, ROOT)
+    assert dataset.source.path == "/data/roads.zip"
+    assert dataset.source.is_archive
+
+
+def test_a_source_of_an_unknown_dataset_is_refused():
+    experiment = load_experiment(changed(dataset_sources={"rural": "/data"}))
+    with pytest.raises(ConfigError, match=r"`dataset_sources.rural`.*Valid: demo_rural"):
+        load_dataset(experiment, ROOT)
+
+
+DESCRIPTION = {
+    "name": "mine",
+    "source": "data",
+    "images": "{split}/{frame}.jpg",
+    "labels": {"format": "index", "path": "{split}/{frame}.png"},
+    "classes": {"classes": [{"name": "a", "color": [0, 0, 0]}, {"name": "b", "color": [1, 1, 1]}]},
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"image": "x"}, "`image`: unknown key. Did you mean 'images'?"),
+        ({"images": "{split}/{fram}.jpg"}, "`images`: unknown wildcard '{fram}'"),
+        ({"labels": {"format": "png", "path": "x"}}, "`labels.format`: 'png' is not valid"),
+        ({"labels": {"format": "index", "path": "x.png"}}, "no wildcard '{split}'"),
+        ({"labels": {"format": "polygons", "path": "{split}/{frame}"}}, "polygons need `labels`"),
+        ({"source": {"demo": "lunar"}}, "`source.demo`: 'lunar' is not valid"),
+        ({"source": {}}, "name either `path` or `demo`"),
+        ({"source": {"demo": "rural", "trian": 3}}, "`source.trian`: unknown key. Did you mean"),
+        ({"classes": "gone.yaml"}, "gone.yaml: no such file"),
+        ({"classes": {"classes": []}}, "`classes.classes`: "),
+        (
+            {"classes": {"classes": [{"name": "a", "color": [0, 0, 300]}] * 2}},
+            "`classes.classes.0.color.2`: ",
+        ),
+        (
+            {"classes": {"classes": [{"name": "a", "color": [0, 0, 0]}] * 2}},
+            "the class name 'a' is listed twice",
+        ),
+    ],
+)  # fmt: skip
+def test_a_wrong_description_names_file_and_key(tmp_path, changes, message):
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(DESCRIPTION | changes))
+    with pytest.raises(ConfigError) as caught:
+        load_description(path)
+    assert message in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_a_missing_or_broken_description_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"none\.yaml: no such file"):
+        load_description(tmp_path / "none.yaml")
+    (tmp_path / "broken.yaml").write_text("name: [")
+    with pytest.raises(ConfigError, match=r"broken\.yaml: not valid YAML"):
+        load_description(tmp_path / "broken.yaml")
+    (tmp_path / "text.yaml").write_text("just text")
+    with pytest.raises(ConfigError, match=r"text\.yaml: a mapping with keys is needed"):
+        load_description(tmp_path / "text.yaml")

@@ -1,0 +1,123 @@
+"""Scores against values worked out by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segbench import metrics
+from segbench.intervals import Interval, bootstrap_mean_iou
+
+
+def test_a_confusion_matrix_counts_every_pixel_once():
+    truth = np.array([[0, 0, 1], [1, 2, 255]], np.uint8)
+    prediction = np.array([[0, 1, 1], [1, 0, 2]], np.uint8)
+    counts = metrics.confusion_matrix(truth, prediction, classes=3)
+    assert counts.tolist() == [[1, 1, 0], [0, 2, 0], [1, 0, 0]]
+    assert counts.dtype == np.int64
+
+
+def test_the_last_of_26_classes_does_not_overflow():
+    truth = np.full((4, 4), 25, np.uint8)
+    counts = metrics.confusion_matrix(truth, truth, classes=26)
+    assert counts[25, 25] == 16
+    assert counts.sum() == 16
+
+
+def test_a_label_outside_the_classes_is_refused():
+    truth = np.array([[0, 7]], np.uint8)
+    with pytest.raises(ValueError, match="neither one of the 3 classes nor 255"):
+        metrics.confusion_matrix(truth, np.zeros_like(truth), classes=3)
+
+
+def test_a_prediction_outside_the_classes_is_refused():
+    with pytest.raises(ValueError, match="neither"):
+        metrics.confusion_matrix(np.zeros((1, 2), np.uint8), np.full((1, 2), 9, np.uint8), 3)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_confusion_matrix_agrees_with_counting_in_a_loop(seed):
+    rng = np.random.default_rng(seed)
+    truth = rng.choice([0, 1, 2, 3, 255], (5, 7)).astype(np.uint8)
+    prediction = rng.integers(0, 4, (5, 7)).astype(np.uint8)
+    expected = np.zeros((4, 4), int)
+    for t, p in zip(truth.ravel(), prediction.ravel(), strict=True):
+        if t != 255:
+            expected[t, p] += 1
+    assert (metrics.confusion_matrix(truth, prediction, 4) == expected).all()
+
+
+# truth has 5, 4 and 0 pixels of the classes; the third is predicted twice all the same
+HAND = np.array([[3, 1, 1], [0, 3, 1], [0, 0, 0]], np.int64)
+
+
+def test_iou_by_hand():
+    # class 0: 3 / (5 + 3 - 3), class 1: 3 / (4 + 4 - 3), class 2: absent from the truth
+    assert metrics.class_iou(HAND)[:2] == pytest.approx([3 / 5, 3 / 5])
+    assert np.isnan(metrics.class_iou(HAND)[2])
+    assert metrics.mean_iou(HAND) == pytest.approx(0.6)
+
+
+def test_accuracies_by_hand():
+    assert metrics.class_accuracy(HAND)[:2] == pytest.approx([3 / 5, 3 / 4])
+    assert metrics.pixel_accuracy(HAND) == pytest.approx(6 / 9)
+    assert metrics.class_precision(HAND) == pytest.approx([1.0, 3 / 4, 0.0])
+
+
+def test_an_absent_class_is_left_out_for_every_model_alike():
+    one_mistakes_it = np.array([[8, 0, 2], [0, 10, 0], [0, 0, 0]], np.int64)
+    other_does_not = np.array([[8, 2, 0], [0, 10, 0], [0, 0, 0]], np.int64)
+    for counts in (one_mistakes_it, other_does_not):
+        assert np.isnan(metrics.class_iou(counts)[2])
+        assert metrics.summary(counts)["classes_present"] == 2
+    # the mistake still costs the class that was mistaken: 8 / 10 and 10 / 10
+    assert metrics.mean_iou(one_mistakes_it) == pytest.approx((0.8 + 1.0) / 2)
+
+
+def test_a_prediction_beyond_the_classes_counts_as_wrong():
+    counts = np.array([[6, 0, 4], [0, 10, 0]], np.int64)
+    assert metrics.class_iou(counts) == pytest.approx([0.6, 1.0])
+    assert metrics.pixel_accuracy(counts) == pytest.approx(16 / 20)
+
+
+def test_scores_of_many_matrices_at_once_are_those_of_each():
+    rng = np.random.default_rng(0)
+    many = rng.integers(0, 50, (6, 4, 4))
+    assert metrics.mean_iou(many) == pytest.approx([float(metrics.mean_iou(one)) for one in many])
+
+
+def test_nothing_labelled_has_no_score():
+    assert np.isnan(metrics.mean_iou(np.zeros((3, 3), np.int64)))
+
+
+def images_with_accuracies(accuracies):
+    """One matrix per image of 100 pixels of a single class, so that mean IoU is accuracy."""
+    return np.array([[[a, 100 - a], [0, 0]] for a in accuracies], np.int64)
+
+
+def test_bootstrap_of_equal_images_is_a_point():
+    draws = bootstrap_mean_iou([images_with_accuracies([70] * 10)], resamples=50)
+    assert draws == pytest.approx(np.full(50, 0.7))
+
+
+def test_bootstrap_interval_is_that_of_the_mean_of_images():
+    accuracies = np.random.default_rng(1).integers(20, 100, 40)
+    interval = Interval.of(bootstrap_mean_iou([images_with_accuracies(accuracies)], 4000))
+    error = accuracies.std() / 100 / np.sqrt(len(accuracies))
+    mean = accuracies.mean() / 100
+    # for a plain mean the interval is known: about 1.96 standard errors to either side
+    assert interval.low == pytest.approx(mean - 1.96 * error, abs=0.01)
+    assert interval.high == pytest.approx(mean + 1.96 * error, abs=0.01)
+
+
+def test_bootstrap_is_paired_and_reproducible():
+    better = images_with_accuracies([50, 90, 10, 70])
+    worse = images_with_accuracies([45, 85, 5, 65])
+    gap = bootstrap_mean_iou([better], 300) - bootstrap_mean_iou([worse], 300)
+    assert gap == pytest.approx(np.full(300, 0.05))
+    assert (bootstrap_mean_iou([better], 30) == bootstrap_mean_iou([better], 30)).all()
+
+
+def test_bootstrap_averages_over_seeds():
+    runs = [images_with_accuracies([40] * 5), images_with_accuracies([60] * 5)]
+    assert bootstrap_mean_iou(runs, 20) == pytest.approx(np.full(20, 0.5))

@@ -1,0 +1,220 @@
+"""What people read: tables, the verdict, progress, logs, and their safety."""
+
+import logging
+import os
+import stat
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from segbench import devices, logs, tables
+from segbench.errors import DataError
+from segbench.progress import Progress, duration
+from segbench.results import Contender, Run, models_table, pairwise_table, rank
+from segbench.summary import escaped, verdict
+from segbench.workspace import refuse_unwritable
+
+
+def run(model: str, seed: int, accuracies: list[int], initialization: str = "scratch") -> Run:
+    """A run on images of one class whose mean IoU is the mean of the accuracies."""
+    confusion = np.array([[[a, 100 - a], [0, 0]] for a in accuracies], np.int64)
+    return Run(
+        model, initialization, seed, confusion,
+        {"classes_present": 1, "parameters": 10, "flops": None, "latency_ms": 5.0},
+        {"iterations": 8, "peak_memory_mb": 1.0, "train_minutes": 2.0, "device": "CPU"},
+        pd.DataFrame(), Path(),
+    )  # fmt: skip
+
+
+def contenders(**accuracies: list[list[int]]) -> list[Contender]:
+    """Ranked contenders from accuracies per model, seed and image."""
+    return rank(
+        [run(m, seed, a) for m, seeds in accuracies.items() for seed, a in enumerate(seeds)]
+    )
+
+
+def test_models_are_ranked_by_the_mean_over_their_seeds():
+    ranked = contenders(low=[[30, 50]], high=[[60, 60], [80, 80]])
+    assert [c.model for c in ranked] == ["high", "low"]
+    table = models_table(ranked)
+    assert table["miou"].tolist() == pytest.approx([0.7, 0.4])
+    assert table["runs"].tolist() == [2, 1]
+    # the standard deviation of 0.6 and 0.8; unknown for a single run
+    assert table["miou_std"][0] == pytest.approx(0.02**0.5)
+    assert np.isnan(table["miou_std"][1])
+
+
+def test_pairs_have_a_paired_interval():
+    table = pairwise_table(contenders(a=[[50, 90, 10]], b=[[45, 85, 5]], c=[[0, 0, 0]]))
+    assert table[["model", "other_model"]].to_numpy().tolist() == [
+        ["a", "b"],
+        ["a", "c"],
+        ["b", "c"],
+    ]
+    # b is behind by the same amount on every image, so the pair is certain although images vary
+    assert table.loc[0, ["miou_difference", "ci_low", "ci_high"]].tolist() == pytest.approx(
+        [0.05] * 3
+    )
+
+
+def test_the_verdict_tells_a_clear_lead_from_chance():
+    images = list(np.random.default_rng(0).integers(20, 90, 30))
+    better = [int(a) + 8 for a in images]
+    lead = verdict(contenders(a=[better, better], b=[images, images]), "roads")
+    assert "**a** reaches" in lead
+    assert "8.0 points ahead of b" in lead
+    assert "**a clear lead**" in lead
+    shuffled = [*images[1:], images[0] + 1]
+    assert "**too close to call**" in verdict(contenders(a=[shuffled], b=[images]), "roads")
+
+
+def test_the_verdict_asks_for_seeds_where_they_overlap():
+    images = list(np.random.default_rng(0).integers(20, 60, 30))
+
+    def lifted(by):
+        return [int(a) + by for a in images]
+
+    text = verdict(contenders(a=[lifted(30), lifted(10)], b=[lifted(12), lifted(0)]), "roads")
+    assert "**train more seeds**" in text
+    assert "With one seed each" in verdict(contenders(a=[lifted(9)], b=[lifted(0)]), "roads")
+
+
+def test_one_model_alone_is_no_comparison():
+    assert "the only model" in verdict(contenders(a=[[50, 60]]), "roads")
+
+
+def test_labels_name_the_initialization_only_where_it_differs():
+    ranked = rank([run("m", 0, [50], "scratch"), run("m", 0, [60], "imagenet")])
+    assert [c.label for c in ranked] == ["m (imagenet)", "m (scratch)"]
+
+
+def test_readable_tables_escape_what_they_are_given(tmp_path):
+    table = pd.DataFrame({"class": ["a_b & <i>", "x|y"], "IoU %": ["50.0", tables.NOT_THERE]})
+    tables.write_readable(table, tmp_path / "t", "Title <b>", "Note with 5 % & <script>")
+    page = (tmp_path / "t.html").read_text()
+    assert "<td>a_b &amp; &lt;i&gt;</td>" in page
+    assert "<script>" not in page
+    latex = (tmp_path / "t.tex").read_text()
+    assert r"a\_b \& <i>" in latex
+    assert r"IoU \%" in latex
+    assert r"x\|y" in (tmp_path / "t.md").read_text()
+
+
+@pytest.mark.parametrize("text", ["a_b", "`x`", "*x*", ".. raw:: html", "|s|", "a:b", "<u@v>"])
+def test_names_are_no_markup_in_the_report(text):
+    from docutils.core import publish_parts
+
+    body = publish_parts(f"start {escaped(text)} end", writer="html")["body"]
+    plain = body.replace("&lt;", "<").replace("&gt;", ">").replace("&#64;", "@")
+    assert f"start {text} end" in plain
+
+
+def test_percent_is_for_people():
+    assert tables.percent(0.54321) == "54.3"
+    assert tables.percent(float("nan")) == tables.NOT_THERE
+
+
+def test_a_progress_line_says_rate_and_remaining_time():
+    progress = Progress("run", total=200, unit="it")
+    for _ in range(50):
+        progress.step()
+    line = progress.line(seconds=10.0, detail="loss 0.5")
+    assert line == f"run [{'=' * 5}>{' ' * 14}] 50/200 it  loss 0.5  5 it/s  30s left"
+
+
+def test_progress_of_a_resumed_run_counts_only_its_own_steps():
+    progress = Progress("run", total=100, unit="it", start=90)
+    for _ in range(5):
+        progress.step()
+    assert "1 it/s" in progress.line(5.0)
+    assert "5s left" in progress.line(5.0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(42, "42s"), (185, "3m05s"), (7620, "2h07m"), (float("inf"), "?")]
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
+class FakeJob:
+    def __init__(self, log):
+        self.log = [str(log)]
+
+
+@pytest.fixture
+def quiet_logging():
+    """Take away the handlers that a script adds."""
+    loggers = (logging.getLogger(), logging.getLogger("segbench"))
+    before = [list(logger.handlers) for logger in loggers]
+    yield
+    for logger, handlers in zip(loggers, before, strict=True):
+        logger.handlers = handlers
+    logging.captureWarnings(False)
+
+
+def failing_script(tmp_path, error) -> str:
+    def main(job):
+        print("a library prints")
+        raise error
+
+    with pytest.raises(SystemExit) as caught:
+        logs.run_script(main, FakeJob(tmp_path / "logs/x.log"))
+    assert caught.value.code == 1
+    return (tmp_path / "logs/x.log").read_text()
+
+
+def test_a_users_error_is_a_message_without_traceback(tmp_path, capsys, quiet_logging):
+    log = failing_script(tmp_path, DataError("a.png: broken; copy it again"))
+    shown = capsys.readouterr()
+    assert "ERROR: a.png: broken; copy it again" in shown.err
+    assert "Traceback" not in shown.err + log
+    # what libraries print goes to the log, not between the lines of other jobs
+    assert "a library prints" not in shown.out
+    assert "a library prints" in log
+
+
+def test_a_defect_points_to_its_traceback(tmp_path, capsys, quiet_logging):
+    log = failing_script(tmp_path, ZeroDivisionError("oops"))
+    shown = capsys.readouterr().err
+    assert "unexpected ZeroDivisionError: oops" in shown
+    assert "x.log" in shown
+    assert "Traceback" not in shown
+    assert "Traceback" in log
+
+
+def test_a_full_or_forbidden_disk_is_a_message(tmp_path, capsys, quiet_logging):
+    failing_script(tmp_path, PermissionError(13, "Permission denied", "/data/x"))
+    assert "ERROR: /data/x: no permission" in capsys.readouterr().err
+
+
+def test_two_jobs_never_lease_the_same_gpu(tmp_path, monkeypatch):
+    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
+    first, a = devices._lock_one(2, wait=False)
+    second, b = devices._lock_one(2, wait=False)
+    assert {a, b} == {0, 1}
+    with pytest.raises(RuntimeError, match="every GPU"):
+        devices._lock_one(2, wait=False)
+    first.close()
+    third, c = devices._lock_one(2, wait=False)
+    assert c == a
+    folder = next(tmp_path.iterdir())
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    second.close()
+    third.close()
+
+
+def test_results_must_be_writable(tmp_path):
+    refuse_unwritable(tmp_path / "new" / "results")
+    (tmp_path / "results").write_text("a file")
+    with pytest.raises(Exception, match="results: is no folder"):
+        refuse_unwritable(tmp_path / "results")
+
+
+def test_a_read_only_folder_is_named(tmp_path, monkeypatch):
+    # root may write anywhere, so permission is asked for on behalf of somebody else
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(Exception, match=r"no permission to write results there.*--directory"):
+        refuse_unwritable(tmp_path / "results")

@@ -1,0 +1,174 @@
+"""What makes a training reproducible and safe: sampling, weights, digests."""
+
+import pickle
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import ROOT
+from torch import nn
+
+from segbench import provenance
+from segbench.errors import ModelError
+from segbench.provenance import code_digest
+from segbench.sampling import PositionedDataset, PositionSampler, index_at
+from segbench.weights import load_backbone, read_state_dict
+
+
+def test_every_epoch_sees_every_image_once():
+    for epoch in range(3):
+        seen = [index_at(5, epoch * 10 + place, 10) for place in range(10)]
+        assert sorted(seen) == list(range(10))
+
+
+def test_epochs_and_seeds_differ():
+    orders = {
+        tuple(index_at(seed, epoch * 20 + i, 20) for i in range(20))
+        for seed in range(3)
+        for epoch in range(3)
+    }
+    assert len(orders) == 9
+
+
+class Drawing:
+    """A dataset whose samples are what its transforms would draw."""
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        return index, np.random.rand(), random.random()
+
+
+def test_augmentation_depends_on_the_position_alone():
+    dataset = PositionedDataset(Drawing(), seed=1)
+    forwards = [dataset[position] for position in range(12)]
+    backwards = [dataset[position] for position in reversed(range(12))]
+    assert forwards == backwards[::-1]
+    assert len({sample[1:] for sample in forwards}) == 12
+    assert forwards != [PositionedDataset(Drawing(), seed=2)[p] for p in range(12)]
+
+
+def test_a_sampler_goes_on_at_its_position():
+    assert [*PositionSampler(0, 7)][4:] == [*PositionSampler(4, 7)]
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.bn = nn.BatchNorm2d(4)
+
+
+def save(path: Path, content) -> Path:
+    torch.save(content, path)
+    return path
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "backbone."])
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_weights_are_found_under_usual_names(tmp_path, prefix, wrapped):
+    source, target = Net(), Net()
+    state = {prefix + key: value for key, value in source.state_dict().items()}
+    path = save(tmp_path / "w.pth", {"state_dict": state} if wrapped else state)
+    report = load_backbone(target, path)
+    assert (report.loaded, report.wanted) == (6, 6)
+    assert torch.equal(target.conv.weight, source.conv.weight)
+
+
+def test_what_does_not_fit_is_said(tmp_path):
+    state = Net().state_dict()
+    state["conv.weight"] = torch.zeros(9)
+    state["head.weight"] = torch.zeros(2)
+    del state["bn.bias"]
+    report = load_backbone(Net(), save(tmp_path / "w.pth", state))
+    assert (report.missing, report.mismatched, report.unused) == (
+        ("bn.bias",), ("conv.weight",), ("head.weight",),
+    )  # fmt: skip
+    assert "4 of 6 backbone entries loaded; 1 missing (bn.bias)" in report.sentence()
+
+
+def test_weights_of_another_architecture_are_refused(tmp_path):
+    path = save(tmp_path / "w.pth", {f"layer{i}.weight": torch.zeros(1) for i in range(6)})
+    with pytest.raises(ModelError, match=r"w\.pth: does not fit the backbone Net: 0 of 6"):
+        load_backbone(Net(), path)
+
+
+class Bomb:
+    def __reduce__(self):
+        return (open, (str(self.target), "w"))
+
+
+def test_code_in_a_checkpoint_is_not_executed(tmp_path):
+    Bomb.target = tmp_path / "executed"
+    path = tmp_path / "evil.pth"
+    path.write_bytes(pickle.dumps({"state_dict": Bomb()}))
+    with pytest.raises(ModelError, match=r"evil\.pth: refused"):
+        read_state_dict(path)
+    torch.save({"state_dict": Bomb()}, path)
+    with pytest.raises(ModelError, match=r"evil\.pth: refused"):
+        read_state_dict(path)
+    assert not Bomb.target.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04broken"])
+def test_a_damaged_checkpoint_is_named(tmp_path, content):
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(ModelError, match=r"w\.pth: "):
+        read_state_dict(tmp_path / "w.pth")
+
+
+def test_a_missing_checkpoint_names_the_key(tmp_path):
+    with pytest.raises(ModelError, match=r"no such weights file.*backbone_weights"):
+        read_state_dict(tmp_path / "w.pth")
+
+
+def test_real_imagenet_weights_fit_strictly(imagenet_weights):
+    from mmseg.models.backbones import MobileNetV2
+
+    report = load_backbone(MobileNetV2(), imagenet_weights)
+    assert report.loaded == report.wanted
+    assert (report.missing, report.mismatched, report.unused) == ((), (), ())
+
+
+def digest_after(tmp_path, monkeypatch, edits: dict[str, tuple[str, str]]) -> dict[str, str]:
+    """Digests of all scripts with some library files edited in a copy."""
+    import shutil
+
+    copy = tmp_path / f"scripts{len(list(tmp_path.iterdir()))}"
+    shutil.copytree(ROOT / "workflow/scripts", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    for name, (old, new) in edits.items():
+        text = (copy / "segbench" / name).read_text()
+        assert old in text
+        (copy / "segbench" / name).write_text(text.replace(old, new, 1))
+    monkeypatch.setattr(provenance, "LIBRARY", copy / "segbench")
+    return {path.stem: code_digest(path) for path in copy.glob("*.py")}
+
+
+def rerun(tmp_path, monkeypatch, edits) -> set[str]:
+    before = digest_after(tmp_path, monkeypatch, {})
+    after = digest_after(tmp_path, monkeypatch, edits)
+    return {script for script in before if before[script] != after[script]}
+
+
+@pytest.mark.parametrize(
+    ("edits", "scripts"),
+    [
+        ({"sampling.py": ("SHUFFLE, AUGMENT = 1, 2", "SHUFFLE, AUGMENT = 1, 3")},
+         {"train_run", "check_model", "evaluate_run"}),
+        ({"intervals.py": ("RESAMPLES = 2000", "RESAMPLES = 100")},
+         {"compare_tables", "compare_figures"}),
+        ({"figures.py": ("DPI = 150", "DPI = 90")}, {"compare_tables", "compare_figures"}),
+        ({"adapt.py": ('"DDRNet": 8', '"DDRNet": 16')}, {"render_config"}),
+        ({"datasets/labels.py": ("MAX_SIDE = 32768", "MAX_SIDE = 16")}, {"prepare_dataset"}),
+        ({"demo/render.py": ("OVERSAMPLING = 2", "OVERSAMPLING = 3")}, {"obtain_dataset"}),
+        # comments, docstrings and what is only shown do not count
+        ({"sampling.py": ("# MMSegmentation's", "# mmseg's")}, set()),
+        ({"sampling.py": ('"""Which image is seen when', '"""What is seen when')}, set()),
+        ({"progress.py": ("BAR_WIDTH = 20", "BAR_WIDTH = 30")}, set()),
+    ],
+)  # fmt: skip
+def test_code_digests_follow_what_a_script_reaches(tmp_path, monkeypatch, edits, scripts):
+    assert rerun(tmp_path, monkeypatch, edits) == scripts

@@ -1,0 +1,105 @@
+"""Write what is derived from the config models: the JSON schemas and the manual's tables.
+
+`make docs` runs it; a test fails when a file is not what it would write.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from segbench.config import Experiment, Model, Training
+from segbench.datasets.description import (
+    Class,
+    ClassList,
+    DatasetDescription,
+    Labels,
+    Source,
+    Splits,
+)
+
+SECTIONS: tuple[type[BaseModel], ...] = (
+    Experiment, Model, Training, DatasetDescription, Source, Labels, Splits, ClassList, Class,
+)  # fmt: skip
+TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def generated_files(root: Path) -> dict[Path, str]:
+    """Every generated file and what it should contain.
+
+    Args:
+        root: of the repository.
+    """
+    manual = root / "config" / "README.md"
+    return {
+        root / "config" / "schema.json": _schema(Experiment, "segbench experiment"),
+        root / "config" / "datasets" / "schema.json": _schema(
+            DatasetDescription, "segbench dataset description"
+        ),
+        manual: with_tables(manual.read_text(encoding="utf-8")),
+    }
+
+
+def write_documentation(root: Path) -> None:
+    """Bring every generated file up to date."""
+    for path, content in generated_files(root).items():
+        path.write_text(content, encoding="utf-8")
+
+
+def with_tables(manual: str) -> str:
+    """Replace what stands between the markers of each table in the manual."""
+    tables = {section.__name__: table(section) for section in SECTIONS}
+    return TABLE.sub(lambda match: match[1] + tables[match[2]] + match[3], manual)
+
+
+def table(section: type[BaseModel]) -> str:
+    """The keys of a section as a Markdown table."""
+    rows = ["| key | type | default | what it says |", "|---|---|---|---|"]
+    properties = section.model_json_schema()["properties"]
+    definitions = section.model_json_schema().get("$defs", {})
+    for name, field in section.model_fields.items():
+        kind = _type(properties[name], definitions)
+        default = "required" if field.is_required() else _default(field.get_default())
+        says = str(field.description).replace("|", "\\|")
+        rows.append(f"| `{name}` | {kind} | {default} | {says} |")
+    return "\n".join(rows) + "\n"
+
+
+def _schema(section: type[BaseModel], title: str) -> str:
+    schema = {"$schema": DIALECT} | section.model_json_schema() | {"title": title}
+    return json.dumps(schema, indent=1) + "\n"
+
+
+def _default(value: Any) -> str:
+    if value is None or value in ({}, ()) or isinstance(value, BaseModel):
+        return "–"
+    if isinstance(value, tuple):
+        return f"`[{', '.join(map(str, value))}]`"
+    return f"`{value}`" if value != "" else "–"
+
+
+def _type(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
+    """A JSON schema in a few words."""
+    if "$ref" in schema:
+        return _type(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    if "anyOf" in schema:
+        options = [one for one in schema["anyOf"] if one.get("type") != "null"]
+        return " or ".join(dict.fromkeys(_type(one, definitions) for one in options))
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    kind = schema.get("type")
+    if kind == "array":
+        if "prefixItems" in schema:
+            return f"list of {len(schema['prefixItems'])} {_plural(schema['prefixItems'][0])}"
+        kind = _type(schema["items"], definitions)
+        return f"list of {kind}{'' if kind.startswith('`') else 's'}"
+    return {
+        "string": "text", "integer": "whole number", "number": "number", "object": "mapping",
+    }.get(str(kind), "any")  # fmt: skip
+
+
+def _plural(schema: dict[str, Any]) -> str:
+    return "whole numbers" if schema.get("type") == "integer" else "values"
