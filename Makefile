@@ -7,7 +7,7 @@ READY := $(VENV)/.installed
 BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 
-.PHONY: setup demo test lint format bench docs lock clean
+.PHONY: setup demo test lint format bench docs publish lock clean
 
 setup: $(READY)
 
@@ -21,6 +21,8 @@ $(READY): envs/requirements.lock
 	  --constraint envs/requirements.lock "$$(grep '^torch==' envs/requirements.lock)"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 	  --requirement envs/requirements.lock
+	@# so that `python -m segbench` works in this environment
+	@echo "$(CURDIR)/workflow/scripts" > "$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')/segbench.pth"
 	@touch $(READY)
 
 demo: setup
@@ -46,7 +48,16 @@ bench: setup
 	python benchmarks/confusion.py
 
 docs: setup
-	PYTHONPATH=workflow/scripts python -m segbench docs
+	python -m segbench docs
+
+# keep the tables and pictures of a finished experiment: make publish EXPERIMENT=idd_lite
+publish:
+	@test -f results/$(EXPERIMENT)/README.md || { echo "results/$(EXPERIMENT) is not finished"; exit 1; }
+	mkdir -p docs/results/$(EXPERIMENT)/tables docs/results/$(EXPERIMENT)/figures docs/results/$(EXPERIMENT)/gallery
+	cp results/$(EXPERIMENT)/README.md docs/results/$(EXPERIMENT)/
+	cp results/$(EXPERIMENT)/tables/*.csv results/$(EXPERIMENT)/tables/*.md results/$(EXPERIMENT)/tables/*.tex docs/results/$(EXPERIMENT)/tables/
+	cp results/$(EXPERIMENT)/figures/*.png docs/results/$(EXPERIMENT)/figures/
+	cp results/$(EXPERIMENT)/gallery/*.png docs/results/$(EXPERIMENT)/gallery/
 
 lock:
 	rm -rf .lock-venv

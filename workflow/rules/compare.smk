@@ -11,6 +11,7 @@ rule compare_tables:
     output:
         multiext(f"{RESULTS}/tables/models", ".csv", ".md", ".tex"),
         multiext(f"{RESULTS}/tables/per_class", ".csv", ".md", ".tex"),
+        readme=f"{RESULTS}/README.md",
         runs=f"{RESULTS}/tables/runs.csv",
         pairwise=f"{RESULTS}/tables/pairwise.csv",
         summary=report(

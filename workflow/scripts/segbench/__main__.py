@@ -1,6 +1,6 @@
 """The command line beside the workflow: `python -m segbench zoo | docs`.
 
-Run it with `workflow/scripts` on PYTHONPATH.
+`make setup` puts it on the path of the environment it makes.
 """
 
 import argparse

@@ -35,7 +35,7 @@ def write_tables(
     folder: Path,
     experiment: str,
 ) -> None:
-    """Write `models`, `per_class`, `runs`, `pairwise` and `summary.rst` into a folder."""
+    """Write the tables and the first page into a folder, and `README.md` beside it."""
     manifest = json.loads(manifest_path.read_text())
     names = [found["name"] for found in manifest["classes"]]
     models = results.models_table(contenders)
@@ -59,6 +59,8 @@ def write_tables(
     warnings = json.loads(check_path.read_text())["warnings"]
     page = summary.landing_page(contenders, models, manifest, experiment, warnings)
     (folder / "summary.rst").write_text(page, encoding="utf-8")
+    page = summary.markdown_page(contenders, models, manifest, experiment)
+    (folder.parent / "README.md").write_text(page, encoding="utf-8")
     LOG.info(summary.verdict(contenders, manifest["name"]).replace("**", "").replace("\\", ""))
 
 

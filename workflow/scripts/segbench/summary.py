@@ -1,4 +1,4 @@
-"""The result in a sentence, with what it rests on: the report's first page, as reStructuredText.
+"""The result in a sentence, with what it rests on: the report's first page, and a Markdown page.
 
 Numbers come from the tables; nothing is computed here. Names are escaped.
 """
@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from segbench.results import Contender, Difference
-from segbench.tables import html_table, percent, readable_models
+from segbench.tables import html_table, markdown_table, percent, readable_models
 
 # the report's template puts the bar chart in place of this comment
 FIGURE_GOES_HERE = ".. bar chart"
@@ -51,6 +51,25 @@ def verdict(contenders: Sequence[Contender], dataset: str) -> str:
     return f"{text}{ahead}: **a clear lead** on these images and seeds."
 
 
+def facts(contenders: Sequence[Contender], manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Say what the numbers rest on: data, evaluation, training, seeds, hardware and packages."""
+    run = contenders[0].best_run
+    splits = manifest["splits"]
+    return {
+        "data": f"{manifest['name']}, {splits['train']['images']} training and "
+        f"{splits['val']['images']} validation images, {len(manifest['classes'])} classes, "
+        f"{run.scores['classes_present']} of them present in the validation images",
+        "evaluation": run.scores["protocol"],
+        "checkpoint": "the best of the validations during training, chosen on the same images "
+        "as are scored here, which makes all scores slightly optimistic",
+        "training": "; ".join(_training_facts(contender) for contender in contenders),
+        "seeds": ", ".join(sorted({str(r.seed) for c in contenders for r in c.runs})),
+        "hardware": ", ".join(sorted({r.record["device"] for c in contenders for r in c.runs})),
+        "packages": ", ".join(f"{n} {v}" for n, v in run.record["versions"].items()),
+        "content of the data": f"SHA-256 {manifest['content_sha256'][:16]}...",
+    }
+
+
 def landing_page(
     contenders: Sequence[Contender],
     table: pd.DataFrame,
@@ -58,34 +77,37 @@ def landing_page(
     experiment: str,
     warnings: Sequence[Mapping[str, Any]],
 ) -> str:
-    """The report's first page: verdict, table, protocol and warnings."""
-    run = contenders[0].best_run
-    devices = sorted({one.record["device"] for c in contenders for one in c.runs})
-    splits = manifest["splits"]
-    versions = run.record["versions"]
-    facts = {
-        "data": f"{manifest['name']}, {splits['train']['images']} training and "
-        f"{splits['val']['images']} validation images, {len(manifest['classes'])} classes, "
-        f"{run.scores['classes_present']} of them present in the validation images",
-        "evaluation": run.scores["protocol"],
-        "training": "; ".join(_training_facts(contender) for contender in contenders),
-        "seeds": ", ".join(sorted({str(r.seed) for c in contenders for r in c.runs})),
-        "hardware": ", ".join(devices),
-        "packages": ", ".join(f"{name} {number}" for name, number in versions.items()),
-        "content of the data": f"SHA-256 {manifest['content_sha256'][:16]}...",
-    }
+    """Write the report's first page: verdict, table, protocol and warnings."""
     lines = [f"{escaped(experiment)}: {_title(contenders)}"]
     lines += ["=" * len(lines[0]), "", verdict(contenders, manifest["name"]), ""]
     lines += _raw_html(html_table(readable_models(table)[list(_narrow_columns(table))]))
     lines += ["", FIGURE_GOES_HERE, ""]
     lines += ["More is under *Comparison*, *Training* and *Images* in the menu.", ""]
     lines += ["Protocol", "--------", ""]
-    lines += [f":{name}: {escaped(text)}" for name, text in facts.items()]
+    lines += [f":{name}: {escaped(text)}" for name, text in facts(contenders, manifest).items()]
     if warnings:
         lines += ["", "Warnings about the data", "-----------------------", ""]
         lines += [
             f"* {escaped(w['problem'])} ({w['count']}): {escaped(w['remedy'])}" for w in warnings
         ]
+    return "\n".join(lines) + "\n"
+
+
+def markdown_page(
+    contenders: Sequence[Contender],
+    table: pd.DataFrame,
+    manifest: Mapping[str, Any],
+    experiment: str,
+) -> str:
+    """Write the result as a Markdown page beside `tables/`, `figures/` and `gallery/`."""
+    # what reStructuredText escapes with a backslash, Markdown does too
+    lines = [f"# {escaped(experiment)}: {_title(contenders)}", ""]
+    lines += [verdict(contenders, manifest["name"]), "", "![mean IoU](figures/models.png)", ""]
+    lines += [markdown_table(readable_models(table)), ""]
+    lines += ["![IoU per class](figures/per_class.png)", ""]
+    lines += ["![curves of training](figures/training.png)", ""]
+    lines += ["![predictions](gallery/validation.png)", "", "## Protocol", ""]
+    lines += [f"- {name}: {escaped(text)}" for name, text in facts(contenders, manifest).items()]
     return "\n".join(lines) + "\n"
 
 

@@ -72,11 +72,7 @@ def readable_classes(contenders: Sequence[Contender], table: pd.DataFrame) -> pd
 
 def write_readable(table: pd.DataFrame, stem: Path, title: str, note: str) -> None:
     """Write a table of texts as `<stem>.md`, `<stem>.tex` and `<stem>.html`."""
-    aligned = ["left" if i == 0 else "right" for i in range(table.shape[1])]
-    markdown = table.replace(r"\|", r"\|", regex=True).to_markdown(
-        index=False, colalign=aligned, disable_numparse=True
-    )
-    Path(f"{stem}.md").write_text(f"{markdown}\n\n{note}\n", encoding="utf-8")
+    Path(f"{stem}.md").write_text(f"{markdown_table(table)}\n\n{note}\n", encoding="utf-8")
     latex = _latex_escaped(table).to_latex(
         index=False,
         column_format="l" + "r" * (table.shape[1] - 1),
@@ -87,6 +83,13 @@ def write_readable(table: pd.DataFrame, stem: Path, title: str, note: str) -> No
         title=html.escape(title), table=html_table(table, title), note=html.escape(note)
     )
     Path(f"{stem}.html").write_text(page, encoding="utf-8")
+
+
+def markdown_table(table: pd.DataFrame) -> str:
+    """A table of texts in Markdown."""
+    aligned = ["left" if i == 0 else "right" for i in range(table.shape[1])]
+    cells = table.replace(r"\|", r"\|", regex=True)
+    return str(cells.to_markdown(index=False, colalign=aligned, disable_numparse=True))
 
 
 def html_table(table: pd.DataFrame, caption: str = "") -> str:
