@@ -86,7 +86,7 @@ from mmengine.runner import Runner
 config = Config.fromfile({str(folder / "config.py")!r})
 config.work_dir, config.load_from = "stock", {str(folder / "best.pth")!r}
 config.test_dataloader.update(num_workers=0, persistent_workers=False)
-print("SCORES", json.dumps(Runner.from_cfg(config).test()))
+print("SCORES", json.dumps(Runner.from_cfg(config).test(), default=float))
 """
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program], cwd=finished.root, text=True,
