@@ -10,13 +10,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from segbench.datasets.description import ClassList, load_description
-from segbench.datasets.labels import LabelReader, paint_polygons
+from segbench.datasets.description import ClassList, DatasetDescription
+from segbench.datasets.labels import LabelReader
+from segbench.datasets.polygons import paint_polygons
 from segbench.errors import DataError
 from segbench.schema import parse_section, read_yaml
 
 IDS = {"road": 0, "car": 1, "pole": 2, "polegroup": 2, "unlabeled": 255}
 LEVEL3 = parse_section(ClassList, read_yaml(ROOT / "config/classes/idd_level3.yaml"), "level 3")
+
+
+def reader(label_format: str, classes: ClassList) -> LabelReader:
+    """A reader for labels of one form."""
+    data = {
+        "name": "x",
+        "source": "x",
+        "images": "{split}/{frame}.png",
+        "labels": {"format": label_format, "path": "{split}/{frame}"},
+        "classes": classes,
+    }
+    return LabelReader(parse_section(DatasetDescription, data, "x.yaml"))
 
 
 def drawing(*objects, width=6, height=5):
@@ -29,7 +42,7 @@ def drawing(*objects, width=6, height=5):
 
 
 def painted(*objects, **size):
-    return paint_polygons(drawing(*objects, **size), IDS).tolist()
+    return paint_polygons(drawing(*objects, **size), IDS, background=255).tolist()
 
 
 def png(array, mode=None):
@@ -113,13 +126,13 @@ def test_an_unknown_label_is_an_error_that_names_it():
 )
 def test_json_of_another_shape_names_the_field(change, message):
     with pytest.raises(DataError, match=message):
-        paint_polygons(drawing(("road", WHOLE)) | change, IDS)
+        paint_polygons(drawing(("road", WHOLE)) | change, IDS, background=255)
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"3", b"\xff\xfe"])
 def test_what_is_no_json_mapping_is_an_error(data):
     with pytest.raises(DataError, match="JSON"):
-        LabelReader("polygons", LEVEL3).read(data)
+        reader("polygons", LEVEL3).read(data)
 
 
 def plain_painting(annotation):
@@ -149,7 +162,7 @@ def test_the_real_annotation_is_painted_like_the_public_tool(idd_annotation):
     annotation = json.loads(data)
     assert len(annotation["objects"]) == 227
     assert sum(bool(item.get("deleted")) for item in annotation["objects"]) == 30
-    read = LabelReader("polygons", LEVEL3).read(data)
+    read = reader("polygons", LEVEL3).read(data)
     assert read.shape == (1080, 1920)
     assert (read == plain_painting(annotation)).all()
 
@@ -166,7 +179,7 @@ objects = st.fixed_dictionaries(
 @given(st.lists(objects, max_size=6))
 def test_any_polygons_are_painted_like_the_public_tool(listed):
     annotation = {"imgWidth": 24, "imgHeight": 20, "objects": listed}
-    read = LabelReader("polygons", LEVEL3).read(json.dumps(annotation).encode())
+    read = reader("polygons", LEVEL3).read(json.dumps(annotation).encode())
     assert (read == plain_painting(annotation)).all()
 
 
@@ -190,7 +203,7 @@ def test_level_1_groups_level_3_as_published():
 
 def index_reader(**extra):
     classes = [{"name": "a", "color": [1, 2, 3]}, {"name": "b", "color": [4, 5, 6]}]
-    return LabelReader("index", parse_section(ClassList, {"classes": classes} | extra, "test"))
+    return reader("index", parse_section(ClassList, {"classes": classes} | extra, "test"))
 
 
 def test_an_index_map_is_read_as_it_is():
@@ -212,10 +225,10 @@ def test_values_are_grouped_into_classes():
         {"name": "a", "color": [1, 2, 3], "values": [7, 8]},
         {"name": "b", "color": [4, 5, 6], "values": [0]},
     ]
-    reader = LabelReader(
-        "index", parse_section(ClassList, {"classes": classes, "ignore_values": [9]}, "test")
-    )
-    assert reader.read(png(np.array([[7, 8, 0, 9]], np.uint8))).tolist() == [[0, 0, 1, 255]]
+    class_list = parse_section(ClassList, {"classes": classes, "ignore_values": [9]}, "test")
+    assert reader("index", class_list).read(png(np.array([[7, 8, 0, 9]], np.uint8))).tolist() == [
+        [0, 0, 1, 255]
+    ]
 
 
 def test_values_outside_the_classes_are_named():
@@ -231,10 +244,3 @@ def test_a_colour_mask_is_no_index_map():
 def test_a_file_that_is_no_image_is_an_error():
     with pytest.raises(DataError, match="cannot be decoded"):
         index_reader().read(b"not a png")
-
-
-def test_ready_descriptions_are_valid():
-    found = sorted((ROOT / "config/datasets").glob("*.yaml"))
-    assert len(found) >= 4
-    for path in found:
-        assert load_description(path).name == path.stem

@@ -162,7 +162,7 @@ def rerun(tmp_path, monkeypatch, edits) -> set[str]:
          {"compare_tables", "compare_figures"}),
         ({"figures.py": ("DPI = 150", "DPI = 90")}, {"compare_tables", "compare_figures"}),
         ({"adapt.py": ('"DDRNet": 8', '"DDRNet": 16')}, {"render_config"}),
-        ({"datasets/labels.py": ("MAX_SIDE = 32768", "MAX_SIDE = 16")}, {"prepare_dataset"}),
+        ({"datasets/polygons.py": ("MAX_SIDE = 32768", "MAX_SIDE = 16")}, {"prepare_dataset"}),
         ({"demo/render.py": ("OVERSAMPLING = 2", "OVERSAMPLING = 3")}, {"obtain_dataset"}),
         # comments, docstrings and what is only shown do not count
         ({"sampling.py": ("# MMSegmentation's", "# mmseg's")}, set()),

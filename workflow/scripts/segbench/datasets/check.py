@@ -67,6 +67,20 @@ def _absent_classes(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[
             )
 
 
+def _binary_masks(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[Finding]:
+    """Masks of 0 and 255, of which the 255 was taken for void."""
+    train = manifest["splits"]["train"]
+    first, *others = train["class_pixels"]
+    if first and not any(others) and train["ignored_pixels"]:
+        yield Finding(
+            "error",
+            "labels hold only 0 and void, as 0/255 masks do",
+            "give the second class `values: [255]` and set `ignore_values: []` in the class list",
+            train["images"],
+            (),
+        )
+
+
 def _rare_classes(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[Finding]:
     pixels = manifest["splits"]["train"]["class_pixels"]
     total = sum(pixels) or 1
@@ -127,5 +141,5 @@ def _duplicates(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[Find
 
 Check = Callable[[dict[str, Any], pd.DataFrame], Iterator[Finding]]
 CHECKS: tuple[Check, ...] = (
-    _absent_classes, _rare_classes, _few_images, _shared_groups, _duplicates,
+    _absent_classes, _binary_masks, _rare_classes, _few_images, _shared_groups, _duplicates,
 )  # fmt: skip

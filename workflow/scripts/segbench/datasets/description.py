@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from segbench.datasets.layout import pattern_problem
+from segbench.errors import did_you_mean
 from segbench.schema import (
     Count,
     Name,
@@ -22,6 +23,7 @@ from segbench.schema import (
     tuple_from_list,
 )
 
+LIST_SUFFIX = ".txt"
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
 IGNORE_INDEX = 255
 
@@ -40,6 +42,9 @@ class Class(Section):
     values: Values = Field(
         default=(), description="values in an index map that belong to it; default: its position"
     )
+    colors: Annotated[tuple[Color, ...], BeforeValidator(tuple_from_list)] = Field(
+        default=(), description="colours in an RGB map that belong to it; default: its `color`"
+    )
 
 
 class ClassList(Section):
@@ -52,6 +57,9 @@ class ClassList(Section):
         default=(), description="polygons painted as void, which is neither learnt nor scored"
     )
     ignore_values: Values = Field(default=(255,), description="void values in an index map")
+    ignore_colors: Annotated[tuple[Color, ...], BeforeValidator(tuple_from_list)] = Field(
+        default=(), description="void colours in an RGB map"
+    )
 
     @model_validator(mode="after")
     def _unambiguous(self) -> Self:
@@ -60,6 +68,8 @@ class ClassList(Section):
         _refuse_twice("label", [*names, *self.ignore_labels])
         values = [value for found in self.classes for value in found.values]
         _refuse_twice("value", [*values, *self.ignore_values])
+        colors = [color for found in self.classes for color in found.colors]
+        _refuse_twice("colour", [*colors, *self.ignore_colors])
         return self
 
     def id_of_label(self) -> dict[str, int]:
@@ -77,15 +87,29 @@ class ClassList(Section):
         }
         return ids | dict.fromkeys(self.ignore_values, IGNORE_INDEX)
 
+    def id_of_color(self) -> dict[tuple[int, int, int], int]:
+        """Map colours of an RGB map to class ids, void ones to the ignore index."""
+        ids = {
+            color: i
+            for i, found in enumerate(self.classes)
+            for color in (found.colors or (found.color,))
+        }
+        return ids | dict.fromkeys(self.ignore_colors, IGNORE_INDEX)
+
 
 class Labels(Section):
     """How the labels of a dataset are written."""
 
-    format: Literal["index", "polygons"] = Field(
-        description="`index`: a PNG whose pixel values are class values; "
-        "`polygons`: JSON as of IDD and Cityscapes"
+    format: Literal["index", "rgb", "polygons", "labelme"] = Field(
+        description="`index`: a PNG whose pixel values, or palette indices, are class values; "
+        "`rgb`: a PNG whose colours are classes; `polygons`: JSON as of IDD and Cityscapes; "
+        "`labelme`: JSON of labelme"
     )
     path: str = Field(description="pattern of the label files, with the images' wildcards")
+    background: str | None = Field(
+        default=None,
+        description="class of what no polygon or shape covers; by default that is void",
+    )
 
 
 class Source(Section):
@@ -123,10 +147,27 @@ def _not_a_path(value: Any) -> Any:
 
 
 class Splits(Section):
-    """Which value of the wildcard `{split}` makes which side."""
+    """Which frames make which side: a value of the wildcard `{split}`, or a list file."""
 
-    train: str = Field(default="train", description="the training side")
-    val: str = Field(default="val", description="the side that models are compared on")
+    train: str = Field(
+        default="train",
+        description="the training side: a value of `{split}`, or the path of a `.txt` file below "
+        "`root` with a frame's name at the start of each line",
+    )
+    val: str = Field(
+        default="val", description="the side that models are compared on, in the same way"
+    )
+
+    @property
+    def are_lists(self) -> bool:
+        """Whether both sides are list files, so that patterns need no `{split}`."""
+        return self.train.endswith(LIST_SUFFIX) and self.val.endswith(LIST_SUFFIX)
+
+    @model_validator(mode="after")
+    def _two_sides(self) -> Self:
+        if self.train == self.val:
+            raise ValueError(f"train and val are both '{self.train}'; they must differ")
+        return self
 
 
 class DatasetDescription(Section):
@@ -150,11 +191,25 @@ class DatasetDescription(Section):
     @model_validator(mode="after")
     def _patterns_fit(self) -> Self:
         for key, pattern in (("images", self.images), ("labels.path", self.labels.path)):
-            if problem := pattern_problem(pattern):
+            if problem := pattern_problem(pattern, needs_split=not self.splits.are_lists):
                 raise ValueError(f"`{key}`: {problem}")
-        if self.labels.format == "polygons" and not self.classes.id_of_label():
+        outlines = self.labels.format in ("polygons", "labelme")
+        if outlines and not any(found.labels for found in self.classes.classes):
             raise ValueError("`classes`: polygons need `labels` that belong to the classes")
+        names = [found.name for found in self.classes.classes]
+        if self.labels.background is not None and self.labels.background not in names:
+            raise ValueError(
+                f"`labels.background`: there is no class '{self.labels.background}'."
+                f"{did_you_mean(self.labels.background, names)}"
+            )
         return self
+
+    @property
+    def background_id(self) -> int:
+        """Class id of what no outline covers."""
+        names = [found.name for found in self.classes.classes]
+        background = self.labels.background
+        return IGNORE_INDEX if background is None else names.index(background)
 
     def at(self, path: str) -> "DatasetDescription":
         """This description with another place for its source."""

@@ -33,7 +33,7 @@ class Finding:
         """The finding as lines for a terminal."""
         lines = [f"{self.problem} ({self.count})"]
         lines += [f"    {example}" for example in self.examples]
-        if self.count > len(self.examples):
+        if self.examples and self.count > len(self.examples):
             lines.append(f"    ... and {self.count - len(self.examples)} more")
         return "\n".join([*lines, f"  Remedy: {self.remedy}"])
 

@@ -1,7 +1,6 @@
 """Read one label, of whatever form, as a map of class ids.
 
-Each form is one function `(bytes) -> uint8 array [height, width]` with 255 as the ignore index.
-Add a form here and its name in `description.Labels.format`.
+A form of label is one method of `LabelReader` and one word in `description.Labels.format`.
 """
 
 import json
@@ -11,31 +10,31 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-from segbench.datasets.description import IGNORE_INDEX, ClassList
+from segbench.datasets.description import DatasetDescription
+from segbench.datasets.polygons import LabelMap, paint_labelme, paint_polygons
 from segbench.errors import DataError
 
-LabelMap = npt.NDArray[np.uint8]
-MAX_SIDE = 32768
-MAX_PIXELS = 178_956_970  # as Pillow: what a decoded image may have at the most
+UNCLAIMED = 254  # in the table of colours: neither a class nor void; class ids end at 253
 
 
 class LabelReader:
     """Turns the labels of one dataset into maps of its class ids.
 
     Args:
-        label_format: `index` or `polygons`.
-        classes: the classes that a model learns.
+        description: names the form of the labels and the classes.
     """
 
-    def __init__(self, label_format: str, classes: ClassList) -> None:
-        self._read = self._index if label_format == "index" else self._polygons
-        self._id_of_label = classes.id_of_label()
-        self._id_of_value = classes.id_of_value()
+    def __init__(self, description: DatasetDescription) -> None:
+        self._classes = description.classes
+        self._format = description.labels.format
+        self._background = description.background_id
+        self._id_of_label = self._classes.id_of_label()
+        self._colors: npt.NDArray[np.uint8] | None = None
         # -1 marks values that no class and no void value claims
         self._table = np.full(256, -1, dtype=np.int16)
-        for value, class_id in self._id_of_value.items():
+        for value, class_id in self._classes.id_of_value().items():
             self._table[value] = class_id
 
     def read(self, data: bytes) -> LabelMap:
@@ -50,77 +49,47 @@ class LabelReader:
         Raises:
             DataError: what is wrong with the label, without the file's name.
         """
-        return self._read(data)
+        if self._format == "index":
+            return self._index(data)
+        if self._format == "rgb":
+            return self._rgb(data)
+        paint = paint_polygons if self._format == "polygons" else paint_labelme
+        return paint(_decode_json(data), self._id_of_label, self._background)
 
     def _index(self, data: bytes) -> LabelMap:
         values = _decode_index(data)
         ids: npt.NDArray[np.int16] = self._table[values]
         if (ids < 0).any():
-            found = ", ".join(str(value) for value in np.unique(values[ids < 0])[:8])
-            raise DataError(f"has values that belong to no class: {found}")
+            unknown = np.unique(values[ids < 0]).tolist()
+            found = ", ".join(map(str, unknown[:8]))
+            raise DataError(f"has values that belong to no class: {found}{self._hint(unknown)}")
         return ids.astype(np.uint8)
 
-    def _polygons(self, data: bytes) -> LabelMap:
-        return paint_polygons(_decode_json(data), self._id_of_label)
+    def _hint(self, unknown: list[int]) -> str:
+        """The usual reasons for values that no class claims."""
+        if unknown == [len(self._classes.classes)]:
+            return " (do the classes start at 1 here? then give each class its `values`)"
+        if unknown == [255]:
+            return " (a 0/255 mask? then give the second class `values: [255]`)"
+        return ""
 
+    def _rgb(self, data: bytes) -> LabelMap:
+        pixels = _decode_rgb(data).astype(np.uint32)
+        codes = (pixels[..., 0] << 16) | (pixels[..., 1] << 8) | pixels[..., 2]
+        ids: LabelMap = self._color_table()[codes]
+        if (ids == UNCLAIMED).any():
+            found = [f"[{c >> 16}, {c >> 8 & 255}, {c & 255}]" for c in
+                     np.unique(codes[ids == UNCLAIMED])[:5].tolist()]  # fmt: skip
+            raise DataError(f"has colours that belong to no class: {', '.join(found)}")
+        return ids
 
-def paint_polygons(annotation: Mapping[str, Any], id_of_label: Mapping[str, int]) -> LabelMap:
-    """Paint polygons as the public IDD (AutoNUE) tool does, pixel for pixel.
-
-    Objects are painted in the order of the list, later over earlier, on void. An object is left
-    out if it is deleted or has fewer than three points; an unknown label ending in "group" loses
-    that suffix; coordinates are truncated to whole pixels.
-
-    Args:
-        annotation: `imgWidth`, `imgHeight` and `objects`, each with `label` and `polygon`.
-        id_of_label: class id of every known label, 255 for void ones.
-
-    Returns:
-        Class ids, uint8 [imgHeight, imgWidth].
-
-    Raises:
-        DataError: a field is missing or of another shape, or a label is unknown.
-    """
-    width, height = _side(annotation, "imgWidth"), _side(annotation, "imgHeight")
-    if width * height > MAX_PIXELS:
-        raise DataError(f"announces {width}x{height} pixels, more than the limit of {MAX_PIXELS}")
-    image = Image.new("L", (width, height), IGNORE_INDEX)
-    draw = ImageDraw.Draw(image)
-    objects = annotation.get("objects")
-    if not isinstance(objects, list):
-        raise DataError("field `objects` is not a list")
-    for position, item in enumerate(objects):
-        if not isinstance(item, dict):
-            raise DataError(f"field `objects[{position}]` is not a mapping")
-        points = _points(item.get("polygon"), position)
-        if item.get("deleted") or len(points) < 3:
-            continue
-        draw.polygon(points, fill=_class_id(item.get("label"), id_of_label, position))
-    return np.asarray(image)
-
-
-def _class_id(label: Any, id_of_label: Mapping[str, int], position: int) -> int:
-    if not isinstance(label, str):
-        raise DataError(f"field `objects[{position}].label` is not a text")
-    if label not in id_of_label and label.endswith("group"):
-        label = label.removesuffix("group")
-    if label not in id_of_label:
-        raise DataError(f"has the label '{label}', which belongs to no class and is not ignored")
-    return id_of_label[label]
-
-
-def _points(polygon: Any, position: int) -> list[tuple[int, int]]:
-    try:
-        return [(int(x), int(y)) for x, y in polygon]
-    except (TypeError, ValueError, OverflowError):
-        raise DataError(f"field `objects[{position}].polygon` is not a list of [x, y]") from None
-
-
-def _side(annotation: Mapping[str, Any], field: str) -> int:
-    value = annotation.get(field)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= MAX_SIDE:
-        raise DataError(f"field `{field}` is not a size in pixels: {value!r}")
-    return value
+    def _color_table(self) -> npt.NDArray[np.uint8]:
+        """Class id by 24-bit colour, made at the first use in each process."""
+        if self._colors is None:
+            self._colors = np.full(1 << 24, UNCLAIMED, np.uint8)
+            for (red, green, blue), class_id in self._classes.id_of_color().items():
+                self._colors[(red << 16) | (green << 8) | blue] = class_id
+        return self._colors
 
 
 def _decode_json(data: bytes) -> Mapping[str, Any]:
@@ -129,18 +98,34 @@ def _decode_json(data: bytes) -> Mapping[str, Any]:
     except (ValueError, RecursionError) as error:
         raise DataError(f"is not valid JSON ({error})") from None
     if not isinstance(annotation, dict):
-        raise DataError("is not a JSON mapping with `imgHeight`, `imgWidth` and `objects`")
+        raise DataError("is not a JSON mapping with the size of the image and its objects")
     return annotation
 
 
 def _decode_index(data: bytes) -> LabelMap:
+    image = _decode(data)
+    if image.mode not in ("L", "P", "1"):
+        raise DataError(
+            f"is a {image.mode} image where a map of class values was promised (one channel, "
+            "8 bit); for colours that stand for classes, set `labels.format: rgb`"
+        )
+    return np.asarray(image.convert("L") if image.mode == "1" else image, dtype=np.uint8)
+
+
+def _decode_rgb(data: bytes) -> npt.NDArray[np.uint8]:
+    image = _decode(data)
+    if image.mode not in ("RGB", "RGBA", "P"):
+        raise DataError(
+            f"is a {image.mode} image where colours were promised; for values that stand for "
+            "classes, set `labels.format: index`"
+        )
+    return np.asarray(image.convert("RGB"), dtype=np.uint8)
+
+
+def _decode(data: bytes) -> Image.Image:
     try:
         with Image.open(BytesIO(data)) as image:
-            if image.mode not in ("L", "P", "1"):
-                raise DataError(
-                    f"is a {image.mode} image where a map of class values was promised "
-                    "(one channel, 8 bit)"
-                )
-            return np.asarray(image.convert("L") if image.mode == "1" else image, dtype=np.uint8)
+            image.load()
+            return image
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"cannot be decoded ({error})") from None

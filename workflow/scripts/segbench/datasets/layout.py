@@ -19,8 +19,9 @@ class Frame:
 
     Attributes:
         name: `<group>__<frame>`, unique within a split unless two files collide.
-        split: the source's own value of `{split}`.
+        split: the source's own value of `{split}`, empty where the pattern has none.
         group: the drive or sequence, empty where the pattern has none.
+        frame: the value of `{frame}` alone.
         image: path of the image, relative to the root of the layout.
         labels: candidate paths of the label, of which one should exist.
     """
@@ -28,17 +29,24 @@ class Frame:
     name: str
     split: str
     group: str
+    frame: str
     image: str
     labels: tuple[str, ...]
 
 
-def pattern_problem(pattern: str) -> str | None:
-    """Say what is wrong with a path pattern, or None."""
+def pattern_problem(pattern: str, needs_split: bool = True) -> str | None:
+    """Say what is wrong with a path pattern, or None.
+
+    Args:
+        pattern: the pattern.
+        needs_split: whether the wildcard `{split}` must be in it.
+    """
     found = [match[1] for match in WILDCARD.finditer(pattern)]
     unknown = [name for name in found if name not in KNOWN]
     if unknown:
         return f"unknown wildcard '{{{unknown[0]}}}' in '{pattern}'. Valid: {', '.join(KNOWN)}."
-    missing = [name for name in ("split", "frame") if name not in found]
+    needed = ("split", "frame") if needs_split else ("frame",)
+    missing = [name for name in needed if name not in found]
     if missing:
         return f"'{pattern}' has no wildcard '{{{missing[0]}}}', which every pattern needs"
     if set("{}") & set(WILDCARD.sub("", pattern)):
@@ -65,8 +73,9 @@ def find_frames(root: Path, images: str, labels: str) -> Iterator[Frame]:
             name = "__".join(part for part in (group, values["frame"]) if part)
             yield Frame(
                 name=name.replace("/", "_"),
-                split=values["split"],
+                split=values.get("split") or "",
                 group=group,
+                frame=values["frame"],
                 image=path,
                 labels=tuple(_fill(labels, values)),
             )

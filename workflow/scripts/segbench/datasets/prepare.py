@@ -24,7 +24,7 @@ import numpy.typing as npt
 import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
-from segbench.datasets.description import DatasetDescription
+from segbench.datasets.description import LIST_SUFFIX, DatasetDescription
 from segbench.datasets.findings import grouped_errors
 from segbench.datasets.labels import LabelReader
 from segbench.datasets.layout import Frame, example_files, find_frames
@@ -69,7 +69,7 @@ def prepare(description: DatasetDescription, source: Path, folder: Path, workers
     work = [(side, frame) for side in SIDES for frame in sides[side]]
     LOG.info("%s: %d images found in %s", description.name, len(work), root)
 
-    reader = LabelReader(description.labels.format, description.classes)
+    reader = LabelReader(description)
     one = partial(_prepare_frame, root=root, folder=folder, reader=reader)
     outcomes = list(_run(one, work, workers, Progress("prepare", len(work), "images")))
 
@@ -90,18 +90,47 @@ def _frames_of_sides(description: DatasetDescription, root: Path) -> dict[str, l
         )
     frames = list(find_frames(root, description.images, description.labels.path))
     wanted = {"train": description.splits.train, "val": description.splits.val}
-    sides = {
-        side: [frame for frame in frames if frame.split == value] for side, value in wanted.items()
-    }
+    sides = {side: _frames_of_side(frames, root, value) for side, value in wanted.items()}
     for side, value in wanted.items():
         if not sides[side]:
             raise DataError(
-                f"{root}: no {side} image matches '{description.images}' with split '{value}'. "
+                f"{root}: no {side} image matches '{description.images}' for '{value}'. "
                 f"There are files such as: {', '.join(example_files(root)) or '(none)'}. "
                 "Correct `images`, `root` or `splits` in the dataset description."
             )
         _refuse_collisions(sides[side])
     return sides
+
+
+def _frames_of_side(frames: Sequence[Frame], root: Path, value: str) -> list[Frame]:
+    """The frames of one side: those of a value of `{split}`, or those that a list file names."""
+    if not value.endswith(LIST_SUFFIX):
+        return [frame for frame in frames if frame.split == value]
+    path = root / value
+    if not path.is_file():
+        raise DataError(f"{path}: no such list; correct `splits` in the dataset description")
+    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+    # a line may name a frame, `<group>__<frame>`, or the path of its image
+    names = {Path(words[0]).stem if "/" in words[0] else words[0] for words in lines if words}
+    named = [(name, frame) for frame in frames for name in names & _names(frame)]
+    by_name = dict(named)
+    for name, frame in named:
+        if by_name[name] is not frame:
+            raise DataError(
+                f"{path}: '{name}' names both {frame.image} and {by_name[name].image}; write "
+                f"{frame.name} and {by_name[name].name} instead"
+            )
+    missing = sorted(names - by_name.keys())
+    if missing:
+        raise DataError(
+            f"{path}: {len(missing)} of {len(names)} listed frames have no image, for instance "
+            f"{', '.join(missing[:3])}. Correct the list, or `images` in the dataset description."
+        )
+    return list(dict.fromkeys(frame for _, frame in named))
+
+
+def _names(frame: Frame) -> set[str]:
+    return {frame.name, frame.frame, Path(frame.image).name, Path(frame.image).stem}
 
 
 def _refuse_collisions(frames: Sequence[Frame]) -> None:
