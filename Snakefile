@@ -42,6 +42,7 @@ rule all:
     input:
         rules.compare_tables.output,
         rules.compare_figures.output,
+        rules.describe_dataset.output,
 
 
 rule prepare:
@@ -52,6 +53,7 @@ rule prepare:
 rule check:
     input:
         rules.pass_checks.output,
+        rules.describe_dataset.output,
 
 
 rule train:

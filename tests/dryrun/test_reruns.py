@@ -97,7 +97,7 @@ LIBRARY = "workflow/scripts/segbench"
         ("intervals.py", "RESAMPLES = 2000", "RESAMPLES = 100",
          {"compare_tables", "compare_figures"}),
         ("datasets/check.py", "FEW_IMAGES = 20", "FEW_IMAGES = 5",
-         {"check_dataset", "pass_checks", "compare_tables"}),
+         {"check_dataset", "describe_dataset", "pass_checks", "compare_tables"}),
         ("sampling.py", "# MMSegmentation's transforms", "# The transforms", set()),
         ("progress.py", "BAR_WIDTH = 20", "BAR_WIDTH = 30", set()),
     ],

@@ -111,7 +111,7 @@ def test_the_report_is_complete_and_self_contained(finished):
     assert re.search(
         rf"{best['model']}</strong> reaches {100 * best['miou']:.1f} % mean IoU", report
     )
-    for category in ("Comparison", "Training", "Images"):
+    for category in ("Comparison", "Dataset", "Training", "Images"):
         assert f'"{category}"' in report
     assert "no result yet" not in report
     assert not re.search(r'(src|href)="https?://[^"]+\.(js|css)"', report)
@@ -129,7 +129,7 @@ def test_figures_are_drawn(finished, name):
 
 def test_every_job_has_a_log_and_a_benchmark(finished):
     rules = ("obtain_dataset", "prepare_dataset", "check_dataset", "render_config", "check_model",
-             "train_run", "evaluate_run", "compare_tables", "compare_figures")  # fmt: skip
+             "train_run", "evaluate_run", "describe_dataset", "compare_tables", "compare_figures")  # fmt: skip
     for rule in rules:
         assert [*(finished.root / "results/logs" / rule).rglob("*.log")], rule
         line = next((finished.root / "results/benchmarks" / rule).rglob("*.jsonl")).read_text()

@@ -75,9 +75,11 @@ def test_the_manifest_counts_pixels_and_images(source, tmp_path):
     manifest = json.loads((tmp_path / "out/manifest.json").read_text())
     assert manifest["splits"]["val"] == {
         "images": 2, "groups": 1, "class_pixels": [96, 96 + 3], "class_images": [1, 2],
-        "ignored_pixels": 12 * 16 - 3,
+        "ignored_pixels": 12 * 16 - 3, "brightness": pytest.approx(0.5, abs=0.1),
     }  # fmt: skip
     assert manifest["image_sizes"] == [[12, 16, 4]]
+    # all four images show class 1, three show class 0 too
+    assert manifest["cooccurrence"] == [[3, 3], [3, 4]]
     assert manifest["images_placed_by"] == ["hardlink"]
 
 

@@ -160,7 +160,7 @@ def rerun(tmp_path, monkeypatch, edits) -> set[str]:
          {"train_run", "check_model", "evaluate_run"}),
         ({"intervals.py": ("RESAMPLES = 2000", "RESAMPLES = 100")},
          {"compare_tables", "compare_figures"}),
-        ({"figures.py": ("DPI = 150", "DPI = 90")}, {"compare_tables", "compare_figures"}),
+        ({"figures.py": ("height=0.62", "height=0.6")}, {"compare_tables", "compare_figures"}),
         ({"adapt.py": ('"DDRNet": 8', '"DDRNet": 16')}, {"render_config"}),
         ({"datasets/polygons.py": ("MAX_SIDE = 32768", "MAX_SIDE = 16")}, {"prepare_dataset"}),
         ({"demo/render.py": ("OVERSAMPLING = 2", "OVERSAMPLING = 3")}, {"obtain_dataset"}),

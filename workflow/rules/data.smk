@@ -62,3 +62,39 @@ rule check_dataset:
         code=code("check_dataset.py"),
     script:
         "../scripts/check_dataset.py"
+
+
+rule describe_dataset:
+    input:
+        manifest=f"{PREPARED}/manifest.json",
+        check=f"{PREPARED}/check.json",
+    output:
+        f"{PREPARED}/card/classes.png",
+        page=report(
+            f"{PREPARED}/card/card.html",
+            category="Dataset",
+            caption="../report/card.rst",
+            labels={"shows": "counts, classes and warnings", "as": "table"},
+        ),
+        classes=report(
+            f"{PREPARED}/card/classes.svg",
+            category="Dataset",
+            caption="../report/classes.rst",
+            labels={"shows": "classes", "as": "bars and heat map"},
+        ),
+        samples=report(
+            f"{PREPARED}/card/samples.png",
+            category="Dataset",
+            caption="../report/samples.rst",
+            labels={"shows": "images with their labels", "as": "pictures"},
+        ),
+    log:
+        f"results/logs/describe_dataset/{DATASET.name}.log",
+    benchmark:
+        f"results/benchmarks/describe_dataset/{DATASET.name}.jsonl"
+    conda:
+        "../../envs/segbench.yaml"
+    params:
+        code=code("describe_dataset.py"),
+    script:
+        "../scripts/describe_dataset.py"

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from segbench import figures, gallery, results, summary, tables
+from segbench import drawing, figures, gallery, readable, results, summary, tables
 from segbench.results import Contender, Run
 
 LOG = logging.getLogger(__name__)
@@ -47,10 +47,10 @@ def write_tables(
 
     protocol = _protocol(contenders, manifest["name"])
     tables.write_readable(
-        tables.readable_models(models), folder / "models", "Models", f"{NOTE} {protocol}"
+        readable.readable_models(models), folder / "models", "Models", f"{NOTE} {protocol}"
     )
     tables.write_readable(
-        tables.readable_classes(contenders, per_class),
+        readable.readable_classes(contenders, per_class),
         folder / "per_class",
         "IoU per class, %",
         f"Mean over the seeds; {tables.NOT_THERE} marks a class that is absent from the validation "
@@ -78,7 +78,7 @@ def write_figures(
         "training": figures.plot_training(contenders, f"{name}: how the models learnt"),
     }
     for stem, figure in drawn.items():
-        figures.save(figure, folder / f"{stem}.svg")
+        drawing.save(figure, folder / f"{stem}.svg")
     picture = gallery.plot_gallery(
         contenders, manifest_path.parent, manifest, f"{name}: validation images"
     )

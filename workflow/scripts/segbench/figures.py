@@ -4,12 +4,8 @@ Every contender keeps its colour in all figures. Figures are written as SVG and 
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -18,23 +14,12 @@ from matplotlib.figure import Figure
 
 from segbench.results import Contender
 
-plt.rcParams["svg.hashsalt"] = "segbench"  # the same figure gives the same file
-DPI = 150
-
 
 def palette(contenders: Sequence[Contender]) -> dict[str, Any]:
     """A colour for each contender, by its label."""
     name = "colorblind" if len(contenders) <= 10 else "husl"
     colors = sns.color_palette(name, len(contenders))
     return {c.label: color for c, color in zip(contenders, colors, strict=True)}
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as SVG and PNG beside each other; `path` may name either."""
-    for suffix in (".svg", ".png"):
-        metadata = {"Date": None} if suffix == ".svg" else {}
-        figure.savefig(path.with_suffix(suffix), bbox_inches="tight", dpi=DPI, metadata=metadata)
-    plt.close(figure)
 
 
 def plot_models(contenders: Sequence[Contender], title: str) -> Figure:

@@ -7,20 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
 from segbench import metrics
+from segbench.drawing import class_handles, color_table, read_image, read_label
 from segbench.results import Contender
 
-VOID = (20, 20, 20)
 CELL_WIDTH = 3.0
 
 
@@ -46,8 +41,8 @@ def plot_gallery(
         figsize=(cell[0] * len(columns), (cell[1] + 0.28) * len(names) + 1.0),
     )  # fmt: skip
     for row, name in enumerate(names):
-        truth = _read_label(dataset, name)
-        pictures = [_read_image(dataset, name), colors[truth]]
+        truth = read_label(dataset, "val", name)
+        pictures = [read_image(dataset, "val", name), colors[truth]]
         pictures += [colors[one[name]] for one in stored]
         for column, picture in enumerate(pictures):
             axes = grid[row, column]
@@ -61,11 +56,7 @@ def plot_gallery(
                     0.5, 1.01, f"mean IoU {score:.0f} %",
                     transform=axes.transAxes, ha="center", va="bottom", fontsize=9, color="#52606d",
                 )  # fmt: skip
-    handles = [
-        Patch(facecolor=_rgb(c["color"]), edgecolor="#52606d", label=c["name"])
-        for c in manifest["classes"]
-    ]
-    handles.append(Patch(facecolor=_rgb(VOID), label="void"))
+    handles = class_handles(manifest)
     figure.legend(
         handles=handles, loc="outside lower left", ncols=min(len(handles), 2 * len(columns)),
         frameon=False, fontsize=10,
@@ -74,37 +65,10 @@ def plot_gallery(
     return figure
 
 
-def color_table(manifest: Mapping[str, Any]) -> npt.NDArray[np.uint8]:
-    """Colours by class id, uint8 [256, 3]; ids without a class are drawn as void."""
-    table = np.full((256, 3), VOID, np.uint8)
-    for i, found in enumerate(manifest["classes"]):
-        table[i] = found["color"]
-    return table
-
-
-def _rgb(color: Sequence[int]) -> tuple[float, float, float]:
-    red, green, blue = (channel / 255 for channel in color)
-    return red, green, blue
-
-
 def _load(path: Path) -> dict[str, npt.NDArray[np.uint8]]:
     """Predicted class ids by frame name."""
     with np.load(path) as stored:
         return {str(name): stored[str(i)] for i, name in enumerate(stored["names"])}
-
-
-def _read_image(dataset: Path, name: str) -> Any:
-    path = next((dataset / "val_img").glob(f"{_glob_escaped(name)}.*"))
-    return cv2.imread(str(path), cv2.IMREAD_COLOR)[:, :, ::-1]  # type: ignore[index]
-
-
-def _read_label(dataset: Path, name: str) -> npt.NDArray[np.uint8]:
-    label = cv2.imread(str(dataset / "val_label" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
-    return np.asarray(label, np.uint8)
-
-
-def _glob_escaped(name: str) -> str:
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
 def _score(

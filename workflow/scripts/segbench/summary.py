@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from segbench.readable import readable_models
 from segbench.results import Contender, Difference
-from segbench.tables import html_table, markdown_table, percent, readable_models
+from segbench.tables import html_table, markdown_table, percent
 
 # the report's template puts the bar chart in place of this comment
 FIGURE_GOES_HERE = ".. bar chart"

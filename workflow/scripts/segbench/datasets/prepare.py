@@ -180,7 +180,7 @@ def _write_frame(
 ) -> Prepared:
     image_path = root / frame.image
     image_data = image_path.read_bytes()
-    size = _decoded_size(image_path, image_data)
+    size, brightness = _size_and_brightness(image_path, image_data)
     label_path = _label_path(root, frame)
     try:
         label = reader.read(label_path.read_bytes())
@@ -207,6 +207,7 @@ def _write_frame(
         "group": frame.group,
         "height": size[0],
         "width": size[1],
+        "brightness": brightness,
         "suffix": suffix,
         "placed": linked,
         "image_sha256": hashlib.sha256(image_data).hexdigest(),
@@ -215,12 +216,15 @@ def _write_frame(
     return Prepared(record=record, pixels=np.bincount(label.ravel(), minlength=256))
 
 
-def _decoded_size(path: Path, data: bytes) -> tuple[int, int]:
-    """Decode an image in full, because a truncated file still has a good header."""
+def _size_and_brightness(path: Path, data: bytes) -> tuple[tuple[int, int], float]:
+    """Height and width, and the mean of the grey image as a fraction of white.
+
+    The image is decoded in full, because a truncated file still has a good header.
+    """
     try:
         with Image.open(BytesIO(data)) as image:
-            image.load()
-            return image.height, image.width
+            grey = np.asarray(image.convert("L"))
+            return (image.height, image.width), round(float(grey.mean()) / 255, 4)
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise _FaultError(
             "images that cannot be read",
@@ -267,9 +271,16 @@ def _write_manifest(
         "image_suffixes": sorted(frames["suffix"].unique().tolist()),
         "images_placed_by": sorted(frames["placed"].unique().tolist()),
         "splits": {side: _side_summary(frames, pixels, side, count) for side in SIDES},
+        "cooccurrence": _cooccurrence(pixels[:, :count]),
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     LOG.info("%s: prepared, %s", description.name, folder / "manifest.json")
+
+
+def _cooccurrence(pixels: ClassCounts) -> list[list[int]]:
+    """In how many images two classes are both seen, [classes][classes]."""
+    seen = (pixels > 0).astype(np.int64)
+    return (seen.T @ seen).tolist()  # type: ignore[no-any-return]
 
 
 def _content_hash(frames: pd.DataFrame) -> str:
@@ -289,4 +300,5 @@ def _side_summary(
         "class_pixels": counts[:, :classes].sum(axis=0).tolist(),
         "class_images": (counts[:, :classes] > 0).sum(axis=0).tolist(),
         "ignored_pixels": int(counts[:, 255].sum()),
+        "brightness": round(float(frames.loc[rows, "brightness"].mean()), 4),
     }

@@ -1,0 +1,17 @@
+"""Draw and write the card of a prepared dataset."""
+
+from pathlib import Path
+
+from segbench.datasets.card import write_card
+from segbench.logs import run_script
+
+
+def main(snakemake):
+    write_card(
+        manifest_path=Path(snakemake.input.manifest),
+        check_path=Path(snakemake.input.check),
+        folder=Path(snakemake.output.page).parent,
+    )
+
+
+run_script(main, snakemake)
