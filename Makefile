@@ -46,6 +46,7 @@ format: setup
 
 bench: setup
 	python benchmarks/confusion.py
+	python benchmarks/prepare.py
 
 docs: setup
 	python -m segbench docs

@@ -128,9 +128,10 @@ def test_figures_are_drawn(finished, name):
 
 
 def test_every_job_has_a_log_and_a_benchmark(finished):
-    rules = ("obtain_dataset", "prepare_dataset", "check_dataset", "render_config", "check_model",
-             "train_run", "evaluate_run", "describe_dataset", "compare_tables", "compare_figures")  # fmt: skip
-    for rule in rules:
+    for rule in (
+        "obtain_dataset", "prepare_dataset", "check_dataset", "describe_dataset", "render_config",
+        "check_model", "train_run", "evaluate_run", "compare_tables", "compare_figures",
+    ):  # fmt: skip
         assert [*(finished.root / "results/logs" / rule).rglob("*.log")], rule
         line = next((finished.root / "results/benchmarks" / rule).rglob("*.jsonl")).read_text()
         assert json.loads(line.splitlines()[0])["s"] >= 0

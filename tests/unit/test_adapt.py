@@ -6,8 +6,12 @@ import pytest
 from mmengine.config import Config
 
 from segbench import zoo
-from segbench.adapt import Recipe, render, walk
+from segbench.adapt import Recipe, render
 from segbench.errors import ConfigError, ModelError
+from segbench.zoo_config import walk
+
+PIXELS = [400, 200, 100, 100, 100, 100, 0]
+SEEN = [1000, 1000, 500, 1000, 1000, 200, 0]
 
 
 @pytest.fixture
@@ -15,7 +19,14 @@ def manifest(tmp_path):
     classes = [{"name": f"class {i}", "color": [i, i, i]} for i in range(7)]
     path = tmp_path / "manifest.json"
     path.write_text(
-        json.dumps({"name": "seven", "classes": classes, "image_sizes": [[227, 320, 9]]})
+        json.dumps(
+            {
+                "name": "seven",
+                "classes": classes,
+                "image_sizes": [[227, 320, 9]],
+                "splits": {"train": {"class_pixels": PIXELS, "pixels_where_seen": SEEN}},
+            }
+        )
     )
     return path
 
@@ -154,6 +165,42 @@ def test_overrides_are_merged_by_the_rules_of_mmengine(adapt):
     )
     assert config.optim_wrapper.optimizer == {"type": "AdamW", "lr": 0.002, "weight_decay": 0.1}
     assert config.model.decode_head.dropout_ratio == 0.4
+
+
+def loss_weights(config) -> list[list[float]]:
+    return [node["class_weight"] for node in walk(config.model) if "class_weight" in node]
+
+
+def test_median_frequency_by_hand(adapt):
+    # frequencies 0.4, 0.2, 0.2, 0.1, 0.1, 0.5, none: their median is 0.2
+    config = adapt(FAMILIES["plain head and auxiliary head"], class_weights="median_frequency")
+    assert loss_weights(config) == [[0.5, 1.0, 1.0, 2.0, 2.0, 0.4, 1.0]] * 2
+    assert any(
+        note.startswith("class weights (median_freq") for note in config.segbench.adaptations
+    )
+
+
+def test_enet_weights_by_hand(adapt):
+    # 1 / ln(1.02 + share) for shares of 0.4, 0.2 and 0.1
+    config = adapt(FAMILIES["class weights"], class_weights="enet")
+    # ln 1.42 = 0.350657, ln 1.22 = 0.198851, ln 1.12 = 0.113329
+    expected = [2.8518, 5.0289, 8.8239, 8.8239, 8.8239, 8.8239, 1.0]
+    assert loss_weights(config) == [pytest.approx(expected, abs=1e-4)] * 3
+
+
+def test_weights_of_ones_own_must_fit_the_classes(adapt):
+    name = FAMILIES["cascade of heads"]
+    assert loss_weights(adapt(name, class_weights=[1, 2, 3, 4, 5, 6, 7]))[0] == [
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+        7,
+    ]
+    with pytest.raises(ModelError, match="has 3 weights, but seven has 7 classes"):
+        adapt(name, class_weights=[1, 2, 3])
 
 
 def test_the_same_recipe_gives_the_same_text(manifest):

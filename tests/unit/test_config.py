@@ -83,6 +83,11 @@ def test_every_experiment_of_the_repository_is_valid():
             {"training": {"max_iter": 10}},
             "`training.max_iter`: unknown key. Did you mean 'max_iters'",
         ),
+        (
+            {"training": {"class_weights": "enett"}},
+            "`training.class_weights`: 'enett' is not valid",
+        ),
+        ({"training": {"class_weights": [1, -2]}}, "`training.class_weights"),
         ({"gallery_images": 1000}, "`gallery_images`: "),
         (
             {"models": {"m": "mobilenet-v3-d8_lraspp_4xb4-320k_cityscapes-512x1024"}},

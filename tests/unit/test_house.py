@@ -32,7 +32,7 @@ def test_the_manual_has_a_table_for_every_section():
 def test_every_public_item_is_documented_and_modules_stay_short(path):
     tree = ast.parse(path.read_text())
     assert ast.get_docstring(tree), "the module has no docstring"
-    assert len(path.read_text().splitlines()) <= 420
+    assert len(path.read_text().splitlines()) <= 400
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             length = (node.end_lineno or 0) - node.lineno

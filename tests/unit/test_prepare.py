@@ -75,6 +75,7 @@ def test_the_manifest_counts_pixels_and_images(source, tmp_path):
     manifest = json.loads((tmp_path / "out/manifest.json").read_text())
     assert manifest["splits"]["val"] == {
         "images": 2, "groups": 1, "class_pixels": [96, 96 + 3], "class_images": [1, 2],
+        "pixels_where_seen": [12 * 16, 12 * 16 + 3],
         "ignored_pixels": 12 * 16 - 3, "brightness": pytest.approx(0.5, abs=0.1),
     }  # fmt: skip
     assert manifest["image_sizes"] == [[12, 16, 4]]
@@ -168,7 +169,7 @@ def test_many_examples_are_cut_short(source, tmp_path):
 
 def test_a_pattern_that_finds_nothing_shows_what_is_there(source, tmp_path):
     message = refusal(source, tmp_path, describe(images="photos/{split}/{frame}.jpg"))
-    assert "no train image matches 'photos/{split}/{frame}.jpg'" in message
+    assert "no image matches 'photos/{split}/{frame}.jpg' for the train side, 'train'" in message
     assert "gt/train/1/a.png" in message
 
 

@@ -8,22 +8,31 @@ an ordinary MMSegmentation config. Imports mmengine's config, never torch or mms
 
 import copy
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
+from segbench.class_weights import class_weights
 from segbench.errors import ModelError
-from segbench.schema import number_from_text
-
-Node = dict[str, Any]
-Shape = tuple[int, int]
+from segbench.zoo_config import (
+    Node,
+    Shape,
+    as_pair,
+    drop_pretrained,
+    published_crop,
+    published_iters,
+    train_pipeline,
+    typed,
+    walk,
+)
 
 RESIZES = ("Resize", "RandomResize", "RandomChoiceResize", "ResizeShortestEdge", "ResizeToMultiple")
 # ends of schedules, in iterations or epochs, that scale with the length of the training
 SCHEDULE_KEYS = ("begin", "end", "T_max", "total_iters", "step_size")
+WEIGHTED_LOSSES = ("CrossEntropyLoss", "OhemCrossEntropy", "FocalLoss")
 # backbones that accept only multiples of this size; images are padded to them at test time
 SIZE_DIVISORS = {"DDRNet": 8, "PIDNet": 8, "UNet": 16}
 
@@ -41,6 +50,7 @@ class Recipe:
         crop_size, image_size: height and width in pixels.
         batch_size, max_iters, val_interval: in images and iterations.
         learning_rate: taken as it is, without the linear rule.
+        class_weights: a formula of `segbench.class_weights`, or a weight per class.
         overrides: merged into the zoo config first, by MMEngine's rules.
     """
 
@@ -55,6 +65,7 @@ class Recipe:
     max_iters: int | None = None
     val_interval: int | None = None
     learning_rate: float | None = None
+    class_weights: str | Sequence[float] | None = None
     overrides: Mapping[str, Any] | None = None
 
 
@@ -67,14 +78,15 @@ class Adaptation:
         self.published_rate = published_rate
         self.config, self.manifest, self.recipe = config, manifest, recipe
         self.notes: list[str] = []
-        self.published_crop = _published_crop(config)
+        self.published_crop = published_crop(config)
         self.crop = recipe.crop_size or self.published_crop
         self.batch = recipe.batch_size or recipe.published_batch or 8
-        self.iters = recipe.max_iters or _published_iters(config)
+        self.iters = recipe.max_iters or published_iters(config)
 
     def run(self) -> Config:
         """Apply every step, in an order in which none undoes another."""
         self._classes()
+        self._class_weights()
         self._normalisation()
         self._initialization()
         self._crop_and_test()
@@ -107,6 +119,21 @@ class Adaptation:
                 del node["class_weight"]
                 self.note(f"class_weight of {len(weights)} published classes dropped")
 
+    def _class_weights(self) -> None:
+        """Weigh the classes in every loss that knows how to."""
+        if self.recipe.class_weights is None:
+            return
+        weights = class_weights(self.recipe.class_weights, self.manifest)
+        losses = [node for node in walk(self.config.model) if node.get("type") in WEIGHTED_LOSSES]
+        if not losses:
+            raise ModelError("no loss of this model takes `training.class_weights`; leave it out")
+        for node in losses:
+            node["class_weight"] = weights
+        scheme = (
+            self.recipe.class_weights if isinstance(self.recipe.class_weights, str) else "given"
+        )
+        self.note(f"class weights ({scheme}) in {len(losses)} losses: {weights}")
+
     def _normalisation(self) -> None:
         for node in walk(self.config.model):
             if node.get("type") == "SyncBN":
@@ -118,7 +145,7 @@ class Adaptation:
         for node in walk(model):
             if node.pop("pretrained", None) is not None:
                 self.note("published `pretrained` weights dropped")
-            if _drop_pretrained(node):
+            if drop_pretrained(node):
                 self.note("published pretrained `init_cfg` dropped")
         if self.recipe.initialization == "imagenet":
             weights = self.recipe.backbone_weights
@@ -140,8 +167,8 @@ class Adaptation:
             )
         test = model.get("test_cfg") or {}
         if test.get("mode") == "slide":
-            stride = _pair(test.get("stride", self.published_crop))
-            window = _pair(test.get("crop_size", self.published_crop))
+            stride = as_pair(test.get("stride", self.published_crop))
+            window = as_pair(test.get("crop_size", self.published_crop))
             test["crop_size"] = crop
             test["stride"] = tuple(
                 max(1, side * step // width)
@@ -161,7 +188,7 @@ class Adaptation:
                 node["min_kept"] = kept
 
     def _data(self) -> None:
-        train = _train_pipeline(self.config)
+        train = train_pipeline(self.config)
         for name in ("train", "val", "test"):
             self.config.pop(f"{name}_dataloader", None)
         # each image keeps its own size at test time, unless the user asks for another
@@ -254,7 +281,7 @@ class Adaptation:
             )
 
     def _schedule(self) -> None:
-        published = _published_iters(self.config)
+        published = published_iters(self.config)
         factor = self.iters / published
         schedulers = self.config.get("param_scheduler") or []
         schedulers = schedulers if isinstance(schedulers, list) else [schedulers]
@@ -335,7 +362,7 @@ def render(zoo_config: Path, manifest_path: Path, recipe: Recipe) -> str:
     published_rate = float(config.get("optim_wrapper", {}).get("optimizer", {}).get("lr") or 1.0)
     if recipe.overrides:
         try:
-            config.merge_from_dict(_typed(recipe.overrides))
+            config.merge_from_dict(typed(recipe.overrides))
         except (TypeError, KeyError, ValueError, AssertionError) as error:
             raise ModelError(f"{recipe.run}: `overrides` cannot be merged: {error}") from None
     for key in ("model", "optim_wrapper", "train_dataloader"):
@@ -348,67 +375,6 @@ def render(zoo_config: Path, manifest_path: Path, recipe: Recipe) -> str:
     except ModelError as error:
         raise ModelError(f"{zoo_config}: {error}") from None
     return str(adapted.dump())
-
-
-def walk(node: Any) -> Iterator[Node]:
-    """Every mapping inside a config, the node itself first."""
-    if isinstance(node, dict):
-        yield node
-        for value in list(node.values()):
-            yield from walk(value)
-    elif isinstance(node, list | tuple):
-        for value in node:
-            yield from walk(value)
-
-
-def _typed(value: Any) -> Any:
-    """Numbers that YAML or the command line hands over as text, such as 1e-3, as numbers."""
-    if isinstance(value, Mapping):
-        return {key: _typed(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_typed(inner) for inner in value]
-    return number_from_text(value) if isinstance(value, str) else value
-
-
-def _drop_pretrained(node: Node) -> bool:
-    """Remove weights to download from a mapping's `init_cfg`; keep other initialisers."""
-    init = node.get("init_cfg")
-    if isinstance(init, list):
-        kept = [one for one in init if one.get("type") != "Pretrained"]
-        if len(kept) == len(init):
-            return False
-        node["init_cfg"] = kept or None
-        return True
-    if isinstance(init, dict) and init.get("type") == "Pretrained":
-        del node["init_cfg"]
-        return True
-    return False
-
-
-def _published_crop(config: Config) -> Shape:
-    """Crop of the zoo config, height and width."""
-    for step in _train_pipeline(config):
-        if "crop_size" in step:
-            return _pair(step["crop_size"])
-    size = (config.model.get("data_preprocessor") or {}).get("size")
-    return _pair(size) if size else (512, 512)
-
-
-def _published_iters(config: Config) -> int:
-    loop = config.get("train_cfg") or {}
-    return int(loop.get("max_iters") or 80_000)
-
-
-def _train_pipeline(config: Config) -> list[Node]:
-    """The training transforms, looked up through dataset wrappers such as RepeatDataset."""
-    dataset = config.get("train_dataloader", {}).get("dataset", {})
-    while "pipeline" not in dataset and "dataset" in dataset:
-        dataset = dataset["dataset"]
-    return list(dataset.get("pipeline") or config.get("train_pipeline") or [])
-
-
-def _pair(size: int | Sequence[int]) -> Shape:
-    return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
 
 
 def _listed(values: set[int]) -> str:

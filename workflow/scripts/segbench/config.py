@@ -7,9 +7,9 @@ config and the files it names happen here; knows nothing about Snakemake, torch 
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PlainValidator, field_validator, model_validator
 
 from segbench import zoo
 from segbench.datasets.description import DatasetDescription, load_description
@@ -21,6 +21,7 @@ from segbench.schema import (
     Section,
     Seed,
     Size,
+    number_from_text,
     parse_section,
     tuple_from_list,
 )
@@ -43,6 +44,28 @@ def _refuse_later(value: Any) -> Any:
 Initializations = Annotated[tuple[Initialization, ...], BeforeValidator(_refuse_later)]
 
 
+def _weights_or_scheme(value: Any) -> Any:
+    """Accept the name of a formula, or positive numbers."""
+    if isinstance(value, list | tuple):
+        numbers = tuple(map(number_from_text, value))
+        if all(isinstance(number, float) and number > 0 for number in numbers):
+            return numbers
+    elif value is None or value in WEIGHT_SCHEMES:
+        return value
+    raise ValueError(
+        f"{value!r} is not valid: name one of {', '.join(WEIGHT_SCHEMES)}, or list one positive "
+        "weight per class."
+    )
+
+
+WeightScheme = Literal["median_frequency", "enet"]
+WEIGHT_SCHEMES = get_args(WeightScheme)
+ClassWeights = Annotated[
+    str | tuple[float, ...],
+    PlainValidator(_weights_or_scheme, json_schema_input_type=WeightScheme | list[float]),
+]
+
+
 class Training(Section):
     """How models are trained; a key left out keeps what the model's zoo config says."""
 
@@ -63,6 +86,12 @@ class Training(Section):
     learning_rate: Rate | None = Field(
         default=None,
         description="peak learning rate, taken as it is; default: the zoo's, by the linear rule",
+    )
+    class_weights: ClassWeights | None = Field(
+        default=None,
+        description="weights of the classes in cross-entropy and focal losses: "
+        "`median_frequency` or `enet`, computed from the training labels, or a list with one "
+        "weight per class; default: none",
     )
     image_size: Size | None = Field(
         default=None,

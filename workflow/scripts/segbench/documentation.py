@@ -16,12 +16,14 @@ from segbench.datasets.description import (
     ClassList,
     DatasetDescription,
     Labels,
+    RandomSplit,
     Source,
     Splits,
 )
 
 SECTIONS: tuple[type[BaseModel], ...] = (
-    Experiment, Model, Training, DatasetDescription, Source, Labels, Splits, ClassList, Class,
+    Experiment, Model, Training, DatasetDescription, Source, Labels, Splits, RandomSplit, ClassList,
+    Class,
 )  # fmt: skip
 TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

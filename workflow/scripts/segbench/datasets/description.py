@@ -18,6 +18,7 @@ from segbench.schema import (
     Seed,
     Size,
     integer_from_text,
+    number_from_text,
     parse_section,
     read_yaml,
     tuple_from_list,
@@ -146,6 +147,15 @@ def _not_a_path(value: Any) -> Any:
     return value
 
 
+class RandomSplit(Section):
+    """A split drawn by segbench: whole groups, with rare classes on both sides if possible."""
+
+    val: Annotated[float, BeforeValidator(number_from_text), Field(gt=0, lt=1)] = Field(
+        default=0.2, description="wanted share of the images on the validation side"
+    )
+    seed: Seed = Field(default=0, description="another seed draws another split")
+
+
 class Splits(Section):
     """Which frames make which side: a value of the wildcard `{split}`, or a list file."""
 
@@ -156,6 +166,12 @@ class Splits(Section):
     )
     val: str = Field(
         default="val", description="the side that models are compared on, in the same way"
+    )
+
+    random: RandomSplit | None = Field(
+        default=None,
+        description="instead: all matching images are split at random, by `{group}` where the "
+        "pattern has it (all images of a drive on one side), else image by image",
     )
 
     @property
@@ -191,7 +207,9 @@ class DatasetDescription(Section):
     @model_validator(mode="after")
     def _patterns_fit(self) -> Self:
         for key, pattern in (("images", self.images), ("labels.path", self.labels.path)):
-            if problem := pattern_problem(pattern, needs_split=not self.splits.are_lists):
+            if problem := pattern_problem(
+                pattern, needs_split=not (self.splits.are_lists or self.splits.random)
+            ):
                 raise ValueError(f"`{key}`: {problem}")
         outlines = self.labels.format in ("polygons", "labelme")
         if outlines and not any(found.labels for found in self.classes.classes):

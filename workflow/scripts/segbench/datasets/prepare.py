@@ -10,7 +10,7 @@ import json
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -24,16 +24,19 @@ import numpy.typing as npt
 import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
-from segbench.datasets.description import LIST_SUFFIX, DatasetDescription
+from segbench.datasets.description import LIST_SUFFIX, DatasetDescription, RandomSplit
 from segbench.datasets.findings import grouped_errors
 from segbench.datasets.labels import LabelReader
 from segbench.datasets.layout import Frame, example_files, find_frames
+from segbench.datasets.splitting import stratified_split
 from segbench.errors import DataError
 from segbench.files import place
 from segbench.progress import Progress
 
 LOG = logging.getLogger(__name__)
 SIDES = ("train", "val")
+UNSPLIT = "unsplit"  # where frames wait until their side is drawn
+KINDS = ("img", "label")
 CHUNK = 8
 
 ClassCounts = npt.NDArray[np.int64]
@@ -62,11 +65,8 @@ def prepare(description: DatasetDescription, source: Path, folder: Path, workers
     """
     root = source / description.root
     sides = _frames_of_sides(description, root)
-    for side in SIDES:
-        for kind in ("img", "label"):
-            shutil.rmtree(folder / f"{side}_{kind}", ignore_errors=True)
-            (folder / f"{side}_{kind}").mkdir(parents=True)
-    work = [(side, frame) for side in SIDES for frame in sides[side]]
+    _make_folders(folder, sides)
+    work = [(side, frame) for side in sides for frame in sides[side]]
     LOG.info("%s: %d images found in %s", description.name, len(work), root)
 
     reader = LabelReader(description)
@@ -77,8 +77,48 @@ def prepare(description: DatasetDescription, source: Path, folder: Path, workers
     if errors:
         listing = "\n".join(error.as_text() for error in errors)
         raise DataError(f"{description.name}: the dataset cannot be used as it is.\n{listing}")
+    if description.splits.random:
+        outcomes = _split_at_random(outcomes, folder, description.splits.random)
     _write_splits(folder, outcomes)
     _write_manifest(folder, description, outcomes)
+
+
+def _make_folders(folder: Path, sides: Iterable[str]) -> None:
+    """Make the folders of all sides, empty."""
+    for side in {*SIDES, *sides}:
+        for kind in KINDS:
+            shutil.rmtree(folder / f"{side}_{kind}", ignore_errors=True)
+            (folder / f"{side}_{kind}").mkdir(parents=True)
+
+
+def _split_at_random(
+    outcomes: Sequence[Prepared], folder: Path, split: RandomSplit
+) -> list[Prepared]:
+    """Move prepared frames to their sides, which can be drawn only now that classes are counted."""
+    records = [dict(outcome.record or {}) for outcome in outcomes]
+    pixels = np.stack([outcome.pixels for outcome in outcomes if outcome.pixels is not None])
+    groups = [record["group"] or record["name"] for record in records]
+    try:
+        on_val = stratified_split(groups, pixels[:, :255], split.val, split.seed)
+    except ValueError as error:
+        raise DataError(
+            f"`splits.random`: {error}, so there is nothing to draw. Correct `{{group}}` in the "
+            "pattern of the images, or name a split of your own."
+        ) from None
+    for record, val in zip(records, on_val, strict=True):
+        record["split"] = "val" if val else "train"
+        for kind, suffix in zip(KINDS, (record["suffix"], ".png"), strict=True):
+            name = record["name"] + suffix
+            (folder / f"{UNSPLIT}_{kind}" / name).rename(
+                folder / f"{record['split']}_{kind}" / name
+            )
+    for kind in KINDS:
+        (folder / f"{UNSPLIT}_{kind}").rmdir()
+    moved = [
+        Prepared(record=record, pixels=outcome.pixels)
+        for record, outcome in zip(records, outcomes, strict=True)
+    ]
+    return sorted(moved, key=lambda one: SIDES.index(one.record["split"]) if one.record else 0)
 
 
 def _frames_of_sides(description: DatasetDescription, root: Path) -> dict[str, list[Frame]]:
@@ -89,17 +129,26 @@ def _frames_of_sides(description: DatasetDescription, root: Path) -> dict[str, l
             "say where the dataset lies with `dataset_sources` in the config."
         )
     frames = list(find_frames(root, description.images, description.labels.path))
+    if description.splits.random:
+        if not frames:
+            raise _nothing_found(root, description, "")
+        _refuse_collisions(frames)
+        return {UNSPLIT: frames}
     wanted = {"train": description.splits.train, "val": description.splits.val}
     sides = {side: _frames_of_side(frames, root, value) for side, value in wanted.items()}
     for side, value in wanted.items():
         if not sides[side]:
-            raise DataError(
-                f"{root}: no {side} image matches '{description.images}' for '{value}'. "
-                f"There are files such as: {', '.join(example_files(root)) or '(none)'}. "
-                "Correct `images`, `root` or `splits` in the dataset description."
-            )
+            raise _nothing_found(root, description, f" for the {side} side, '{value}'")
         _refuse_collisions(sides[side])
     return sides
+
+
+def _nothing_found(root: Path, description: DatasetDescription, side: str) -> DataError:
+    return DataError(
+        f"{root}: no image matches '{description.images}'{side}. "
+        f"There are files such as: {', '.join(example_files(root)) or '(none)'}. "
+        "Correct `images`, `root` or `splits` in the dataset description."
+    )
 
 
 def _frames_of_side(frames: Sequence[Frame], root: Path, value: str) -> list[Frame]:
@@ -294,11 +343,15 @@ def _side_summary(
 ) -> dict[str, Any]:
     rows = (frames["split"] == side).to_numpy()
     counts = pixels[rows]
+    seen = counts[:, :classes] > 0
+    labelled = counts[:, :classes].sum(axis=1)
     return {
         "images": int(rows.sum()),
         "groups": int(frames.loc[rows, "group"].nunique()),
         "class_pixels": counts[:, :classes].sum(axis=0).tolist(),
-        "class_images": (counts[:, :classes] > 0).sum(axis=0).tolist(),
+        "class_images": seen.sum(axis=0).tolist(),
+        # labelled pixels of the images that show a class, for median frequency balancing
+        "pixels_where_seen": (seen * labelled[:, None]).sum(axis=0).tolist(),
         "ignored_pixels": int(counts[:, 255].sum()),
         "brightness": round(float(frames.loc[rows, "brightness"].mean()), 4),
     }

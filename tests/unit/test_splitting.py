@@ -1,0 +1,95 @@
+"""Random splits keep groups whole and classes on both sides."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from layouts import columns, png_bytes, write_image
+
+from segbench.datasets.description import DatasetDescription
+from segbench.datasets.prepare import prepare
+from segbench.datasets.splitting import stratified_split
+from segbench.errors import DataError
+from segbench.schema import parse_section
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(0, 6), min_size=2, max_size=40), st.integers(0, 99))
+def test_a_group_is_never_divided(groups, seed):
+    names = [f"drive{g}" for g in groups]
+    pixels = np.ones((len(names), 3), np.int64)
+    if len(set(names)) < 2:
+        with pytest.raises(ValueError, match="one group"):
+            stratified_split(names, pixels, 0.3, seed)
+        return
+    on_val = stratified_split(names, pixels, 0.3, seed)
+    sides: dict[str, set[bool]] = {}
+    for name, side in zip(names, on_val.tolist(), strict=True):
+        sides.setdefault(name, set()).add(side)
+    assert all(len(side) == 1 for side in sides.values())
+    assert on_val.any()
+    assert not on_val.all()
+
+
+def test_the_wanted_share_is_met_and_the_seed_decides():
+    names = [f"d{i // 4}" for i in range(80)]
+    pixels = np.ones((80, 2), np.int64)
+    splits = [stratified_split(names, pixels, 0.25, seed) for seed in (0, 0, 1)]
+    assert all(split.sum() == 20 for split in splits)
+    assert (splits[0] == splits[1]).all()
+    assert (splits[0] != splits[2]).any()
+
+
+def test_a_rare_class_comes_to_both_sides():
+    """Two of thirty drives show a class; a blind draw of a tenth would mostly miss it."""
+    names = [f"d{i}" for i in range(30)]
+    for seed in range(8):
+        pixels = np.ones((30, 2), np.int64)
+        pixels[:, 1] = 0
+        pixels[[4, 17], 1] = 5
+        on_val = stratified_split(names, pixels, 0.1, seed)
+        assert on_val[[4, 17]].sum() == 1
+
+
+def description(**splits) -> DatasetDescription:
+    data = {
+        "name": "x", "source": "x", "images": "img/{group}/{frame}.png",
+        "labels": {"format": "index", "path": "gt/{group}/{frame}.png"},
+        "splits": {"random": splits},
+        "classes": {"classes": [{"name": n, "color": [i, i, i]} for i, n in enumerate("ab")]},
+    }  # fmt: skip
+    return parse_section(DatasetDescription, data, "x.yaml")
+
+
+def make(root, groups=10, frames=2):
+    for g in range(groups):
+        for f in range(frames):
+            write_image(root / f"img/{g}/{f}.png", 100 * g + f)
+            label = root / f"gt/{g}/{f}.png"
+            label.parent.mkdir(parents=True, exist_ok=True)
+            label.write_bytes(png_bytes(columns(0, 1)))
+
+
+def test_a_dataset_without_a_split_is_split_and_the_split_is_kept(tmp_path):
+    make(tmp_path / "raw")
+    prepare(description(val=0.3), tmp_path / "raw", tmp_path / "out")
+    val = (tmp_path / "out/splits/val.txt").read_text().split()
+    assert len(val) == 6
+    assert len({name.split("__")[0] for name in val}) == 3
+    assert {p.stem for p in (tmp_path / "out/val_img").iterdir()} == set(val)
+    assert {p.stem for p in (tmp_path / "out/val_label").iterdir()} == set(val)
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert (manifest["splits"]["train"]["images"], manifest["splits"]["val"]["images"]) == (14, 6)
+    assert not [*(tmp_path / "out").glob("unsplit*")]
+    prepare(description(val=0.3), tmp_path / "raw", tmp_path / "again")
+    assert (tmp_path / "again/splits/val.txt").read_text().split() == val
+    prepare(description(val=0.3, seed=1), tmp_path / "raw", tmp_path / "other")
+    assert (tmp_path / "other/splits/val.txt").read_text().split() != val
+
+
+def test_one_group_cannot_be_split(tmp_path):
+    make(tmp_path / "raw", groups=1, frames=5)
+    with pytest.raises(DataError, match=r"`splits.random`: all 5 frames belong to one group"):
+        prepare(description(), tmp_path / "raw", tmp_path / "out")

@@ -1,0 +1,50 @@
+"""Weights of the classes in the loss, from how many pixels each has. Needs no package."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from segbench.errors import ModelError
+
+ENET_CONSTANT = 1.02
+
+
+def class_weights(scheme: str | Sequence[float], manifest: Mapping[str, Any]) -> list[float]:
+    """Compute one weight per class from the training side of a dataset.
+
+    `median_frequency` (Eigen and Fergus 2015): median of all frequencies over the class's own,
+    which is its pixels over the labelled pixels of the images that show it. `enet` (Paszke et al.
+    2016): 1 / ln(1.02 + p) with p the class's share of all labelled pixels. A class without a
+    pixel gets 1, as it never enters the loss.
+
+    Args:
+        scheme: name of a formula, or the weights themselves.
+        manifest: of the prepared dataset.
+
+    Returns:
+        A weight per class, rounded to 4 digits so that they read well in a config.
+
+    Raises:
+        ModelError: weights are given, but not one per class.
+    """
+    train, count = manifest["splits"]["train"], len(manifest["classes"])
+    if not isinstance(scheme, str):
+        if len(scheme) != count:
+            raise ModelError(
+                f"`training.class_weights` has {len(scheme)} weights, but "
+                f"{manifest['name']} has {count} classes"
+            )
+        return [float(weight) for weight in scheme]
+    pixels = train["class_pixels"]
+    if scheme == "enet":
+        total = sum(pixels)
+        weights = [1 / math.log(ENET_CONSTANT + n / total) if n else 1.0 for n in pixels]
+    else:
+        frequencies = [
+            n / seen if n else None
+            for n, seen in zip(pixels, train["pixels_where_seen"], strict=True)
+        ]
+        median = statistics.median(f for f in frequencies if f is not None)
+        weights = [median / f if f is not None else 1.0 for f in frequencies]
+    return [round(weight, 4) for weight in weights]

@@ -1,0 +1,77 @@
+"""Read a config of the model zoo: its heads and losses, crop, schedule and transforms.
+
+Imports mmengine's config, never torch or mmseg.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mmengine.config import Config
+
+from segbench.schema import number_from_text
+
+Node = dict[str, Any]
+Shape = tuple[int, int]
+
+
+def walk(node: Any) -> Iterator[Node]:
+    """Every mapping inside a config, the node itself first."""
+    if isinstance(node, dict):
+        yield node
+        for value in list(node.values()):
+            yield from walk(value)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            yield from walk(value)
+
+
+def typed(value: Any) -> Any:
+    """Numbers that YAML or the command line hands over as text, such as 1e-3, as numbers."""
+    if isinstance(value, Mapping):
+        return {key: typed(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [typed(inner) for inner in value]
+    return number_from_text(value) if isinstance(value, str) else value
+
+
+def drop_pretrained(node: Node) -> bool:
+    """Remove weights to download from a mapping's `init_cfg`; keep other initialisers."""
+    init = node.get("init_cfg")
+    if isinstance(init, list):
+        kept = [one for one in init if one.get("type") != "Pretrained"]
+        if len(kept) == len(init):
+            return False
+        node["init_cfg"] = kept or None
+        return True
+    if isinstance(init, dict) and init.get("type") == "Pretrained":
+        del node["init_cfg"]
+        return True
+    return False
+
+
+def published_crop(config: Config) -> Shape:
+    """Crop of the zoo config, height and width."""
+    for step in train_pipeline(config):
+        if "crop_size" in step:
+            return as_pair(step["crop_size"])
+    size = (config.model.get("data_preprocessor") or {}).get("size")
+    return as_pair(size) if size else (512, 512)
+
+
+def published_iters(config: Config) -> int:
+    """Length of the published training, in iterations."""
+    loop = config.get("train_cfg") or {}
+    return int(loop.get("max_iters") or 80_000)
+
+
+def train_pipeline(config: Config) -> list[Node]:
+    """The training transforms, looked up through dataset wrappers such as RepeatDataset."""
+    dataset = config.get("train_dataloader", {}).get("dataset", {})
+    while "pipeline" not in dataset and "dataset" in dataset:
+        dataset = dataset["dataset"]
+    return list(dataset.get("pipeline") or config.get("train_pipeline") or [])
+
+
+def as_pair(size: int | Sequence[int]) -> Shape:
+    """A size that may be given as one number."""
+    return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
