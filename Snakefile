@@ -2,16 +2,22 @@
 #
 #   snakemake --cores 8 --resources gpu=1                       the experiment in config/config.yaml
 #   snakemake --cores 8 --configfile config/experiments/X.yaml  another one
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.27")
 
 
+DEFAULT_CONFIG = "config/config.yaml"
+if not Path(DEFAULT_CONFIG).exists():  # run with --directory: take the workflow's own
+    DEFAULT_CONFIG = str(Path(workflow.basedir) / DEFAULT_CONFIG)
+
 # a config file named on the command line takes the place of the default one, key for key:
 # merged into it, an experiment would also run the models of the other
 if not workflow.overwrite_configfiles:
 
-    configfile: "config/config.yaml"
+    configfile: DEFAULT_CONFIG
 
 
 report: "workflow/report/workflow.rst"

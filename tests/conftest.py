@@ -6,6 +6,11 @@ from pathlib import Path
 
 import pytest
 from helpers import ROOT, Checkout, shared_file
+from hypothesis import settings
+
+# how long an example takes says more about the machine than about the code
+settings.register_profile("segbench", deadline=None)
+settings.load_profile("segbench")
 
 
 @pytest.fixture

@@ -158,3 +158,49 @@ def test_the_slurm_profile_does_not_cap_gpus(checkout):
     profile = yaml.safe_load((checkout.root / "profiles/slurm/profile.yaml").read_text())
     assert "resources" not in profile
     assert profile["executor"] == "slurm"
+
+
+def test_a_folder_of_the_users_is_never_an_output(checkout):
+    """Forcing every rule must not remove what the workflow did not make."""
+    (checkout.root / "resources/datasets/demo_rural").mkdir(parents=True)
+    source = "dataset_sources={demo_rural: resources/datasets/demo_rural}"
+    assert checkout.dag("-F", "--config", source)["obtain_dataset"] == 0
+
+
+def test_it_runs_in_another_folder(checkout, tmp_path):
+    done = checkout.run("-n", "--directory", str(tmp_path / "elsewhere"), expect=0)
+    assert "train_run" in done.stdout
+
+
+def test_a_missing_weights_file_names_the_key(checkout):
+    (checkout.root / "config/config.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "experiment": "x",
+                "dataset": "config/datasets/demo_rural.yaml",
+                "models": {
+                    "m": {
+                        "config": "mobilenet-v2-d8_fcn_4xb2-80k_cityscapes-512x1024",
+                        "backbone_weights": "gone.pth",
+                    }
+                },
+                "initializations": ["imagenet"],
+            }
+        )
+    )
+    done = checkout.run("-n")
+    assert "`models.m.backbone_weights`: no such file: gone.pth" in done.stdout + done.stderr
+
+
+def test_the_library_of_this_checkout_is_run(checkout, tmp_path, monkeypatch):
+    """Another segbench on the path, such as that of another checkout, is not used."""
+    other = tmp_path / "other/segbench"
+    other.mkdir(parents=True)
+    (other / "__init__.py").write_text("raise RuntimeError('the wrong library')")
+    monkeypatch.setenv("PYTHONPATH", str(other.parent))
+    (checkout.root / "config/datasets/demo_rural.yaml").write_text(
+        (ROOT / "tests/tiny_rural.yaml").read_text().replace("config/classes", "../classes")
+    )
+    checkout.run("--cores", "2", "prepare", expect=0)
+    # nor does preparing alone replace the report of an experiment
+    assert not (checkout.root / "results/report.html").exists()

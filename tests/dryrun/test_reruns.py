@@ -105,3 +105,14 @@ LIBRARY = "workflow/scripts/segbench"
 def test_editing_code_reruns_exactly_what_depends_on_it(finished_copy, path, old, new, rules):
     finished_copy.edit(f"{LIBRARY}/{path}", old, new)
     assert set(planned(finished_copy)) - {"all"} == rules
+
+
+def test_a_change_in_a_folder_of_the_users_is_noticed(finished_copy):
+    raw = finished_copy.root / "raw"
+    (finished_copy.root / "resources/datasets/tiny_rural").rename(raw)
+    source = ("--config", "dataset_sources={tiny_rural: raw}")
+    finished_copy.run("--cores", "2", "prepare", *CONFIG, *source, expect=0)
+    assert planned(finished_copy, *source)["prepare_dataset"] == 0
+    label = next(raw.glob("gtFine/train/*/*.json"))
+    label.write_text(label.read_text() + "\n")
+    assert planned(finished_copy, *source)["prepare_dataset"] == 1

@@ -239,3 +239,63 @@ def test_the_zoo_is_found_by_name():
 )
 def test_the_published_batch_is_read_from_the_name(name, batch):
     assert zoo.published_batch(name) == batch
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            {"optim_wraper": {}},
+            "`overrides.optim_wraper`: the config has no such key. Did you mean",
+        ),
+        ({"model": None}, "has no `model`"),
+        ({"model": {"backbone": None}}, "is no encoder and decoder"),
+        ({"optim_wrapper": {"optimizer": "Adam"}}, "no `optim_wrapper.optimizer` with a number"),
+        ({"optim_wrapper": {"optimizer": {"lr": "fast"}}}, "no `optim_wrapper.optimizer`"),
+        ({"param_scheduler": "x"}, "cannot be adapted"),
+        ({"train_dataloader": None}, "has no `train_dataloader`"),
+    ],
+)
+def test_overrides_that_make_no_sense_are_explained(adapt, overrides, message):
+    with pytest.raises(ModelError) as caught:
+        adapt(FAMILIES["plain head and auxiliary head"], overrides=overrides)
+    assert message in str(caught.value)
+
+
+@pytest.fixture
+def own_config(tmp_path):
+    """A user's own config with a base of its own that builds on the zoo."""
+    zoo_path = zoo.config_path(FAMILIES["plain head and auxiliary head"])
+    base = tmp_path / "base_8xb4-10k_mine.py"
+    base.write_text(f"_base_ = [{str(zoo_path)!r}]\n")
+    own = tmp_path / "mine.py"
+    own.write_text(
+        "_base_ = './base_8xb4-10k_mine.py'\nmodel = dict(decode_head=dict(channels=64))\n"
+    )
+    return own
+
+
+def test_a_users_own_config_is_adapted_by_the_batch_of_its_base(adapt, own_config):
+    config = adapt(str(own_config), batch_size=8)
+    assert config.model.decode_head.channels == 64
+    # published for 8 GPUs with 4 images each, by the name of its base
+    assert config.optim_wrapper.optimizer.lr == pytest.approx(0.01 * 8 / 32)
+
+
+def test_a_batch_that_no_name_says_is_noted(adapt, tmp_path, own_config):
+    (tmp_path / "plain.py").write_text((tmp_path / "base_8xb4-10k_mine.py").read_text())
+    assert zoo.published_batch(str(tmp_path / "plain.py")) == 8  # from the zoo's own name
+    text = zoo.config_path("fast_scnn_8xb4-160k_cityscapes-512x1024").read_text()
+    (tmp_path / "copy.py").write_text(text.replace("'../", f"'{zoo.configs_folder()}/"))
+    config = adapt(str(tmp_path / "copy.py"), batch_size=8)
+    assert any("no name like 4xb2" in note for note in config.segbench.adaptations)
+
+
+def test_editing_ones_own_config_or_its_base_is_noticed(own_config, tmp_path):
+    before = zoo.config_digest(str(own_config))
+    own_config.write_text(own_config.read_text() + "# a change\n")
+    after = zoo.config_digest(str(own_config))
+    base = tmp_path / "base_8xb4-10k_mine.py"
+    base.write_text(base.read_text() + "# a change\n")
+    assert len({before, after, zoo.config_digest(str(own_config))}) == 3
+    assert zoo.config_digest(FAMILIES["class weights"]) == ""

@@ -44,6 +44,14 @@ def test_a_zip_is_unpacked(tmp_path):
     assert (tmp_path / "out/d/x.txt").read_bytes() == b"one"
 
 
+@pytest.mark.parametrize("mode", ["gz", "bz2", "xz"])
+def test_every_usual_compression_is_unpacked(tmp_path, mode):
+    path = tmp_path / f"a.tar.{mode}"
+    with tarfile.open(path, f"w:{mode}") as archive:
+        archive.addfile(member("x"), io.BytesIO())
+    assert unpack(path, tmp_path / "out") == 1
+
+
 @pytest.mark.parametrize("name", ["/evil.txt", "../evil.txt", "a/../../evil.txt", "..\\evil.txt"])
 def test_a_path_outside_is_refused(tmp_path, name):
     archive = tar(tmp_path / "a.tar.gz", (member("good.txt"), b"x"), (member(name), b"bad"))
@@ -96,3 +104,33 @@ def test_a_truncated_archive_is_reported(tmp_path):
 def test_a_missing_archive_says_what_to_do(tmp_path):
     with pytest.raises(DataError, match=r"gone\.tar: no such archive.*dataset_sources"):
         unpack(tmp_path / "gone.tar", tmp_path / "out")
+
+
+def test_a_wrong_checksum_is_noticed(tmp_path):
+    """The stream ends well, but its content was changed on the way."""
+    archive = tar(tmp_path / "a.tar.gz", (member("x"), b"content"))
+    data = bytearray(archive.read_bytes())
+    data[-8] ^= 1
+    archive.write_bytes(data)
+    with pytest.raises(DataError, match="damaged or incomplete"):
+        unpack(archive, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("names", [("a", "a"), ("a", "a/b")])
+def test_a_name_that_comes_twice_is_refused(tmp_path, names):
+    archive = tar(tmp_path / "a.tar.gz", *((member(name), b"x") for name in names))
+    with pytest.raises(DataError, match="in the archive twice, or is file and folder"):
+        unpack(archive, tmp_path / "out")
+
+
+def test_a_zip_with_a_damaged_stream_is_reported(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.txt", "one two three " * 50)
+    data = bytearray(path.read_bytes())
+    data[40:60] = bytes(20)
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="damaged"):
+        unpack(path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

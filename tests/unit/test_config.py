@@ -88,6 +88,13 @@ def test_every_experiment_of_the_repository_is_valid():
             "`training.class_weights`: 'enett' is not valid",
         ),
         ({"training": {"class_weights": [1, -2]}}, "`training.class_weights"),
+        (
+            {"experiment": "datasets"},
+            "`experiment`: 'datasets' is a folder that segbench uses itself",
+        ),
+        ({"initializations": 5}, "`initializations`: "),
+        ({"training": {"learning_rate": 10**400}}, "`training.learning_rate`: "),
+        ({"dataset": ["x"]}, "`dataset`: "),
         ({"gallery_images": 1000}, "`gallery_images`: "),
         (
             {"models": {"m": "mobilenet-v3-d8_lraspp_4xb4-320k_cityscapes-512x1024"}},
@@ -140,7 +147,7 @@ def test_a_model_overrides_what_is_set_for_all():
 
 def test_an_override_must_fit_what_is_set_for_all():
     models = {"b": {"config": PIDNET, "training": {"max_iters": 7}}}
-    with pytest.raises(ConfigError, match="would never be validated"):
+    with pytest.raises(ConfigError, match=r"`models\.b\.training`: .*would never be validated"):
         load_experiment(changed(models=models))
 
 
@@ -183,12 +190,15 @@ def test_a_source_of_an_unknown_dataset_is_refused():
         load_dataset(experiment, ROOT)
 
 
+DESCRIPTION_CLASSES = {
+    "classes": [{"name": "a", "color": [0, 0, 0]}, {"name": "b", "color": [1, 1, 1]}]
+}
 DESCRIPTION = {
     "name": "mine",
     "source": "data",
     "images": "{split}/{frame}.jpg",
     "labels": {"format": "index", "path": "{split}/{frame}.png"},
-    "classes": {"classes": [{"name": "a", "color": [0, 0, 0]}, {"name": "b", "color": [1, 1, 1]}]},
+    "classes": DESCRIPTION_CLASSES,
 }
 
 
@@ -202,6 +212,21 @@ DESCRIPTION = {
         ({"labels": {"format": "polygons", "path": "{split}/{frame}"}}, "polygons need `labels`"),
         ({"source": {"demo": "lunar"}}, "`source.demo`: 'lunar' is not valid"),
         ({"source": {}}, "name either `path` or `demo`"),
+        (
+            {"classes": DESCRIPTION_CLASSES | {"ignore_values": [0, 255]}},
+            "the value 0 is in `ignore_values` and belongs to a class as well",
+        ),
+        (
+            {
+                "labels": {"format": "rgb", "path": "{split}/{frame}.png"},
+                "classes": DESCRIPTION_CLASSES | {"ignore_colors": [[1, 1, 1]]},
+            },
+            "the colour '(1, 1, 1)' is listed twice",
+        ),
+        (
+            {"classes": {"classes": [{"name": "a\nb", "color": [0, 0, 0]}] * 2}},
+            "holds a character that cannot be shown",
+        ),
         ({"source": {"demo": "rural", "trian": 3}}, "`source.trian`: unknown key. Did you mean"),
         ({"classes": "gone.yaml"}, "gone.yaml: no such file"),
         ({"classes": {"classes": []}}, "`classes.classes`: "),

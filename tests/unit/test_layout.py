@@ -82,3 +82,8 @@ def test_any_frame_name_is_found_again(name):
         found = frames(Path(folder), [f"train/{name}_i.jpg"], "{split}/{frame}_i.jpg",
                        "{split}/{frame}_l.png")  # fmt: skip
     assert [frame.labels for frame in found] == [(f"train/{name}_l.png",)]
+
+
+def test_a_frame_named_like_a_wildcard_keeps_its_name(tmp_path):
+    found = frames(tmp_path, ["train/{x}.jpg"], "{split}/{frame}.jpg", "{split}/{frame}.png")
+    assert found[0].labels == ("train/{x}.png",)

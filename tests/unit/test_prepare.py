@@ -279,3 +279,30 @@ def test_idd_lite_is_prepared_whole(idd_lite_archive, tmp_path):
     )
     written = cv2.imread(str(tmp_path / f"out/train_label/{row['name']}.png"), cv2.IMREAD_UNCHANGED)
     assert (written == np.asarray(Image.open(raw))).all()
+
+
+def test_an_image_that_is_turned_by_a_note_is_refused(source, tmp_path):
+    """Pillow shows it as stored, OpenCV turned: image and label would not agree."""
+    path = source / "img/train/1/a.jpg"
+    image = Image.open(path)
+    exif = image.getexif()
+    exif[0x0112] = 3
+    image.save(path, exif=exif)
+    message = refusal(source, tmp_path)
+    assert "images that are turned by an EXIF note (1)" in message
+    assert "a.jpg: orientation 3" in message
+
+
+def test_a_dangling_link_is_listed_among_the_others(source, tmp_path):
+    path = source / "img/train/1/a.jpg"
+    path.unlink()
+    path.symlink_to("nowhere.jpg")
+    message = refusal(source, tmp_path)
+    assert "images that cannot be read (1)" in message
+    assert "a.jpg: No such file or directory" in message
+
+
+def test_a_name_that_would_break_a_list_is_refused(source, tmp_path):
+    for kind, suffix in (("img", "jpg"), ("gt", "png")):
+        (source / f"{kind}/val/3/a.{suffix}").rename(source / f"{kind}/val/3/a\nb.{suffix}")
+    assert "file names with characters that cannot be written (1)" in refusal(source, tmp_path)

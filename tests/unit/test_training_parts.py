@@ -172,3 +172,23 @@ def rerun(tmp_path, monkeypatch, edits) -> set[str]:
 )  # fmt: skip
 def test_code_digests_follow_what_a_script_reaches(tmp_path, monkeypatch, edits, scripts):
     assert rerun(tmp_path, monkeypatch, edits) == scripts
+
+
+@pytest.mark.parametrize("content", [[1, 2], 5, "text", {1: torch.zeros(1)}, torch.zeros(3)])
+def test_a_file_without_weights_is_no_checkpoint(tmp_path, content):
+    with pytest.raises(ModelError, match=r"w\.pth: "):
+        load_backbone(Net(), save(tmp_path / "w.pth", content))
+
+
+def test_two_processes_never_train_the_same_run(tmp_path):
+    from segbench.errors import SegbenchError
+    from segbench.files import alone
+
+    with (
+        alone(tmp_path / "lock"),
+        pytest.raises(SegbenchError, match="another process is training"),
+        alone(tmp_path / "lock"),
+    ):
+        pass
+    with alone(tmp_path / "lock"):
+        pass

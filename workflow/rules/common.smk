@@ -6,6 +6,11 @@ from pathlib import Path
 # through `module:`, the workflow's own folder is known only from the place of this file
 SCRIPTS = Path(str(workflow.current_basedir)).parent / "scripts"
 sys.path.insert(0, str(SCRIPTS))
+# scripts must run the library of this checkout, the one that the digests below are of, even where
+# the environment knows another
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(SCRIPTS.resolve()), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
 
 from snakemake.exceptions import WorkflowError
 
@@ -15,19 +20,26 @@ from segbench.devices import cuda_seems_present
 from segbench.errors import SegbenchError
 from segbench.provenance import code_digest
 from segbench.runs import recipe_settings, run_table
-from segbench.workspace import refuse_missing_source, refuse_unwritable
+from segbench.workspace import (
+    listing_digest,
+    refuse_missing_source,
+    refuse_missing_weights,
+    refuse_unwritable,
+)
 
 try:
     EXPERIMENT = load_experiment(config)
     DATASET = load_dataset(EXPERIMENT, SCRIPTS.parent.parent)
     refuse_unwritable(Path("results"))
     refuse_missing_source(DATASET, Path("results/datasets"))
+    refuse_missing_weights(EXPERIMENT)
 except SegbenchError as error:
     raise WorkflowError(str(error)) from None
 
 RUNS = run_table(EXPERIMENT)
 RESULTS = f"results/{EXPERIMENT.experiment}"
 PREPARED = f"results/datasets/{DATASET.name}"
+OBTAINED = f"resources/datasets/{DATASET.name}"
 # keyed by the digest of a run, so experiments that share a run train it once
 WORK = "results/work"
 
@@ -56,9 +68,7 @@ def of_all_models(pattern):
 
 def dataset_source(wildcards):
     """The folder a dataset is prepared from: the user's own, or the one that is made here."""
-    source = DATASET.source
-    made_here = source.demo is not None or source.is_archive
-    return f"resources/datasets/{DATASET.name}" if made_here else source.path
+    return OBTAINED if DATASET.source.is_made_here else DATASET.source.path
 
 
 def backbone_weights(wildcards):

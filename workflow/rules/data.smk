@@ -1,23 +1,26 @@
 # From a dataset's source to a prepared dataset that passed its checks.
 
 
-rule obtain_dataset:
-    input:
-        [DATASET.source.path] if DATASET.source.is_archive else [],
-    output:
-        directory(f"resources/datasets/{DATASET.name}"),
-    log:
-        f"results/logs/obtain_dataset/{DATASET.name}.log",
-    benchmark:
-        f"results/benchmarks/obtain_dataset/{DATASET.name}.jsonl"
-    conda:
-        "../../envs/segbench.yaml"
-    threads: 8
-    params:
-        code=code("obtain_dataset.py"),
-        source=lambda wildcards: DATASET.source.model_dump_json(),
-    script:
-        "../scripts/obtain_dataset.py"
+# a folder of the user's own is read where it is, and is never an output
+if DATASET.source.is_made_here:
+
+    rule obtain_dataset:
+        input:
+            [DATASET.source.path] if DATASET.source.is_archive else [],
+        output:
+            directory(OBTAINED),
+        log:
+            f"results/logs/obtain_dataset/{DATASET.name}.log",
+        benchmark:
+            f"results/benchmarks/obtain_dataset/{DATASET.name}.jsonl"
+        conda:
+            "../../envs/segbench.yaml"
+        threads: 8
+        params:
+            code=code("obtain_dataset.py"),
+            source=lambda wildcards: DATASET.source.model_dump_json(),
+        script:
+            "../scripts/obtain_dataset.py"
 
 
 rule prepare_dataset:
@@ -42,6 +45,7 @@ rule prepare_dataset:
     params:
         code=code("prepare_dataset.py"),
         description=lambda wildcards: DATASET.model_dump_json(),
+        listing=listing_digest(DATASET.source),
     script:
         "../scripts/prepare_dataset.py"
 

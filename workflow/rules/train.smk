@@ -16,6 +16,7 @@ rule render_config:
         code=code("render_config.py"),
         run="{model}/{initialization}/seed{seed}",
         zoo_config=lambda w: str(zoo.config_path(EXPERIMENT.models[w.model].config)),
+        zoo_digest=lambda w: zoo.config_digest(EXPERIMENT.models[w.model].config),
         published_batch=lambda w: zoo.published_batch(EXPERIMENT.models[w.model].config),
         settings=lambda w: recipe_settings(EXPERIMENT, w.model, w.initialization),
     script:

@@ -16,7 +16,7 @@ from typing import Any
 from mmengine.config import Config
 
 from segbench.class_weights import class_weights
-from segbench.errors import ModelError
+from segbench.errors import ModelError, did_you_mean
 from segbench.zoo_config import (
     Node,
     Shape,
@@ -24,6 +24,7 @@ from segbench.zoo_config import (
     drop_pretrained,
     published_crop,
     published_iters,
+    refuse_incomplete,
     train_pipeline,
     typed,
     walk,
@@ -80,7 +81,8 @@ class Adaptation:
         self.notes: list[str] = []
         self.published_crop = published_crop(config)
         self.crop = recipe.crop_size or self.published_crop
-        self.batch = recipe.batch_size or recipe.published_batch or 8
+        self.published_batch = recipe.published_batch or self._batch_of_one_gpu()
+        self.batch = recipe.batch_size or self.published_batch
         self.iters = recipe.max_iters or published_iters(config)
 
     def run(self) -> Config:
@@ -96,6 +98,12 @@ class Adaptation:
         self._schedule()
         self._record()
         return self.config
+
+    def _batch_of_one_gpu(self) -> int:
+        """Stand in for a published batch where no config name says how many GPUs there were."""
+        batch = int(self.config.train_dataloader.get("batch_size") or 8)
+        self.note(f"no name like 4xb2 says the published batch; {batch} taken, as for one GPU")
+        return batch
 
     def note(self, text: str) -> None:
         """Remember a change once."""
@@ -273,11 +281,11 @@ class Adaptation:
         if self.recipe.learning_rate is not None:
             optimizer.lr = self.recipe.learning_rate
             self.note(f"learning rate: {published:g} -> {optimizer.lr:g} (set in the config)")
-        elif self.recipe.published_batch and self.recipe.published_batch != self.batch:
-            optimizer.lr = published * self.batch / self.recipe.published_batch
+        elif self.published_batch != self.batch:
+            optimizer.lr = published * self.batch / self.published_batch
             self.note(
                 f"learning rate: {published:g} -> {optimizer.lr:g} "
-                f"(linear rule, batch {self.recipe.published_batch} -> {self.batch})"
+                f"(linear rule, batch {self.published_batch} -> {self.batch})"
             )
 
     def _schedule(self) -> None:
@@ -355,26 +363,34 @@ def render(zoo_config: Path, manifest_path: Path, recipe: Recipe) -> str:
     manifest["folder"] = manifest_path.parent.as_posix()
     try:
         config = Config.fromfile(str(zoo_config), import_custom_modules=False)
-    except Exception as error:  # a config is Python: anything can go wrong in it
+    except (Exception, SystemExit) as error:  # a config is Python: anything can go wrong in it
         raise ModelError(
             f"{zoo_config}: cannot be read as an MMSegmentation config: {error}"
         ) from None
-    published_rate = float(config.get("optim_wrapper", {}).get("optimizer", {}).get("lr") or 1.0)
-    if recipe.overrides:
-        try:
-            config.merge_from_dict(typed(recipe.overrides))
-        except (TypeError, KeyError, ValueError, AssertionError) as error:
-            raise ModelError(f"{recipe.run}: `overrides` cannot be merged: {error}") from None
-    for key in ("model", "optim_wrapper", "train_dataloader"):
-        if key not in config:
-            raise ModelError(f"{zoo_config}: has no `{key}`, so it is no complete config")
-    if "backbone" not in config.model:
-        raise ModelError(f"{zoo_config}: is no encoder and decoder with a `backbone`")
     try:
-        adapted = Adaptation(config, manifest, recipe, published_rate).run()
+        published_rate = _merge_overrides(config, recipe.overrides or {})
+        refuse_incomplete(config)
+        return str(Adaptation(config, manifest, recipe, published_rate).run().dump())
     except ModelError as error:
-        raise ModelError(f"{zoo_config}: {error}") from None
-    return str(adapted.dump())
+        raise ModelError(f"{recipe.run}: {zoo_config}: {error}") from None
+    except Exception as error:  # a config can hold anything anywhere
+        raise ModelError(
+            f"{recipe.run}: {zoo_config}: cannot be adapted ({type(error).__name__}: {error}). "
+            "Check the config" + (" and `overrides`." if recipe.overrides else ".")
+        ) from None
+
+
+def _merge_overrides(config: Config, overrides: Mapping[str, Any]) -> float:
+    """Merge what the user changes; returns the learning rate that was published."""
+    published = float(config.get("optim_wrapper", {}).get("optimizer", {}).get("lr") or 1.0)
+    for key in overrides:
+        if key not in config:
+            raise ModelError(
+                f"`overrides.{key}`: the config has no such key.{did_you_mean(key, config)}"
+            )
+    if overrides:
+        config.merge_from_dict(typed(overrides))
+    return published
 
 
 def _listed(values: set[int]) -> str:

@@ -17,7 +17,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
-from mmseg.registry import DATASETS, MODELS
+from mmseg.registry import DATASETS, MODELS, PARAM_SCHEDULERS
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -29,7 +29,8 @@ from segbench.weights import LoadReport, load_backbone
 
 def load_config(path: Path) -> Config:
     """Load a rendered config and make mmseg the place where its types are looked up."""
-    config = Config.fromfile(str(path), import_custom_modules=False)
+    # braces in a class name are no variables
+    config = Config.fromfile(str(path), use_predefined_variables=False, import_custom_modules=False)
     init_default_scope("mmseg")
     # MMEngine would log how each of a thousand tensors was initialised
     MMLogger.get_current_instance().setLevel("WARNING")
@@ -61,9 +62,17 @@ def build_model(config: Config, seed: int = 0) -> tuple[nn.Module, LoadReport | 
         model.init_weights()
     except (ImportError, AttributeError) as error:
         raise ModelError(f"needs a package or compiled operator that is missing: {error}") from None
-    except (TypeError, ValueError, KeyError, AssertionError, RuntimeError) as error:
-        raise ModelError(f"cannot be built: {error}") from None
+    except Exception as error:  # a model's code is foreign, and its config can hold anything
+        raise ModelError(f"cannot be built: {type(error).__name__}: {error}") from None
     return model, load_backbone(model.backbone, weights) if weights else None
+
+
+def build_schedulers(config: Config, optim: Any) -> list[Any]:
+    """Build the schedulers of the learning rate for an optimizer."""
+    return [
+        PARAM_SCHEDULERS.build(dict(scheduler), default_args={"optimizer": optim})
+        for scheduler in config.param_scheduler
+    ]
 
 
 def training_loader(

@@ -27,13 +27,15 @@ from segbench.schema import (
 )
 
 Initialization = Literal["scratch", "imagenet"]
+RESERVED = ("datasets", "work", "logs", "benchmarks", "report.html")
 LATER_INITIALIZATIONS = ("finetuned", "zero_shot")
 
 
 def _refuse_later(value: Any) -> Any:
     """Say plainly that an initialization of the design is not built yet."""
-    later = [one for one in value if one in LATER_INITIALIZATIONS] if value else []
-    if isinstance(value, list | tuple) and later:
+    listed = value if isinstance(value, list | tuple) else []
+    later = [one for one in listed if one in LATER_INITIALIZATIONS]
+    if later:
         raise ValueError(
             f"'{later[0]}' is planned but not available in this version. "
             "Valid today: imagenet, scratch."
@@ -198,8 +200,16 @@ def load_experiment(data: Mapping[str, Any], origin: str = "config") -> Experime
     """
     experiment = parse_section(Experiment, data, origin)
     problems: list[str] = []
+    if experiment.experiment in RESERVED:
+        problems.append(
+            f"{origin}: `experiment`: '{experiment.experiment}' is a folder that segbench uses "
+            "itself under results/; choose another name."
+        )
     for name in experiment.models:
-        problems += [f"{origin}: {problem}" for problem in _model_problems(experiment, name)]
+        try:
+            problems += [f"{origin}: {problem}" for problem in _model_problems(experiment, name)]
+        except ConfigError as error:  # its own training settings do not fit those for all
+            problems.append(f"{origin}: `models.{name}.training`: {error}")
     if problems:
         raise ConfigError("\n".join(problems))
     return experiment

@@ -18,6 +18,7 @@ from matplotlib.patches import Patch
 
 matplotlib.use("Agg")
 plt.rcParams["svg.hashsalt"] = "segbench"  # the same figure gives the same file
+plt.rcParams["text.parse_math"] = False  # a dollar sign in a class name is a dollar sign
 DPI = 150
 VOID = (20, 20, 20)
 

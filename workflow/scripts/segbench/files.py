@@ -1,8 +1,13 @@
-"""Put a file in its place: by link where the file system allows, by copy where it does not."""
+"""Put a file in its place by link or copy, and keep others out of a folder meanwhile."""
 
+import contextlib
+import fcntl
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+
+from segbench.errors import SegbenchError
 
 
 def place(source: Path, target: Path) -> str:
@@ -24,3 +29,24 @@ def place(source: Path, target: Path) -> str:
     except OSError:
         shutil.copyfile(source, target)
         return "copy"
+
+
+@contextlib.contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """Keep other processes out for as long as the context lasts, however this one ends.
+
+    Args:
+        lock: a file, made if need be.
+
+    Raises:
+        SegbenchError: another process holds it, such as one that outlived a killed workflow.
+    """
+    with lock.open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SegbenchError(
+                f"{lock.parent}: another process is training this very run, perhaps left over from "
+                "a workflow that was killed. Wait until it ends, or stop it, and run again."
+            ) from None
+        yield

@@ -16,11 +16,10 @@ from mmengine.dataset import Compose
 from mmengine.optim import build_optim_wrapper
 from torch import nn
 
-from segbench.building import build_model, load_config
+from segbench.building import build_model, build_schedulers, load_config
 from segbench.errors import ModelError
 
 LOG = logging.getLogger(__name__)
-IMAGES = 2
 
 
 def preflight(config_path: Path, manifest_path: Path, report_path: Path) -> None:
@@ -56,25 +55,40 @@ def preflight(config_path: Path, manifest_path: Path, report_path: Path) -> None
 def _try_step(model: nn.Module, config: Config, run: str) -> None:
     """One training step on random pixels, with the transforms that come after loading."""
     height, width = config.segbench.crop_size
+    model.train()
+    try:
+        optim = build_optim_wrapper(model, config.optim_wrapper)
+        build_schedulers(config, optim)
+    except Exception as error:  # a config can hold anything
+        raise ModelError(
+            f"{run}: the optimizer or its schedule cannot be built: {_first_line(error)}. "
+            "Check `optim_wrapper` and `param_scheduler` in `overrides` or in your config."
+        ) from None
+    try:
+        batch = _batch(config, height, width)
+        model.train_step(batch, optim)  # type: ignore[operator]
+    except Exception as error:  # a model's code is foreign
+        raise ModelError(
+            f"{run}: a training step on crops of {height}x{width} fails: {_first_line(error)}. "
+            "Try another `crop_size`, or a larger `batch_size`, for this model."
+        ) from None
+
+
+def _batch(config: Config, height: int, width: int) -> dict[str, Any]:
+    """Random images with labels, as many as a batch has but two at the most."""
     classes = len(config.train_dataloader.dataset.metainfo.classes)
     rng = np.random.default_rng(0)
     pipeline = Compose(
         [step for step in config.train_dataloader.dataset.pipeline if not _loads(step)]
     )
-    samples = [pipeline(_random_sample(rng, height, width, classes)) for _ in range(IMAGES)]
-    batch = {
+    samples = [
+        pipeline(_random_sample(rng, height, width, classes))
+        for _ in range(min(2, config.train_dataloader.batch_size))
+    ]
+    return {
         "inputs": [sample["inputs"] for sample in samples],
         "data_samples": [sample["data_samples"] for sample in samples],
     }
-    model.train()
-    try:
-        optim = build_optim_wrapper(model, config.optim_wrapper)
-        model.train_step(batch, optim)  # type: ignore[operator]
-    except (RuntimeError, ValueError, AssertionError, TypeError, IndexError) as error:
-        raise ModelError(
-            f"{run}: a training step on crops of {height}x{width} fails: {_first_line(error)}. "
-            "Try another `crop_size` for this model."
-        ) from None
 
 
 def _try_image(model: nn.Module, config: Config, run: str, height: int, width: int) -> None:
@@ -91,7 +105,7 @@ def _try_image(model: nn.Module, config: Config, run: str, height: int, width: i
     try:
         with torch.no_grad():
             model.test_step(batch)  # type: ignore[operator]
-    except (RuntimeError, ValueError, AssertionError, TypeError, IndexError) as error:
+    except Exception as error:  # a model's code is foreign
         raise ModelError(
             f"{run}: predicting an image of {height}x{width} fails: {_first_line(error)}. "
             "Set `image_size` to a size this model accepts."

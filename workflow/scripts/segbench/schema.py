@@ -33,7 +33,9 @@ def number_from_text(value: Any) -> Any:
     """Turn '1e-3' (text for YAML) into 0.001, and an integer into a float."""
     if isinstance(value, str) and NUMBER.fullmatch(value):
         return float(value)
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**1000:
+        return float(value)
+    return value
 
 
 def tuple_from_list(value: Any) -> Any:
@@ -60,11 +62,13 @@ def read_yaml(path: Path) -> Any:
     """
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text: {error}") from None
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file (looked in {Path.cwd()})") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from None
 
 
@@ -102,6 +106,8 @@ def _explain(section: type[BaseModel], item: Mapping[str, Any]) -> str:
     if kind == "literal_error":
         valid = re.findall(r"'([^']*)'", context["expected"])
         return f"`{key}`: {_shown(value)} is not valid.{did_you_mean(str(value), valid)}"
+    if kind == "string_pattern_mismatch" and value and not value.isprintable():
+        return f"`{key}`: {_shown(value)} holds a character that cannot be shown."
     if kind == "string_pattern_mismatch":
         return (
             f"`{key}`: {_shown(value)} is not a valid name: use letters, digits, '_', '-' and "

@@ -13,6 +13,7 @@ from segbench.readable import readable_models
 from segbench.results import Contender, Difference
 from segbench.tables import html_table, markdown_table, percent
 
+FEW_IMAGES = 10  # a bootstrap over fewer says little
 # the report's template puts the bar chart in place of this comment
 FIGURE_GOES_HERE = ".. bar chart"
 
@@ -40,6 +41,8 @@ def verdict(contenders: Sequence[Contender], dataset: str) -> str:
         f", {percent(difference.miou)} points ahead of {escaped(contenders[1].label)} "
         f"(paired 95 % interval {percent(gap.low)} to {percent(gap.high)} points)"
     )
+    if len(best.best_run.confusion) < FEW_IMAGES:
+        return f"{text}{ahead}. **Too few validation images** to rely on it."
     if not difference.is_clear:
         return f"{text}{ahead}: **too close to call** on these images."
     if _seeds_overlap(best, contenders[1]):

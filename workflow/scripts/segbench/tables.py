@@ -39,7 +39,7 @@ def write_readable(table: pd.DataFrame, stem: Path, title: str, note: str) -> No
     latex = _latex_escaped(table).to_latex(
         index=False,
         column_format="l" + "r" * (table.shape[1] - 1),
-        caption=note.replace("%", r"\%"),
+        caption=_latex(note),
     )
     Path(f"{stem}.tex").write_text(latex, encoding="utf-8")
     page = PAGE.format(
@@ -67,7 +67,16 @@ def html_table(table: pd.DataFrame, caption: str = "") -> str:
 
 
 def _latex_escaped(table: pd.DataFrame) -> pd.DataFrame:
-    special = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {NOT_THERE: "--", "±": r"$\pm$"})
-    escaped = table.map(lambda cell: str(cell).replace("\\", "").translate(special))
-    escaped.columns = [str(c).replace("\\", "").translate(special) for c in table.columns]
+    escaped = table.map(_latex)
+    escaped.columns = [_latex(column) for column in table.columns]
     return escaped
+
+
+def _latex(text: object) -> str:
+    """A text in which nothing is a command of LaTeX."""
+    special: dict[str, str | int | None] = {
+        **{c: f"\\{c}" for c in "&%$#_{}"},
+        "\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
+        NOT_THERE: "--", "±": r"$\pm$",
+    }  # fmt: skip
+    return str(text).translate(str.maketrans(special))

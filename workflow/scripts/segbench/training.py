@@ -23,14 +23,19 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
-from mmseg.registry import PARAM_SCHEDULERS
 from torch import nn
 
 from segbench import metrics
-from segbench.building import build_model, load_config, training_loader, validation_loader
+from segbench.building import (
+    build_model,
+    build_schedulers,
+    load_config,
+    training_loader,
+    validation_loader,
+)
 from segbench.devices import lease_device
 from segbench.errors import ModelError
-from segbench.files import place
+from segbench.files import alone, place
 from segbench.prediction import predictions
 from segbench.progress import Progress, duration
 from segbench.provenance import package_versions, run_digest
@@ -72,7 +77,7 @@ def train(
     place_of_state = work / digest
     if not all((place_of_state / name).is_file() for name in RESULTS):
         place_of_state.mkdir(parents=True, exist_ok=True)
-        with lease_device() as device:
+        with alone(place_of_state / "lock"), lease_device() as device:
             torch.set_num_threads(threads)
             _train_on(config, device, place_of_state, digest, threads)
     else:
@@ -128,10 +133,7 @@ def _build_parts(config: Config, seed: int, device: str) -> tuple[Parts, str]:
     model, report = build_model(config, seed)
     model.to(device)
     optim = build_optim_wrapper(model, config.optim_wrapper)
-    schedulers = [
-        PARAM_SCHEDULERS.build(dict(scheduler), default_args={"optimizer": optim})
-        for scheduler in config.param_scheduler
-    ]
+    schedulers = build_schedulers(config, optim)
     return Parts(model, optim, schedulers), report.sentence() if report else "all random"
 
 

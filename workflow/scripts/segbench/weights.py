@@ -7,6 +7,7 @@ keys is never silent. Imports torch.
 import hashlib
 import logging
 import pickle
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,8 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0]
+        # torch's own message goes on about how to run the code in the file
+        reason = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()[0]
         raise ModelError(
             f"{path}: refused, because it is damaged or holds more than weights ({reason})"
         ) from None
@@ -74,7 +76,8 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     for wrapper in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
-    tensors = {k: v for k, v in dict(content).items() if isinstance(v, Tensor)}
+    entries = content.items() if isinstance(content, Mapping) else []
+    tensors = {k: v for k, v in entries if isinstance(k, str) and isinstance(v, Tensor)}
     if not tensors:
         raise ModelError(f"{path}: holds no weights")
     return tensors

@@ -1,9 +1,11 @@
 """Refuse to start where the work cannot end: no place to write, nothing to read."""
 
+import hashlib
 import os
 from pathlib import Path
 
-from segbench.datasets.description import DatasetDescription
+from segbench.config import Experiment
+from segbench.datasets.description import DatasetDescription, Source
 from segbench.errors import ConfigError
 
 
@@ -27,6 +29,43 @@ def refuse_unwritable(folder: Path) -> None:
         )
 
 
+def refuse_missing_weights(experiment: Experiment) -> None:
+    """Make sure that every weights file that a run starts from exists.
+
+    Raises:
+        ConfigError: names the key and the missing file.
+    """
+    for name, model in experiment.models.items():
+        path = model.backbone_weights
+        if path is None or "imagenet" not in experiment.initializations_of(name):
+            continue
+        if set("{}") & set(path):
+            raise ConfigError(f"{path}: a path with braces cannot be used; rename it")
+        if not Path(path).is_file():
+            raise ConfigError(f"config: `models.{name}.backbone_weights`: no such file: {path}")
+
+
+def listing_digest(source: Source) -> str:
+    """Digest of the names, sizes and times of the files in a folder that is read where it is.
+
+    So that a file which was added, removed or changed is noticed. Empty for other sources.
+    """
+    hasher = hashlib.sha256()
+    if source.is_made_here or source.path is None or not Path(source.path).is_dir():
+        return ""
+    for current, folders, files in os.walk(source.path, followlinks=True):
+        folders.sort()
+        for name in sorted(files):
+            path = os.path.join(current, name)  # noqa: PTH118 - a Path each is slow for 100,000
+            try:
+                stat = os.stat(path)  # noqa: PTH116
+            except OSError:
+                continue
+            line = f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n"
+            hasher.update(line.encode(errors="surrogateescape"))
+    return hasher.hexdigest()[:16]
+
+
 def refuse_missing_source(dataset: DatasetDescription, prepared: Path) -> None:
     """Make sure that a dataset's source exists, unless it was prepared before.
 
@@ -34,7 +73,11 @@ def refuse_missing_source(dataset: DatasetDescription, prepared: Path) -> None:
         ConfigError: names the missing folder or archive and how to say where it lies.
     """
     path = dataset.source.path
-    if path is None or Path(path).exists():
+    if path is None:
+        return
+    if set("{}") & set(path):
+        raise ConfigError(f"{path}: a path with braces cannot be used; rename it or make a link")
+    if Path(path).exists():
         return
     if (prepared / dataset.name / "manifest.json").exists():
         return

@@ -4,7 +4,9 @@ Knows where the installed package keeps its configs and what their names say. Mu
 a dry run asks it for every model.
 """
 
+import ast
 import functools
+import hashlib
 import importlib.util
 import re
 from pathlib import Path
@@ -48,6 +50,10 @@ def config_path(name: str) -> Path:
         return Path(name)
     stem = name.removesuffix(".py")
     if stem not in config_paths():
+        if Path(name).is_file():
+            raise ConfigError(
+                f"'{name}' is no config of the model zoo; for the file write './{name}'"
+            )
         hint = did_you_mean(stem, config_paths())
         raise ConfigError(
             f"'{name}' is no config of the model zoo.{hint} "
@@ -57,12 +63,53 @@ def config_path(name: str) -> Path:
 
 
 def published_batch(name: str) -> int | None:
-    """The total batch a zoo config was published with, read from its name.
+    """The total batch a config was published with, read from its name or those of its bases.
 
-    `..._4xb2-80k_...` means 4 GPUs with 2 images each, so 8. None where the name does not say.
+    `..._4xb2-80k_...` means 4 GPUs with 2 images each, so 8. None where no name says it.
     """
-    match = GPUS_X_BATCH.search(Path(name).stem)
-    return int(match[1]) * int(match[2]) if match else None
+    for stem in [Path(name).stem, *(path.stem for path in _with_bases(name))]:
+        if match := GPUS_X_BATCH.search(stem):
+            return int(match[1]) * int(match[2])
+    return None
+
+
+def config_digest(name: str) -> str:
+    """Digest of a user's own config and the bases it names; empty for a config of the zoo.
+
+    The zoo's configs change only with the package, whose version is part of the environment.
+    """
+    if "/" not in name:
+        return ""
+    contents = [path.read_bytes() for path in _with_bases(name)]
+    return hashlib.sha256(b"\0".join(contents)).hexdigest()[:16]
+
+
+def _with_bases(name: str) -> list[Path]:
+    """A user's own config file and, in turn, every local file in its `_base_`."""
+    if "/" not in name:
+        return []
+    todo, found = [Path(name)], list[Path]()
+    while todo:
+        path = todo.pop(0)
+        if path in found or not path.is_file():
+            continue
+        found.append(path)
+        todo += [(path.parent / base).resolve() for base in _bases(path)]
+    return found
+
+
+def _bases(path: Path) -> list[str]:
+    """What a config assigns to `_base_`, read without running it."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, ValueError, OSError):
+        return []  # the message comes when the config is rendered
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        if any(isinstance(target, ast.Name) and target.id == "_base_" for target in targets):
+            constants = [n.value for n in ast.walk(node) if isinstance(n, ast.Constant)]
+            return [value for value in constants if isinstance(value, str)]
+    return []
 
 
 def crop_problem(name: str, crop_size: tuple[int, int]) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from segbench.errors import ModelError
 from segbench.schema import number_from_text
 
 Node = dict[str, Any]
@@ -75,3 +76,19 @@ def train_pipeline(config: Config) -> list[Node]:
 def as_pair(size: int | Sequence[int]) -> Shape:
     """A size that may be given as one number."""
     return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+
+
+def refuse_incomplete(config: Config) -> None:
+    """Make sure that a config has what an adaptation starts from.
+
+    Raises:
+        ModelError: says what is missing.
+    """
+    for key in ("model", "optim_wrapper", "train_dataloader"):
+        if not isinstance(config.get(key), dict):
+            raise ModelError(f"has no `{key}`, so it is no complete config")
+    if not isinstance(config.model.get("backbone"), dict):
+        raise ModelError("is no encoder and decoder with a `backbone`")
+    optimizer = config.optim_wrapper.get("optimizer")
+    if not isinstance(optimizer, dict) or not isinstance(optimizer.get("lr"), int | float):
+        raise ModelError("has no `optim_wrapper.optimizer` with a number as `lr`")

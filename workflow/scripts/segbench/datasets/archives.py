@@ -4,13 +4,18 @@ An archive can name files outside the folder it is unpacked into, hold links or 
 swell to fill the disk. Anything of the kind is refused before a byte is written.
 """
 
+import bz2
+import errno
+import gzip
 import logging
+import lzma
 import shutil
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 from segbench.errors import DataError
 
@@ -19,6 +24,10 @@ MAX_BYTES = 500 * 2**30
 MAX_RATIO = 200
 NEVER_REFUSED_BYTES = 2**30
 CHUNK = 2**20
+DAMAGED = (
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError,
+    NotImplementedError, ValueError,
+)  # fmt: skip
 
 
 def unpack(archive: Path, folder: Path) -> int:
@@ -41,10 +50,12 @@ def unpack(archive: Path, folder: Path) -> int:
         )
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        reader = _zip_files(archive) if archive.suffix == ".zip" else _tar_files(archive)
+        reader = _zip_files(archive) if archive.suffix.lower() == ".zip" else _tar_files(archive)
         count = _write_all(reader, folder, limit=_size_limit(archive))
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+    except DAMAGED as error:
         shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DataError(f"{folder}: no space left to unpack {archive}") from None
         raise DataError(
             f"{archive}: the archive is damaged or incomplete ({error}). Download it again."
         ) from None
@@ -61,16 +72,28 @@ def _size_limit(archive: Path) -> int:
 
 
 def _tar_files(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    with tarfile.open(archive, mode="r|*") as tar:
+    with _decompressed(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
         for member in tar:
             if member.isdir():
                 continue
             if not member.isfile():
                 kind = "link" if member.issym() or member.islnk() else "special file"
                 raise DataError(f"{archive}: holds a {kind}, '{member.name}'; refused")
-            stream = tar.extractfile(member)
-            assert stream is not None  # a regular file always has one
-            yield _safe_name(archive, member.name), stream
+            content = tar.extractfile(member)
+            assert content is not None  # a regular file always has one
+            yield _safe_name(archive, member.name), content
+        # the checksum of a compressed stream is at its very end, after the last member
+        while stream.read(CHUNK):
+            pass
+
+
+def _decompressed(archive: Path) -> IO[bytes]:
+    with archive.open("rb") as raw:
+        magic = raw.read(6)
+    for start, module in ((b"\x1f\x8b", gzip), (b"BZh", bz2), (b"\xfd7zXZ\x00", lzma)):
+        if magic.startswith(start):
+            return cast(IO[bytes], module.open(archive))
+    return archive.open("rb")
 
 
 def _zip_files(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
@@ -95,8 +118,12 @@ def _write_all(files: Iterator[tuple[str, IO[bytes]]], folder: Path, limit: int)
     written = count = 0
     for name, stream in files:
         target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("xb") as out:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            out = target.open("xb")
+        except (FileExistsError, NotADirectoryError):
+            raise DataError(f"'{name}': is in the archive twice, or is file and folder") from None
+        with out:
             while chunk := stream.read(CHUNK):
                 written += len(chunk)
                 if written > limit:

@@ -71,11 +71,13 @@ def _binary_masks(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[Fi
     """Masks of 0 and 255, of which the 255 was taken for void."""
     train = manifest["splits"]["train"]
     first, *others = train["class_pixels"]
-    if first and not any(others) and train["ignored_pixels"]:
+    is_index = manifest["label_format"] == "index"
+    if is_index and first and not any(others) and train["ignored_pixels"]:
         yield Finding(
             "error",
             "labels hold only 0 and void, as 0/255 masks do",
-            "give the second class `values: [255]` and set `ignore_values: []` in the class list",
+            "give the classes `values: [0]` and `values: [255]`, and set `ignore_values: []` in "
+            "the class list",
             train["images"],
             (),
         )

@@ -24,8 +24,9 @@ from segbench.schema import (
     tuple_from_list,
 )
 
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 LIST_SUFFIX = ".txt"
-ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".zip")
 IGNORE_INDEX = 255
 
 Channel = Annotated[int, BeforeValidator(integer_from_text), Field(ge=0, le=255)]
@@ -37,7 +38,9 @@ Values = Annotated[tuple[Channel, ...], BeforeValidator(tuple_from_list)]
 class Class(Section):
     """One class: its name and colour, and what belongs to it in the source's labels."""
 
-    name: str = Field(min_length=1, max_length=60, description="shown in tables and figures")
+    name: str = Field(
+        min_length=1, max_length=60, pattern=PRINTABLE, description="shown in tables and figures"
+    )
     color: Color = Field(description="red, green and blue, 0 to 255")
     labels: Texts = Field(default=(), description="names of the polygons that belong to it")
     values: Values = Field(
@@ -68,7 +71,13 @@ class ClassList(Section):
         names = [label for found in self.classes for label in found.labels]
         _refuse_twice("label", [*names, *self.ignore_labels])
         values = [value for found in self.classes for value in found.values]
-        _refuse_twice("value", [*values, *self.ignore_values])
+        _refuse_twice("value of a class", values)
+        for value in self.ignore_values:
+            if value in (values or range(len(self.classes))):
+                raise ValueError(
+                    f"the value {value} is in `ignore_values` and belongs to a class as well; give "
+                    "every class its `values`"
+                )
         colors = [color for found in self.classes for color in found.colors]
         _refuse_twice("colour", [*colors, *self.ignore_colors])
         return self
@@ -135,11 +144,16 @@ class Source(Section):
     @property
     def is_archive(self) -> bool:
         """Whether the source must be unpacked first."""
-        return self.path is not None and self.path.endswith(ARCHIVE_SUFFIXES)
+        return self.path is not None and self.path.lower().endswith(ARCHIVE_SUFFIXES)
+
+    @property
+    def is_made_here(self) -> bool:
+        """Whether the folder that is prepared is made by the workflow, drawn or unpacked."""
+        return self.demo is not None or self.is_archive
 
 
 def _source_from_path(value: Any) -> Any:
-    return {"path": value} if isinstance(value, str) else value
+    return {"path": str(Path(value).expanduser())} if isinstance(value, str) else value
 
 
 def _not_a_path(value: Any) -> Any:
@@ -211,6 +225,9 @@ class DatasetDescription(Section):
                 pattern, needs_split=not (self.splits.are_lists or self.splits.random)
             ):
                 raise ValueError(f"`{key}`: {problem}")
+        if self.labels.format == "rgb":
+            colors = [c for one in self.classes.classes for c in one.colors or (one.color,)]
+            _refuse_twice("colour", [*colors, *self.classes.ignore_colors])
         outlines = self.labels.format in ("polygons", "labelme")
         if outlines and not any(found.labels for found in self.classes.classes):
             raise ValueError("`classes`: polygons need `labels` that belong to the classes")

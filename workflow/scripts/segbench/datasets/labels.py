@@ -70,7 +70,7 @@ class LabelReader:
         if unknown == [len(self._classes.classes)]:
             return " (do the classes start at 1 here? then give each class its `values`)"
         if unknown == [255]:
-            return " (a 0/255 mask? then give the second class `values: [255]`)"
+            return " (a 0/255 mask? then give the classes `values: [0]` and `values: [255]`)"
         return ""
 
     def _rgb(self, data: bytes) -> LabelMap:
@@ -127,5 +127,6 @@ def _decode(data: bytes) -> Image.Image:
         with Image.open(BytesIO(data)) as image:
             image.load()
             return image
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"cannot be decoded ({error})") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = "no image" if isinstance(error, UnidentifiedImageError) else error
+        raise DataError(f"cannot be decoded ({reason})") from None

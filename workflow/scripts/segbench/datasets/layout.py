@@ -3,6 +3,7 @@
 Knows patterns and file names; opens no file.
 """
 
+import itertools
 import os
 import re
 from collections.abc import Iterator
@@ -110,15 +111,14 @@ def _regex(pattern: str) -> str:
 
 def _fill(pattern: str, values: dict[str, str]) -> Iterator[str]:
     """Every path that a pattern can mean for these wildcard values."""
-    match = WILDCARD.search(pattern)
-    if match is None:
-        yield pattern
-        return
-    name, choices = match[1], match[2]
     # alternatives are the label's own: an image may be .jpg while its label is .png
-    options = choices.split("|") if choices else [values.get(name, "")]
-    for option in options:
-        yield from _fill(pattern[: match.start()] + option + pattern[match.end() :], values)
+    options = [
+        match[2].split("|") if match[2] else [values.get(match[1]) or ""]
+        for match in WILDCARD.finditer(pattern)
+    ]
+    for chosen in itertools.product(*options):
+        words = iter(chosen)
+        yield WILDCARD.sub(lambda _, words=words: next(words), pattern)  # type: ignore[misc]
 
 
 def _literal_folder(pattern: str) -> str:

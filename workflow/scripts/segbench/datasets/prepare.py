@@ -38,6 +38,11 @@ SIDES = ("train", "val")
 UNSPLIT = "unsplit"  # where frames wait until their side is drawn
 KINDS = ("img", "label")
 CHUNK = 8
+EXIF_ORIENTATION = 0x0112
+# what Pillow raises for files that are no sound image
+UNREADABLE = (
+    UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError,
+)  # fmt: skip
 
 ClassCounts = npt.NDArray[np.int64]
 
@@ -158,9 +163,12 @@ def _frames_of_side(frames: Sequence[Frame], root: Path, value: str) -> list[Fra
     path = root / value
     if not path.is_file():
         raise DataError(f"{path}: no such list; correct `splits` in the dataset description")
-    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
-    # a line may name a frame, `<group>__<frame>`, or the path of its image
-    names = {Path(words[0]).stem if "/" in words[0] else words[0] for words in lines if words}
+    try:
+        lines = [line.split() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: is not UTF-8 text; save the list as UTF-8") from None
+    # a line may name a frame, `<group>__<frame>`, or the path of its image below `root`
+    names = {words[0].removeprefix("./") for words in lines if words}
     named = [(name, frame) for frame in frames for name in names & _names(frame)]
     by_name = dict(named)
     for name, frame in named:
@@ -179,7 +187,9 @@ def _frames_of_side(frames: Sequence[Frame], root: Path, value: str) -> list[Fra
 
 
 def _names(frame: Frame) -> set[str]:
-    return {frame.name, frame.frame, Path(frame.image).name, Path(frame.image).stem}
+    image = Path(frame.image)
+    paths = {frame.image, image.with_suffix("").as_posix()}
+    return {frame.name, frame.frame, image.name, image.stem, *paths}
 
 
 def _refuse_collisions(frames: Sequence[Frame]) -> None:
@@ -228,7 +238,20 @@ def _write_frame(
     side: str, frame: Frame, root: Path, folder: Path, reader: LabelReader
 ) -> Prepared:
     image_path = root / frame.image
-    image_data = image_path.read_bytes()
+    if not frame.name.isprintable():
+        raise _FaultError(
+            "file names with characters that cannot be written",
+            "rename the files to plain letters, digits, '_' and '-'",
+            repr(frame.image),
+        )
+    try:
+        image_data = image_path.read_bytes()
+    except OSError as error:
+        raise _FaultError(
+            "images that cannot be read",
+            "copy or download the files again, or remove them together with their labels",
+            f"{image_path}: {error.strerror}",
+        ) from None
     size, brightness = _size_and_brightness(image_path, image_data)
     label_path = _label_path(root, frame)
     try:
@@ -272,14 +295,26 @@ def _size_and_brightness(path: Path, data: bytes) -> tuple[tuple[int, int], floa
     """
     try:
         with Image.open(BytesIO(data)) as image:
+            if image.getexif().get(EXIF_ORIENTATION, 1) not in (0, 1):
+                raise _FaultError(
+                    "images that are turned by an EXIF note",
+                    "turn the pixels themselves (for instance `mogrify -auto-orient`), and check "
+                    "that the label fits: programs differ in whether they heed the note",
+                    f"{path}: orientation {image.getexif()[EXIF_ORIENTATION]}",
+                )
             grey = np.asarray(image.convert("L"))
             return (image.height, image.width), round(float(grey.mean()) / 255, 4)
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         raise _FaultError(
             "images that cannot be read",
             "copy or download the files again, or remove them together with their labels",
-            f"{path}: {error}",
+            f"{path}: {_reason(error)}",
         ) from None
+
+
+def _reason(error: Exception) -> str:
+    """The error without the address of the buffer that was decoded."""
+    return "no image, or of an unknown form" if "BytesIO" in str(error) else str(error)
 
 
 def _label_path(root: Path, frame: Frame) -> Path:
@@ -312,6 +347,7 @@ def _write_manifest(
     sizes = Counter(zip(frames["height"].tolist(), frames["width"].tolist(), strict=True))
     manifest = {
         "name": description.name,
+        "label_format": description.labels.format,
         "source": description.source.model_dump(exclude_none=True),
         "content_sha256": _content_hash(frames),
         "classes": [{"name": c.name, "color": list(c.color)} for c in description.classes.classes],
