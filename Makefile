@@ -56,7 +56,7 @@ publish:
 	@test -f results/$(EXPERIMENT)/README.md || { echo "results/$(EXPERIMENT) is not finished"; exit 1; }
 	mkdir -p docs/results/$(EXPERIMENT)/tables docs/results/$(EXPERIMENT)/figures docs/results/$(EXPERIMENT)/gallery
 	cp results/$(EXPERIMENT)/README.md docs/results/$(EXPERIMENT)/
-	cp results/$(EXPERIMENT)/tables/*.csv results/$(EXPERIMENT)/tables/*.md results/$(EXPERIMENT)/tables/*.tex docs/results/$(EXPERIMENT)/tables/
+	cp results/$(EXPERIMENT)/tables/*.csv results/$(EXPERIMENT)/tables/*.md docs/results/$(EXPERIMENT)/tables/
 	cp results/$(EXPERIMENT)/figures/*.png docs/results/$(EXPERIMENT)/figures/
 	cp results/$(EXPERIMENT)/gallery/*.png docs/results/$(EXPERIMENT)/gallery/
 
