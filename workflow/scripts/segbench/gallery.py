@@ -33,7 +33,9 @@ def plot_gallery(
     stored = [_load(contender.best_run.folder / "predictions.npz") for contender in contenders]
     names = list(stored[0])
     colors = color_table(manifest)
-    columns = ["image", "truth", *(contender.label for contender in contenders)]
+    # the initialization on a line of its own, so that long names fit their column
+    labels = [contender.label.replace(" (", "\n(") for contender in contenders]
+    columns = ["image", "truth", *labels]
     height, width = next(iter(stored[0].values())).shape
     cell = (CELL_WIDTH, CELL_WIDTH * height / width)
     figure, grid = plt.subplots(
