@@ -1,16 +1,10 @@
 # What all rules share: the validated experiment, its runs, and where files go. No rules here.
-import os
 import sys
 from pathlib import Path
 
 # through `module:`, the workflow's own folder is known only from the place of this file
 SCRIPTS = Path(str(workflow.current_basedir)).parent / "scripts"
 sys.path.insert(0, str(SCRIPTS))
-# scripts must run the library of this checkout, the one that the digests below are of, even where
-# the environment knows another
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    [str(SCRIPTS.resolve()), *filter(None, [os.environ.get("PYTHONPATH")])]
-)
 
 from snakemake.exceptions import WorkflowError
 
@@ -25,7 +19,10 @@ from segbench.workspace import (
     refuse_missing_source,
     refuse_missing_weights,
     refuse_unwritable,
+    scripts_import_from,
 )
+
+scripts_import_from(SCRIPTS)
 
 try:
     EXPERIMENT = load_experiment(config)

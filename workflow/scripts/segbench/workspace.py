@@ -9,6 +9,16 @@ from segbench.datasets.description import DatasetDescription, Source
 from segbench.errors import ConfigError
 
 
+def scripts_import_from(folder: Path) -> None:
+    """Make the processes that are started from here find the library in a folder, first of all.
+
+    The digests of the rules are of the library in their own checkout, so that is what scripts
+    must run, even where the environment knows another.
+    """
+    others = filter(None, [os.environ.get("PYTHONPATH")])
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(folder.resolve()), *others])
+
+
 def refuse_unwritable(folder: Path) -> None:
     """Make sure that a folder can be written, or made.
 
