@@ -62,8 +62,6 @@ rule check_dataset:
         f"results/benchmarks/check_dataset/{DATASET.name}.jsonl"
     conda:
         "../../envs/segbench.yaml"
-    params:
-        code=code("check_dataset.py"),
     script:
         "../scripts/check_dataset.py"
 

@@ -10,12 +10,13 @@ rule render_config:
         f"results/logs/render_config/{EXPERIMENT.experiment}/{{model}}_{{initialization}}_{{seed}}.log",
     benchmark:
         f"results/benchmarks/render_config/{EXPERIMENT.experiment}/{{model}}_{{initialization}}_{{seed}}.jsonl"
+    priority: 30
     conda:
         "../../envs/segbench.yaml"
     params:
         code=code("render_config.py"),
         run="{model}/{initialization}/seed{seed}",
-        zoo_config=lambda w: str(zoo.config_path(EXPERIMENT.models[w.model].config)),
+        zoo_config=lambda w: EXPERIMENT.models[w.model].config,
         zoo_digest=lambda w: zoo.config_digest(EXPERIMENT.models[w.model].config),
         published_batch=lambda w: zoo.published_batch(EXPERIMENT.models[w.model].config),
         settings=lambda w: recipe_settings(EXPERIMENT, w.model, w.initialization),
@@ -23,6 +24,8 @@ rule render_config:
         "../scripts/render_config.py"
 
 
+# A check belongs to the data and the config, and is repeated when these change. It carries no digest
+# of code, because a training would be repeated with it.
 rule check_model:
     input:
         manifest=f"{PREPARED}/manifest.json",
@@ -34,10 +37,11 @@ rule check_model:
         f"results/logs/check_model/{EXPERIMENT.experiment}/{{model}}_{{initialization}}.log",
     benchmark:
         f"results/benchmarks/check_model/{EXPERIMENT.experiment}/{{model}}_{{initialization}}.jsonl"
+    # before any training; `ancient` inputs would order them too, but Snakemake then overlooks a
+    # training that has a reason of its own in the same run
+    priority: 20
     conda:
         "../../envs/segbench.yaml"
-    params:
-        code=code("check_model.py"),
     script:
         "../scripts/check_model.py"
 
@@ -60,8 +64,8 @@ rule pass_checks:
 
 rule train_run:
     input:
-        # a further model renews the checks; what was trained before stays as it is
-        checked=ancient(f"{RESULTS}/check/passed"),
+        data_check=f"{PREPARED}/check.json",
+        model_check=f"{RESULTS}/check/{{model}}/{{initialization}}.json",
         manifest=f"{PREPARED}/manifest.json",
         config=f"{RESULTS}/runs/{{model}}/{{initialization}}/seed{{seed}}/config.py",
         weights=backbone_weights,
