@@ -59,6 +59,7 @@ def test_a_further_model_is_one_training(finished_copy):
     with_config(finished_copy, models=models | {"fcn": "fcn_r18-d8_4xb2-80k_cityscapes-512x1024"})
     jobs = planned(finished_copy)
     assert (jobs["train_run"], jobs["evaluate_run"], jobs["check_model"]) == (1, 1, 1)
+    assert jobs["compare_tables"] == 1
 
 
 def test_a_model_taken_away_trains_nothing(finished_copy):
@@ -92,12 +93,11 @@ LIBRARY = "workflow/scripts/segbench"
     ("path", "old", "new", "rules"),
     [
         ("sampling.py", "SHUFFLE, AUGMENT = 1, 2", "SHUFFLE, AUGMENT = 1, 3",
-         {"check_model", "pass_checks", "train_run", "evaluate_run", "compare_tables",
-          "compare_figures"}),
+         {"train_run", "evaluate_run", "compare_tables", "compare_figures"}),
         ("intervals.py", "RESAMPLES = 2000", "RESAMPLES = 100",
          {"compare_tables", "compare_figures"}),
-        ("datasets/check.py", "FEW_IMAGES = 20", "FEW_IMAGES = 5",
-         {"check_dataset", "describe_dataset", "pass_checks", "compare_tables"}),
+        ("preflight.py", "min(2, config", "min(3, config", set()),
+        ("datasets/card.py", "SAMPLES_PER_SIDE = 3", "SAMPLES_PER_SIDE = 2", {"describe_dataset"}),
         ("sampling.py", "# MMSegmentation's transforms", "# The transforms", set()),
         ("progress.py", "BAR_WIDTH = 20", "BAR_WIDTH = 30", set()),
     ],
@@ -116,3 +116,13 @@ def test_a_change_in_a_folder_of_the_users_is_noticed(finished_copy):
     label = next(raw.glob("gtFine/train/*/*.json"))
     label.write_text(label.read_text() + "\n")
     assert planned(finished_copy, *source)["prepare_dataset"] == 1
+
+
+def test_a_change_of_code_and_of_the_models_are_both_noticed(finished_copy):
+    """A further model must not hide that finished runs have a reason of their own."""
+    models = yaml.safe_load((finished_copy.root / "smallest.yaml").read_text())["models"]
+    with_config(finished_copy, models=models | {"fcn": "fcn_r18-d8_4xb2-80k_cityscapes-512x1024"})
+    finished_copy.edit(
+        f"{LIBRARY}/sampling.py", "SHUFFLE, AUGMENT = 1, 2", "SHUFFLE, AUGMENT = 1, 3"
+    )
+    assert planned(finished_copy)["train_run"] == 3

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from segbench import zoo
 from segbench.adapt import Recipe, render
 from segbench.logs import run_script
 
@@ -14,7 +15,9 @@ def main(snakemake):
         published_batch=snakemake.params.published_batch,
         **snakemake.params.settings,
     )
-    text = render(Path(snakemake.params.zoo_config), Path(snakemake.input.manifest), recipe)
+    text = render(
+        zoo.config_path(snakemake.params.zoo_config), Path(snakemake.input.manifest), recipe
+    )
     Path(snakemake.output[0]).write_text(text)
 
 
