@@ -7,7 +7,6 @@ full matrix, in integers.
 
 import statistics
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
 
 import torch
 from mmseg.evaluation import IoUMetric
+from timing import seconds
 
 from segbench.metrics import confusion_matrix
 
@@ -38,13 +38,6 @@ def main() -> None:
     print(f"  segbench  {1000 * a:6.1f} ms   full matrix, exact")
     print(f"  IoUMetric {1000 * b:6.1f} ms   per-class sums, float32")
     print(f"  ratio     {b / a:6.1f}")
-
-
-def seconds(call) -> float:  # noqa: ANN001
-    """Duration of a call."""
-    began = time.perf_counter()
-    call()
-    return time.perf_counter() - began
 
 
 if __name__ == "__main__":

@@ -13,12 +13,13 @@ import resource
 import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
+
+from timing import seconds
 
 from segbench.datasets.description import DatasetDescription, load_description
 from segbench.datasets.prepare import prepare
@@ -95,13 +96,6 @@ def plain_route(source: Path, folder: Path, description: DatasetDescription) -> 
             shutil.copyfile(
                 photo, folder / f"{side}_img" / f"{path.parent.name}__{Path(photo).name}"
             )
-
-
-def seconds(call) -> float:  # noqa: ANN001
-    """Duration of a call."""
-    began = time.perf_counter()
-    call()
-    return time.perf_counter() - began
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Needs matplotlib, never torch. Knows nothing of runs, so that a card of a datase
 on how runs are compared.
 """
 
+import glob
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def class_handles(manifest: Mapping[str, Any]) -> list[Patch]:
 
 def read_image(dataset: Path, side: str, name: str) -> npt.NDArray[np.uint8]:
     """An image of a prepared dataset, red, green and blue, [height, width, 3]."""
-    path = next((dataset / f"{side}_img").glob(f"{_glob_escaped(name)}.*"))
+    path = next((dataset / f"{side}_img").glob(f"{glob.escape(name)}.*"))
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     return np.asarray(image, np.uint8)[:, :, ::-1]
 
@@ -64,7 +65,3 @@ def color_table(manifest: Mapping[str, Any]) -> npt.NDArray[np.uint8]:
 def _rgb(color: Sequence[int]) -> tuple[float, float, float]:
     red, green, blue = (channel / 255 for channel in color)
     return red, green, blue
-
-
-def _glob_escaped(name: str) -> str:
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)

@@ -32,17 +32,16 @@ def code_digest(script: Path) -> str:
         16 hexadecimal digits that change when the code does something else, and not when a file
         is touched, moved to another checkout, commented or formatted.
     """
-    todo, seen = _imports(script), set[str]()
-    parts = [_meaning(script)]
+    meaning, imports = _read(script)
+    todo, reached = set(imports), dict[str, str]()
     while todo:
         module = todo.pop()
-        if module in seen or module in WITHOUT_EFFECT:
-            continue
-        seen.add(module)
         path = module_path(module)
-        if path is not None:
-            todo |= _imports(path)
-    parts += [f"{m}:{_meaning(p)}" for m in sorted(seen) if (p := module_path(m)) is not None]
+        if path is None or module in reached or module in WITHOUT_EFFECT:
+            continue
+        reached[module], imports = _read(path)
+        todo |= imports
+    parts = [meaning, *(f"{module}:{digest}" for module, digest in sorted(reached.items()))]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
@@ -85,28 +84,19 @@ def package_versions() -> dict[str, str]:
 
 
 @functools.cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+def _read(path: Path) -> tuple[str, frozenset[str]]:
+    """Digest of what a file does, and the modules of segbench that it imports.
 
-
-@functools.cache
-def _meaning(path: Path) -> str:
-    """A file's code without docstrings, comments and positions, as a digest."""
+    Docstrings, comments and positions do not count.
+    """
     tree = ast.parse(path.read_text(encoding="utf-8"))
+    imports: set[str] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
-            node
-        ):
-            node.body = node.body[1:]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-
-
-def _imports(path: Path) -> set[str]:
-    """Modules of segbench that a file imports, by name."""
-    found = set()
-    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            imports |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return {name for name in found if name.split(".")[0] == "segbench"}
+            imports |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            node.body = node.body[1:] if ast.get_docstring(node) else node.body
+    meaning = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    return meaning, frozenset(name for name in imports if name.split(".")[0] == "segbench")

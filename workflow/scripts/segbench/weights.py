@@ -4,7 +4,6 @@ Checkpoints are read with torch's `weights_only`, so nothing in them is executed
 keys is never silent. Imports torch.
 """
 
-import hashlib
 import logging
 import pickle
 import re
@@ -121,9 +120,3 @@ def _best_prefix(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict
     for prefix in PREFIXES:
         candidates.append({k.removeprefix(prefix): v for k, v in given.items()})
     return max(candidates, key=lambda keys: len(keys.keys() & own.keys()))
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
