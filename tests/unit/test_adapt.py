@@ -6,8 +6,9 @@ import pytest
 from mmengine.config import Config
 
 from segbench import zoo
-from segbench.adapt import Recipe, render
+from segbench.adapt import Recipe
 from segbench.errors import ConfigError, ModelError
+from segbench.rendering import render
 from segbench.zoo_config import walk
 
 PIXELS = [400, 200, 100, 100, 100, 100, 0]

@@ -75,7 +75,7 @@ def loaded_by(code: str) -> set[str]:
          {"torch", "mmseg", "mmengine", "pandas", "numpy", "matplotlib"}),
         ("segbench.comparison", {"torch", "mmseg", "mmengine"}),
         ("segbench.datasets.prepare, segbench.demo.dataset", {"torch", "mmseg", "matplotlib"}),
-        ("segbench.adapt", {"torch", "mmseg"}),
+        ("segbench.rendering", {"torch", "mmseg"}),
     ],
 )  # fmt: skip
 def test_only_what_runs_a_network_imports_torch(module, forbidden):

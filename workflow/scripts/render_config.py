@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from segbench import zoo
-from segbench.adapt import Recipe, render
+from segbench.adapt import Recipe
 from segbench.logs import run_script
+from segbench.rendering import render
 
 
 def main(snakemake):

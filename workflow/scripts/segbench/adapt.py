@@ -7,16 +7,14 @@ an ordinary MMSegmentation config. Imports mmengine's config, never torch or mms
 """
 
 import copy
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
 from segbench.class_weights import class_weights
-from segbench.errors import ModelError, did_you_mean
+from segbench.errors import ModelError
 from segbench.zoo_config import (
     Node,
     Shape,
@@ -24,9 +22,7 @@ from segbench.zoo_config import (
     drop_pretrained,
     published_crop,
     published_iters,
-    refuse_incomplete,
     train_pipeline,
-    typed,
     walk,
 )
 
@@ -51,6 +47,7 @@ class Recipe:
         crop_size, image_size: height and width in pixels.
         batch_size, max_iters, val_interval: in images and iterations.
         learning_rate: taken as it is, without the linear rule.
+        precision: `float32`, or `bfloat16` for mixed precision; None means `float32`.
         class_weights: a formula of `segbench.class_weights`, or a weight per class.
         overrides: merged into the zoo config first, by MMEngine's rules.
     """
@@ -66,6 +63,7 @@ class Recipe:
     max_iters: int | None = None
     val_interval: int | None = None
     learning_rate: float | None = None
+    precision: str | None = None
     class_weights: str | Sequence[float] | None = None
     overrides: Mapping[str, Any] | None = None
 
@@ -272,11 +270,7 @@ class Adaptation:
     def _optimizer(self) -> None:
         wrapper = self.config.optim_wrapper
         optimizer = wrapper.optimizer
-        if wrapper.get("type") == "AmpOptimWrapper":
-            wrapper.type = "OptimWrapper"
-            wrapper.pop("loss_scale", None)
-            wrapper.pop("dtype", None)
-            self.note("mixed precision of the zoo config not used")
+        self._precision(wrapper)
         published = float(optimizer.lr)
         if self.recipe.learning_rate is not None:
             optimizer.lr = self.recipe.learning_rate
@@ -287,6 +281,17 @@ class Adaptation:
                 f"learning rate: {published:g} -> {optimizer.lr:g} "
                 f"(linear rule, batch {self.published_batch} -> {self.batch})"
             )
+
+    def _precision(self, wrapper: Node) -> None:
+        if self.recipe.precision == "bfloat16":
+            # bfloat16 has the range of float32, so its loss needs no scale
+            wrapper.update(type="AmpOptimWrapper", dtype="bfloat16", loss_scale=1.0)
+            self.note("mixed precision: bfloat16 in training, float32 in every score")
+        elif wrapper.get("type") == "AmpOptimWrapper":
+            wrapper["type"] = "OptimWrapper"
+            wrapper.pop("loss_scale", None)
+            wrapper.pop("dtype", None)
+            self.note("mixed precision of the zoo config not used")
 
     def _schedule(self) -> None:
         published = published_iters(self.config)
@@ -343,54 +348,6 @@ class Adaptation:
             "batch_size": self.batch,
             "adaptations": self.notes,
         }
-
-
-def render(zoo_config: Path, manifest_path: Path, recipe: Recipe) -> str:
-    """Write the config of one run as text.
-
-    Args:
-        zoo_config: an MMSegmentation config file.
-        manifest_path: `manifest.json` of the prepared dataset.
-        recipe: what the run asks for.
-
-    Returns:
-        An MMSegmentation config, as Python source.
-
-    Raises:
-        ModelError: the zoo config cannot be read or adapted.
-    """
-    manifest = json.loads(manifest_path.read_text())
-    manifest["folder"] = manifest_path.parent.as_posix()
-    try:
-        config = Config.fromfile(str(zoo_config), import_custom_modules=False)
-    except (Exception, SystemExit) as error:  # a config is Python: anything can go wrong in it
-        raise ModelError(
-            f"{zoo_config}: cannot be read as an MMSegmentation config: {error}"
-        ) from None
-    try:
-        published_rate = _merge_overrides(config, recipe.overrides or {})
-        refuse_incomplete(config)
-        return str(Adaptation(config, manifest, recipe, published_rate).run().dump())
-    except ModelError as error:
-        raise ModelError(f"{recipe.run}: {zoo_config}: {error}") from None
-    except Exception as error:  # a config can hold anything anywhere
-        raise ModelError(
-            f"{recipe.run}: {zoo_config}: cannot be adapted ({type(error).__name__}: {error}). "
-            "Check the config" + (" and `overrides`." if recipe.overrides else ".")
-        ) from None
-
-
-def _merge_overrides(config: Config, overrides: Mapping[str, Any]) -> float:
-    """Merge what the user changes; returns the learning rate that was published."""
-    published = float(config.get("optim_wrapper", {}).get("optimizer", {}).get("lr") or 1.0)
-    for key in overrides:
-        if key not in config:
-            raise ModelError(
-                f"`overrides.{key}`: the config has no such key.{did_you_mean(key, config)}"
-            )
-    if overrides:
-        config.merge_from_dict(typed(overrides))
-    return published
 
 
 def _listed(values: set[int]) -> str:

@@ -17,7 +17,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
-from mmseg.registry import DATASETS, MODELS, PARAM_SCHEDULERS
+from mmseg.registry import DATASETS, MODELS
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -37,6 +37,13 @@ def load_config(path: Path) -> Config:
     return config
 
 
+def backbone_weights(config: Config) -> Path | None:
+    """The checkpoint from which the backbone of a rendered config starts, None if random."""
+    init = config.model.backbone.get("init_cfg")
+    pretrained = isinstance(init, dict) and init.get("type") == "Pretrained"
+    return Path(init["checkpoint"]) if pretrained else None
+
+
 def build_model(config: Config, seed: int = 0) -> tuple[nn.Module, LoadReport | None]:
     """Build a model with its initial weights on the CPU.
 
@@ -50,12 +57,10 @@ def build_model(config: Config, seed: int = 0) -> tuple[nn.Module, LoadReport | 
     Raises:
         ModelError: the model cannot be built here, or its weights do not fit.
     """
-    model_config = config.model.copy()
-    init = model_config.backbone.get("init_cfg")
-    weights = None
-    if isinstance(init, dict) and init.get("type") == "Pretrained":
+    model_config, weights = config.model.copy(), backbone_weights(config)
+    if weights:
         # loaded below instead, where the file is not trusted and the outcome is reported
-        weights = Path(model_config.backbone.pop("init_cfg")["checkpoint"])
+        del model_config.backbone["init_cfg"]
     torch.manual_seed(seed)
     try:
         model = MODELS.build(model_config)
@@ -65,14 +70,6 @@ def build_model(config: Config, seed: int = 0) -> tuple[nn.Module, LoadReport | 
     except Exception as error:  # a model's code is foreign, and its config can hold anything
         raise ModelError(f"cannot be built: {type(error).__name__}: {error}") from None
     return model, load_backbone(model.backbone, weights) if weights else None
-
-
-def build_schedulers(config: Config, optim: Any) -> list[Any]:
-    """Build the schedulers of the learning rate for an optimizer."""
-    return [
-        PARAM_SCHEDULERS.build(dict(scheduler), default_args={"optimizer": optim})
-        for scheduler in config.param_scheduler
-    ]
 
 
 def training_loader(

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
-from mmengine.optim import build_optim_wrapper
 from torch import nn
 
-from segbench.building import build_model, build_schedulers, load_config
+from segbench.building import build_model, load_config
 from segbench.errors import ModelError
+from segbench.optimizing import build_optimizer, build_schedulers
 
 LOG = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def _try_step(model: nn.Module, config: Config, run: str) -> None:
     height, width = config.segbench.crop_size
     model.train()
     try:
-        optim = build_optim_wrapper(model, config.optim_wrapper)
+        optim = build_optimizer(model, config)
         build_schedulers(config, optim)
     except Exception as error:  # a config can hold anything
         raise ModelError(

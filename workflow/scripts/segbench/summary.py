@@ -143,7 +143,8 @@ def _training_facts(contender: Contender) -> str:
     height, width = record["crop_size"]
     return (
         f"{contender.label} {record['iterations']} iterations, batch {record['batch_size']}, "
-        f"crop {height}x{width}, {record['optimizer']} {record['learning_rate']:.3g}"
+        f"crop {height}x{width}, {record['optimizer']} {record['learning_rate']:.3g}, "
+        f"{record['precision']}"
     )
 
 

@@ -22,13 +22,12 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.optim import build_optim_wrapper
 from torch import nn
 
 from segbench import metrics
 from segbench.building import (
+    backbone_weights,
     build_model,
-    build_schedulers,
     load_config,
     training_loader,
     validation_loader,
@@ -36,6 +35,7 @@ from segbench.building import (
 from segbench.devices import lease_device
 from segbench.errors import ModelError
 from segbench.files import alone, place
+from segbench.optimizing import build_optimizer, build_schedulers
 from segbench.prediction import predictions
 from segbench.progress import Progress, duration
 from segbench.provenance import package_versions, run_digest
@@ -73,7 +73,7 @@ def train(
         ModelError: the model cannot be built, or the loss is no longer a number.
     """
     config = load_config(config_path)
-    digest = run_digest(config_path, manifest_path, code, _weights_path(config))
+    digest = run_digest(config_path, manifest_path, code, backbone_weights(config))
     place_of_state = work / digest
     if not all((place_of_state / name).is_file() for name in RESULTS):
         place_of_state.mkdir(parents=True, exist_ok=True)
@@ -132,7 +132,7 @@ def _train_on(config: Config, device: str, work: Path, digest: str, threads: int
 def _build_parts(config: Config, seed: int, device: str) -> tuple[Parts, str]:
     model, report = build_model(config, seed)
     model.to(device)
-    optim = build_optim_wrapper(model, config.optim_wrapper)
+    optim = build_optimizer(model, config)
     schedulers = build_schedulers(config, optim)
     return Parts(model, optim, schedulers), report.sentence() if report else "all random"
 
@@ -233,6 +233,7 @@ def _write_record(
         "batch_size": config.segbench.batch_size,
         "learning_rate": config.optim_wrapper.optimizer.lr,
         "optimizer": config.optim_wrapper.optimizer.type,
+        "precision": config.optim_wrapper.get("dtype", "float32"),
         "adaptations": list(config.segbench.adaptations),
         "device": torch.cuda.get_device_name()
         if on_gpu
@@ -254,9 +255,3 @@ def _write_record(
 
 def _peak_rss_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def _weights_path(config: Config) -> Path | None:
-    init = config.model.backbone.get("init_cfg")
-    pretrained = isinstance(init, dict) and init.get("type") == "Pretrained"
-    return Path(init["checkpoint"]) if pretrained else None
