@@ -10,8 +10,6 @@ from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import OPTIM_WRAPPERS, PARAM_SCHEDULERS
 from torch import nn
 
-AMP_KEYS = ("type", "dtype", "loss_scale")
-
 
 @OPTIM_WRAPPERS.register_module()
 class Bfloat16OptimWrapper(OptimWrapper):  # type: ignore[misc]
@@ -33,10 +31,11 @@ def build_optimizer(model: nn.Module, config: Config) -> Any:
             its memory format may be changed.
         config: a rendered config.
     """
-    settings = config.optim_wrapper
+    settings = config.optim_wrapper.copy()
     if settings.get("type") == "AmpOptimWrapper":
-        kept = {key: value for key, value in settings.items() if key not in AMP_KEYS}
-        settings = Config({"type": "Bfloat16OptimWrapper", **kept})
+        for key in ("dtype", "loss_scale"):
+            settings.pop(key, None)
+        settings.type = "Bfloat16OptimWrapper"
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return build_optim_wrapper(model, settings)
 
