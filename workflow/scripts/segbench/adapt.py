@@ -7,6 +7,7 @@ an ordinary MMSegmentation config. Imports mmengine's config, never torch or mms
 """
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,8 +21,10 @@ from segbench.zoo_config import (
     Shape,
     as_pair,
     drop_pretrained,
+    inner_backbone,
     published_crop,
     published_iters,
+    set_class_count,
     train_pipeline,
     walk,
 )
@@ -40,12 +43,18 @@ class Recipe:
 
     Attributes:
         run: names the run in messages, `model/initialization/seed0`.
-        initialization: `scratch` or `imagenet`.
+        initialization: `scratch`, `imagenet`, `finetuned` or `zero_shot`.
         seed: seeds weights, sampling and augmentation.
         published_batch: total batch the zoo config was published with, None if unknown.
-        backbone_weights: local checkpoint for `imagenet`.
+        weights: local checkpoint, of the backbone for `imagenet`, of the whole model for
+            `finetuned` and `zero_shot`.
+        source_classes: names of the classes of that whole model.
+        class_map: target class of each of them, -1 where there is none.
         crop_size, image_size: height and width in pixels.
         batch_size, max_iters, val_interval: in images and iterations.
+        epochs: length instead of `max_iters`, in passes over the training images.
+        early_stopping: validations without a better score that end a training.
+        ema: decay of an average of the weights.
         learning_rate: taken as it is, without the linear rule.
         precision: `float32`, or `bfloat16` for mixed precision; None means `float32`.
         class_weights: a formula of `segbench.class_weights`, or a weight per class.
@@ -56,11 +65,16 @@ class Recipe:
     initialization: str
     seed: int
     published_batch: int | None = None
-    backbone_weights: str | None = None
+    weights: str | None = None
+    source_classes: Sequence[str] = ()
+    class_map: Sequence[int] = ()
     crop_size: Shape | None = None
     image_size: Shape | None = None
     batch_size: int | None = None
     max_iters: int | None = None
+    epochs: int | None = None
+    early_stopping: int | None = None
+    ema: float | None = None
     val_interval: int | None = None
     learning_rate: float | None = None
     precision: str | None = None
@@ -81,7 +95,7 @@ class Adaptation:
         self.crop = recipe.crop_size or self.published_crop
         self.published_batch = recipe.published_batch or self._batch_of_one_gpu()
         self.batch = recipe.batch_size or self.published_batch
-        self.iters = recipe.max_iters or published_iters(config)
+        self.iters = recipe.max_iters or self._iters_of_epochs() or published_iters(config)
 
     def run(self) -> Config:
         """Apply every step, in an order in which none undoes another."""
@@ -103,6 +117,10 @@ class Adaptation:
         self.note(f"no name like 4xb2 says the published batch; {batch} taken, as for one GPU")
         return batch
 
+    def _iters_of_epochs(self) -> int:
+        images = int(self.manifest["splits"]["train"]["images"])
+        return math.ceil((self.recipe.epochs or 0) * images / self.batch)
+
     def note(self, text: str) -> None:
         """Remember a change once."""
         if text not in self.notes:
@@ -110,15 +128,13 @@ class Adaptation:
 
     def _classes(self) -> None:
         count = len(self.manifest["classes"])
-        heads = [node for node in walk(self.config.model) if "num_classes" in node]
-        if not heads:
+        if self.recipe.initialization == "zero_shot":
+            count = len(self.recipe.source_classes)
+        published = set_class_count(self.config.model, count)
+        if not published:
             raise ModelError("no head with `num_classes` found, so it cannot be adapted")
-        published = {int(node["num_classes"]) for node in heads}
-        for node in heads:
-            if node.get("out_channels") == node["num_classes"]:
-                node["out_channels"] = count
-            node["num_classes"] = count
-        self.note(f"num_classes: {_listed(published)} -> {count} in {len(heads)} heads")
+        heads = sum("num_classes" in node for node in walk(self.config.model))
+        self.note(f"num_classes: {_listed(published)} -> {count} in {heads} heads")
         for node in walk(self.config.model):
             weights = node.get("class_weight")
             if isinstance(weights, Sequence) and not isinstance(weights, str):
@@ -127,7 +143,7 @@ class Adaptation:
 
     def _class_weights(self) -> None:
         """Weigh the classes in every loss that knows how to."""
-        if self.recipe.class_weights is None:
+        if self.recipe.class_weights is None or self.recipe.initialization == "zero_shot":
             return
         weights = class_weights(self.recipe.class_weights, self.manifest)
         losses = [node for node in walk(self.config.model) if node.get("type") in WEIGHTED_LOSSES]
@@ -153,12 +169,15 @@ class Adaptation:
                 self.note("published `pretrained` weights dropped")
             if drop_pretrained(node):
                 self.note("published pretrained `init_cfg` dropped")
+        weights = self.recipe.weights
         if self.recipe.initialization == "imagenet":
-            weights = self.recipe.backbone_weights
-            model.backbone.init_cfg = {"type": "Pretrained", "checkpoint": weights}
+            inner = inner_backbone(model.backbone)
+            inner["init_cfg"] = {"type": "Pretrained", "checkpoint": weights}
             self.note(f"backbone starts from {weights}, heads are random")
-        else:
+        elif self.recipe.initialization == "scratch":
             self.note("every weight starts random")
+        else:
+            self.note(f"every weight starts from {weights}")
 
     def _crop_and_test(self) -> None:
         model, crop = self.config.model, self.crop
@@ -347,7 +366,15 @@ class Adaptation:
             "crop_size": self.crop,
             "batch_size": self.batch,
             "adaptations": self.notes,
+            "early_stopping": self.recipe.early_stopping,
+            "ema": self.recipe.ema,
         }
+        if self.recipe.source_classes:
+            self.config.segbench.source = {
+                "checkpoint": self.recipe.weights,
+                "classes": list(self.recipe.source_classes),
+                "class_map": list(self.recipe.class_map),
+            }
 
 
 def _listed(values: set[int]) -> str:

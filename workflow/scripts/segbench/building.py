@@ -1,6 +1,7 @@
 """Build the model and the data of a rendered config. Imports torch and mmseg."""
 
 import contextlib
+import copy
 import io
 import warnings
 from pathlib import Path
@@ -24,7 +25,9 @@ from torch.utils.data import DataLoader
 import segbench.frame_dataset  # noqa: F401
 from segbench.errors import ModelError
 from segbench.sampling import PositionedDataset, PositionSampler
+from segbench.transfer import ClassRows, load_finetuned, load_whole
 from segbench.weights import LoadReport, load_backbone
+from segbench.zoo_config import inner_backbone, set_class_count, walk
 
 
 def load_config(path: Path) -> Config:
@@ -39,20 +42,24 @@ def load_config(path: Path) -> Config:
 
 def backbone_weights(config: Config) -> Path | None:
     """The checkpoint from which the backbone of a rendered config starts, None if random."""
-    init = config.model.backbone.get("init_cfg")
+    init = inner_backbone(config.model.backbone).get("init_cfg")
     pretrained = isinstance(init, dict) and init.get("type") == "Pretrained"
     return Path(init["checkpoint"]) if pretrained else None
 
 
-def build_model(config: Config, seed: int = 0) -> tuple[nn.Module, LoadReport | None]:
+def build_model(
+    config: Config, seed: int = 0, load: bool = True
+) -> tuple[nn.Module, LoadReport | None]:
     """Build a model with its initial weights on the CPU.
 
     Args:
         config: a rendered config.
         seed: decides the random weights.
+        load: whether to load the weights that it starts from; a checkpoint of a run that is not
+            trained yet is left out.
 
     Returns:
-        The model, and what the backbone took from a checkpoint (None for `scratch`).
+        The model, and what it took from a checkpoint (None for `scratch`).
 
     Raises:
         ModelError: the model cannot be built here, or its weights do not fit.
@@ -60,16 +67,86 @@ def build_model(config: Config, seed: int = 0) -> tuple[nn.Module, LoadReport | 
     model_config, weights = config.model.copy(), backbone_weights(config)
     if weights:
         # loaded below instead, where the file is not trusted and the outcome is reported
-        del model_config.backbone["init_cfg"]
+        del inner_backbone(model_config.backbone)["init_cfg"]
     torch.manual_seed(seed)
+    model = _construct(model_config)
     try:
-        model = MODELS.build(model_config)
-        model.init_weights()
+        model.init_weights()  # type: ignore[operator]
+    except Exception as error:  # a model's code is foreign
+        raise ModelError(f"cannot be initialised: {type(error).__name__}: {error}") from None
+    if not load:
+        return model, None
+    if weights:
+        # ICNet and BiSeNet wrap the backbone that the weights are for
+        wraps = inner_backbone(model_config.backbone) is not model_config.backbone
+        backbone = model.backbone.backbone if wraps else model.backbone
+        return model, load_backbone(backbone, weights)  # type: ignore[arg-type]
+    return model, _load_source(model, config)
+
+
+def class_axes(config: Config) -> dict[str, int]:
+    """Find the entries of a model whose shape depends on the number of classes.
+
+    Args:
+        config: a rendered config.
+
+    Returns:
+        Of every such entry the axis that grows with the classes.
+    """
+    shapes = []
+    for more in (0, 1):
+        model_config = copy.deepcopy(config.model)
+        inner_backbone(model_config.backbone).pop("init_cfg", None)
+        for node in walk(model_config):
+            if isinstance(node.get("class_weight"), list):
+                del node["class_weight"]
+        count = len(config.train_dataloader.dataset.metainfo.classes)
+        set_class_count(model_config, count + more)
+        shapes.append({k: v.shape for k, v in _construct(model_config).state_dict().items()})
+    before, after = shapes
+    return {
+        key: next(i for i in range(len(shape)) if shape[i] != after[key][i])
+        for key, shape in before.items()
+        if key in after and shape != after[key]
+    }
+
+
+def class_rows(config: Config) -> ClassRows:
+    """Which classes of its source checkpoint stand for which classes of a rendered config."""
+    source, target = config.segbench.source, config.train_dataloader.dataset.metainfo.classes
+    return ClassRows(
+        source=tuple(source["classes"]),
+        target=tuple(target),
+        sources_of=tuple(
+            tuple(i for i, mapped in enumerate(source["class_map"]) if mapped == wanted)
+            for wanted in range(len(target))
+        ),
+    )
+
+
+def source_checkpoint(config: Config) -> Path | None:
+    """The checkpoint of a whole model that a rendered config starts from, if any."""
+    source = config.segbench.get("source")
+    return Path(source["checkpoint"]) if source else None
+
+
+def _construct(model_config: Config) -> nn.Module:
+    try:
+        model: nn.Module = MODELS.build(model_config)
     except (ImportError, AttributeError) as error:
         raise ModelError(f"needs a package or compiled operator that is missing: {error}") from None
     except Exception as error:  # a model's code is foreign, and its config can hold anything
         raise ModelError(f"cannot be built: {type(error).__name__}: {error}") from None
-    return model, load_backbone(model.backbone, weights) if weights else None
+    return model
+
+
+def _load_source(model: nn.Module, config: Config) -> LoadReport | None:
+    path = source_checkpoint(config)
+    if path is None or not path.is_file():
+        return None
+    if config.segbench.initialization == "zero_shot":
+        return load_whole(model, path)
+    return load_finetuned(model, path, class_axes(config), class_rows(config))
 
 
 def training_loader(

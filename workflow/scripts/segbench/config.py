@@ -7,9 +7,9 @@ config and the files it names happen here; knows nothing about Snakemake, torch 
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainValidator, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from segbench import zoo
 from segbench.datasets.description import DatasetDescription, load_description
@@ -17,110 +17,84 @@ from segbench.errors import ConfigError
 from segbench.schema import (
     Count,
     Name,
-    Rate,
     Section,
     Seed,
-    Size,
-    number_from_text,
     parse_section,
     tuple_from_list,
 )
+from segbench.training_settings import Training
 
-Initialization = Literal["scratch", "imagenet"]
-Precision = Literal["float32", "bfloat16"]
+Initialization = Literal["scratch", "imagenet", "finetuned", "zero_shot"]
 RESERVED = ("datasets", "work", "logs", "benchmarks", "report.html")
-LATER_INITIALIZATIONS = ("finetuned", "zero_shot")
+# initializations that start from a source checkpoint
+TRANSFERRED = ("finetuned", "zero_shot")
+ZOO = "zoo"
+
+Initializations = Annotated[tuple[Initialization, ...], BeforeValidator(tuple_from_list)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
+# a file with the names of classes and their counterparts, or the names themselves
+ClassMapOrPath = str | dict[str, str | None]
 
 
-def _refuse_later(value: Any) -> Any:
-    """Say plainly that an initialization of the design is not built yet."""
-    listed = value if isinstance(value, list | tuple) else []
-    later = [one for one in listed if one in LATER_INITIALIZATIONS]
-    if later:
-        raise ValueError(
-            f"'{later[0]}' is planned but not available in this version. "
-            "Valid today: imagenet, scratch."
-        )
-    return tuple_from_list(value)
+def _file_from_text(value: Any) -> Any:
+    return {"file": value} if isinstance(value, str) else value
 
 
-Initializations = Annotated[tuple[Initialization, ...], BeforeValidator(_refuse_later)]
+class Weights(Section):
+    """A file with weights: its path or URL in one line, or a mapping with its hash."""
 
-
-def _weights_or_scheme(value: Any) -> Any:
-    """Accept the name of a formula, or positive numbers."""
-    if isinstance(value, list | tuple):
-        numbers = tuple(map(number_from_text, value))
-        if all(isinstance(number, float) and number > 0 for number in numbers):
-            return numbers
-    elif value is None or value in WEIGHT_SCHEMES:
-        return value
-    raise ValueError(
-        f"{value!r} is not valid: name one of {', '.join(WEIGHT_SCHEMES)}, or list one positive "
-        "weight per class."
+    file: str = Field(
+        description="local path, URL, or a name such as `open-mmlab://resnet50_v1c`"
+    )
+    sha256: Sha256 | None = Field(
+        default=None,
+        description="SHA-256 of the file, at least its first 8 digits; default: those in its name",
     )
 
 
-WeightScheme = Literal["median_frequency", "enet"]
-WEIGHT_SCHEMES = get_args(WeightScheme)
-ClassWeights = Annotated[
-    str | tuple[float, ...],
-    PlainValidator(_weights_or_scheme, json_schema_input_type=WeightScheme | list[float]),
+WeightsOrPath = Annotated[
+    Weights, BeforeValidator(_file_from_text, json_schema_input_type=str | Weights)
 ]
 
 
-class Training(Section):
-    """How models are trained; a key left out keeps what the model's zoo config says."""
+class WeightsStore(Section):
+    """How weights are got."""
 
-    crop_size: Size | None = Field(
-        default=None, description="height and width of the training crop, in pixels"
-    )
-    batch_size: Count | None = Field(
+    mirror: str | None = Field(
         default=None,
-        description="images per iteration; the learning rate is scaled with it (linear rule)",
-    )
-    max_iters: Count | None = Field(
-        default=None, description="iterations; the schedule, warm-up included, scales with it"
-    )
-    val_interval: Count | None = Field(
-        default=None,
-        description="iterations between two validations; default: a tenth of `max_iters`",
-    )
-    learning_rate: Rate | None = Field(
-        default=None,
-        description="peak learning rate, taken as it is; default: the zoo's, by the linear rule",
-    )
-    precision: Precision | None = Field(
-        default=None,
-        description="`float32`, or `bfloat16` for mixed precision: two to three times faster in "
-        "training, on a GPU or a CPU that computes in it; scores are always computed in float32; "
-        "default: `float32`",
-    )
-    class_weights: ClassWeights | None = Field(
-        default=None,
-        description="weights of the classes in cross-entropy and focal losses: "
-        "`median_frequency` or `enet`, computed from the training labels, or a list with one "
-        "weight per class; default: none",
-    )
-    image_size: Size | None = Field(
-        default=None,
-        description="size to which images are resized (ratio kept) before augmentation and at "
-        "test time; default: the images' own size. Scores are always at the labels' own size",
+        description="folder with weights files that takes the place of the network, for machines "
+        "without one",
     )
 
-    @model_validator(mode="after")
-    def _validation_happens(self) -> Self:
-        if self.val_interval and self.max_iters and self.val_interval > self.max_iters:
-            raise ValueError(
-                f"val_interval ({self.val_interval}) is larger than max_iters "
-                f"({self.max_iters}), so the model would never be validated"
-            )
-        return self
 
-    def overridden_by(self, other: "Training") -> "Training":
-        """This section with the keys that `other` sets taking precedence."""
-        merged = self.model_dump(exclude_none=True) | other.model_dump(exclude_none=True)
-        return parse_section(Training, merged, "training")
+class TransferSource(Section):
+    """Where `finetuned` and `zero_shot` start: `zoo`, or a dataset to train on here first."""
+
+    dataset: str = Field(
+        description="`zoo` for the published checkpoint of each model, or the path of a dataset "
+        "description: each model is then trained on it here, once per seed"
+    )
+    initialization: Literal["scratch", "imagenet"] = Field(
+        default="scratch", description="what the training on the source dataset starts from"
+    )
+    training: Training = Field(
+        default=Training(), description="overrides of `training` for the source dataset"
+    )
+
+    @property
+    def is_zoo(self) -> bool:
+        """Whether checkpoints are published ones, rather than trained here."""
+        return self.dataset == ZOO
+
+
+def _source_from_text(value: Any) -> Any:
+    return {"dataset": value} if isinstance(value, str) else value
+
+
+SourceOrName = Annotated[
+    TransferSource,
+    BeforeValidator(_source_from_text, json_schema_input_type=str | TransferSource),
+]
 
 
 def _model_from_name(value: Any) -> Any:
@@ -142,9 +116,17 @@ class Model(Section):
         description="merged into the zoo config before it is adapted, by MMEngine's rules "
         "(nested keys, `_delete_: true`)",
     )
-    backbone_weights: str | None = Field(
+    backbone_weights: WeightsOrPath | None = Field(
         default=None,
-        description="local checkpoint with the backbone's ImageNet weights, for `imagenet`",
+        description="the backbone's ImageNet weights, for `imagenet`; default: those that the zoo "
+        "config names",
+    )
+    checkpoint: WeightsOrPath | None = Field(
+        default=None,
+        description="checkpoint of the whole model, for `source: zoo`; default: the published one",
+    )
+    class_map: ClassMapOrPath | None = Field(
+        default=None, description="overrides of `class_map` for this model alone"
     )
 
 
@@ -169,6 +151,16 @@ class Experiment(Section):
     initializations: Initializations = Field(
         default=("scratch",), min_length=1, description="what every weight starts from"
     )
+    source: SourceOrName | None = Field(
+        default=None,
+        description="where `finetuned` and `zero_shot` start: `zoo`, or a mapping with `dataset`",
+    )
+    class_map: ClassMapOrPath | None = Field(
+        default=None,
+        description="YAML file, or mapping, of source classes to target classes; default: classes "
+        "of the same name belong together",
+    )
+    weights: WeightsStore = Field(default=WeightsStore(), description="how weights are got")
     seeds: Annotated[tuple[Seed, ...], BeforeValidator(tuple_from_list)] = Field(
         default=(0,), min_length=1, description="one training per model, initialization and seed"
     )
@@ -188,6 +180,13 @@ class Experiment(Section):
     def training_of(self, model: str) -> Training:
         """The training settings of one model, its own taking precedence."""
         return self.training.overridden_by(self.models[model].training)
+
+    @property
+    def transfers(self) -> bool:
+        """Whether any run starts from a source checkpoint."""
+        return any(
+            one in TRANSFERRED for name in self.models for one in self.initializations_of(name)
+        )
 
     def initializations_of(self, model: str) -> tuple[Initialization, ...]:
         """The initializations in which one model is trained."""
@@ -222,26 +221,37 @@ def load_experiment(data: Mapping[str, Any], origin: str = "config") -> Experime
     return experiment
 
 
-def load_dataset(experiment: Experiment, workflow: Path = Path()) -> DatasetDescription:
-    """Load the description of the experiment's dataset, with its source put in place.
+def load_datasets(experiment: Experiment, workflow: Path = Path()) -> list[DatasetDescription]:
+    """Load the descriptions of an experiment's datasets, with their sources put in place.
 
     Args:
         experiment: the validated config.
         workflow: folder in which a description is looked for if the working directory lacks it.
 
+    Returns:
+        The dataset that models are compared on, and the one of `source` if there is one.
+
     Raises:
-        ConfigError: the description or `dataset_sources` is wrong.
+        ConfigError: a description or `dataset_sources` is wrong.
     """
-    path = Path(experiment.dataset)
-    description = load_description(path if path.exists() else workflow / path)
+    paths = [Path(experiment.dataset)]
+    if experiment.source and not experiment.source.is_zoo and experiment.transfers:
+        paths.append(Path(experiment.source.dataset))
+    found = [load_description(path if path.exists() else workflow / path) for path in paths]
+    names = [description.name for description in found]
+    if len(set(names)) < len(names):
+        raise ConfigError(
+            f"config: `source.dataset`: the source is '{names[0]}', the dataset that models are "
+            "compared on. Name another dataset, or leave out `finetuned` and `zero_shot`."
+        )
     for name in experiment.dataset_sources:
-        if name != description.name:
+        if name not in names:
             raise ConfigError(
                 f"config: `dataset_sources.{name}`: this experiment has no such dataset. "
-                f"Valid: {description.name}."
+                f"Valid: {', '.join(names)}."
             )
-    override = experiment.dataset_sources.get(description.name)
-    return description if override is None else description.at(override)
+    sources = experiment.dataset_sources
+    return [one.at(sources[one.name]) if one.name in sources else one for one in found]
 
 
 def _model_problems(experiment: Experiment, name: str) -> list[str]:
@@ -258,9 +268,9 @@ def _model_problems(experiment: Experiment, name: str) -> list[str]:
         problems.append(f"`models.{name}.initializations`: at least one entry is needed.")
     if len(set(initializations)) < len(initializations):
         problems.append(f"`models.{name}.initializations`: an entry is listed twice.")
-    if "imagenet" in initializations and model.backbone_weights is None:
+    if experiment.source is None and (needy := set(initializations) & set(TRANSFERRED)):
         problems.append(
-            f"`models.{name}.backbone_weights`: the initialization 'imagenet' needs the path of "
-            "a local checkpoint with the backbone's ImageNet weights."
+            f"`models.{name}`: the initialization '{min(needy)}' needs `source`: 'zoo' for "
+            "published checkpoints, or {dataset: PATH} to train on another dataset first."
         )
     return problems

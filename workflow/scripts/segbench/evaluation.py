@@ -6,11 +6,13 @@ The confusion matrix of every image is what is stored; every score derives from 
 
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from torch import nn
 
 from segbench import metrics
@@ -37,7 +39,8 @@ def evaluate(
     Args:
         config_path: rendered config of the run.
         checkpoint: its weights.
-        confusion_path: `.npz` with `names` and `confusion`, int64 [images, classes, classes].
+        confusion_path: `.npz` with `names` and `confusion`, int64 [images, classes, predictions];
+            through a class map there is one prediction more, for what has no counterpart.
         metrics_path: JSON with scores, cost and protocol.
         predictions_path: `.npz` with `names` of some frames and, under `0`, `1`, ..., their
             predicted class ids.
@@ -46,9 +49,10 @@ def evaluate(
     """
     config = load_config(config_path)
     classes = config.val_dataloader.dataset.metainfo.classes
-    model, _ = build_model(_without_weights(config))
+    model, _ = build_model(config, load=False)
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
     model.load_state_dict(state)
+    mapped = config.segbench.source["class_map"] if zero_shot(config) else None
     torch.set_num_threads(threads)
     loader = validation_loader(config, workers=min(4, threads - 1))
     total = len(loader)
@@ -58,7 +62,7 @@ def evaluate(
     progress = Progress(f"evaluate {config.segbench.run}", total, "images")
     with lease_device() as device:
         model.to(device)
-        for i, predicted in enumerate(predictions(model, loader, len(classes))):
+        for i, predicted in enumerate(predictions(model, loader, len(classes), mapped)):
             names.append(predicted.name)
             counts.append(predicted.counts)
             seconds.append(predicted.seconds)
@@ -80,6 +84,7 @@ def evaluate(
     )
     summed = np.stack(counts).sum(0)
     scores = metrics.summary(summed) | {
+        **_reach(classes, mapped, summed),
         "iou": dict(zip(classes, _plain(metrics.class_iou(summed)), strict=True)),
         "images": len(names),
         "protocol": "all validation images, single scale, scored at the label's own size",
@@ -107,11 +112,21 @@ def count_flops(model: nn.Module, height: int, width: int, device: str) -> int |
     return int(counter.get_total_flops())
 
 
-def _without_weights(config: Any) -> Any:
-    """The config without ImageNet weights: the checkpoint replaces every weight anyway."""
-    bare = config.copy()
-    bare.model.backbone.pop("init_cfg", None)
-    return bare
+def zero_shot(config: Config) -> bool:
+    """Whether a run predicts another dataset's classes, which are mapped."""
+    return bool(config.segbench.initialization == "zero_shot")
+
+
+def _reach(
+    classes: Sequence[str], mapped: Sequence[int] | None, counts: metrics.Counts
+) -> dict[str, Any]:
+    """What a class map leaves out, and the mean IoU over the rest."""
+    reached = [mapped is None or i in mapped for i in range(len(classes))]
+    return {
+        "unreachable": [name for name, is_reached in zip(classes, reached, strict=True)
+                        if not is_reached],
+        "miou_mapped": float(metrics.mean_over_classes(metrics.class_iou(counts)[reached])),
+    }  # fmt: skip
 
 
 def _plain(scores: metrics.Scores) -> list[float | None]:

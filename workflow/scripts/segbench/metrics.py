@@ -19,6 +19,7 @@ def confusion_matrix(
     prediction: npt.NDArray[np.uint8],
     classes: int,
     ignore_index: int = 255,
+    more_predictions: int = 0,
 ) -> Counts:
     """Count pixels by true and predicted class, exactly.
 
@@ -27,9 +28,10 @@ def confusion_matrix(
         prediction: class ids of the same shape.
         classes: number of classes.
         ignore_index: value in `truth` that is left out.
+        more_predictions: how many ids beyond the classes a prediction may have; all are wrong.
 
     Returns:
-        int64 [classes, classes].
+        int64 [classes, classes + more_predictions].
 
     Raises:
         ValueError: the shapes differ, or a value is neither a class nor ignored.
@@ -41,7 +43,7 @@ def confusion_matrix(
     np.bitwise_or(pairs, prediction, out=pairs)
     table = np.bincount(pairs.ravel(), minlength=65536).reshape(256, 256).astype(np.int64)
     table[ignore_index] = 0
-    counts = table[:classes, :classes]
+    counts = table[:classes, : classes + more_predictions]
     if counts.sum() != table.sum():
         raise ValueError(f"a value is neither one of the {classes} classes nor {ignore_index}")
     return counts.copy()

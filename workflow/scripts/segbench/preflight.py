@@ -40,7 +40,8 @@ def preflight(config_path: Path, manifest_path: Path, report_path: Path) -> None
         model, weights = build_model(config, config.randomness.seed)
     except ModelError as error:
         raise ModelError(f"{run}: {error}") from None
-    _try_step(model, config, run)
+    if config.segbench.initialization != "zero_shot":  # nothing is trained there
+        _try_step(model, config, run)
     _try_image(model, config, run, height, width)
     report = {
         "run": run,

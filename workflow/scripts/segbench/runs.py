@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from segbench.config import Experiment, Training
+from segbench.config import Experiment
+
+# what `finetuned` and `zero_shot` start from when it is trained here: a run that is not compared
+SOURCE_RUN = "source"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,26 +24,18 @@ class RunKey:
 
 
 def run_table(experiment: Experiment) -> list[RunKey]:
-    """Every run of an experiment, in the order of the config."""
+    """Every run that is compared, in the order of the config."""
     return list(_rows(experiment))
 
 
 def _rows(experiment: Experiment) -> Iterator[RunKey]:
     for model in experiment.models:
         for initialization in experiment.initializations_of(model):
-            for seed in experiment.seeds:
+            for seed in _seeds(experiment, initialization):
                 yield RunKey(model, initialization, seed)
 
 
-def recipe_settings(experiment: Experiment, model: str, initialization: str) -> dict[str, object]:
-    """Plain values that, with a seed, shape the config of a run.
-
-    Kept free of what other models ask for, so that a change to one leaves the others alone.
-    """
-    training: Training = experiment.training_of(model)
-    settings: dict[str, object] = training.model_dump(exclude_none=True)
-    if experiment.models[model].overrides:
-        settings["overrides"] = experiment.models[model].overrides
-    if initialization == "imagenet":
-        settings["backbone_weights"] = experiment.models[model].backbone_weights
-    return settings
+def _seeds(experiment: Experiment, initialization: str) -> tuple[int, ...]:
+    """A published checkpoint that is evaluated as it is has nothing that a seed could change."""
+    published = experiment.source is not None and experiment.source.is_zoo
+    return experiment.seeds[:1] if published and initialization == "zero_shot" else experiment.seeds

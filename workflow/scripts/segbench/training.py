@@ -9,11 +9,9 @@ Reads top to bottom: build, iterate, validate, keep the best. Two properties sha
   results are hard links into it. Training again what is finished costs nothing.
 """
 
-import csv
-import json
 import logging
+import math
 import os
-import resource
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +20,16 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.model import MomentumAnnealingEMA
 from torch import nn
 
 from segbench import metrics
 from segbench.building import (
     backbone_weights,
     build_model,
+    class_rows,
     load_config,
+    source_checkpoint,
     training_loader,
     validation_loader,
 )
@@ -38,7 +39,8 @@ from segbench.files import alone, place
 from segbench.optimizing import build_optimizer, build_schedulers
 from segbench.prediction import predictions
 from segbench.progress import Progress, duration
-from segbench.provenance import package_versions, run_digest
+from segbench.provenance import run_digest
+from segbench.training_record import write_history, write_record
 from segbench.training_state import TrainingState
 
 LOG = logging.getLogger(__name__)
@@ -49,11 +51,28 @@ RESULTS = ("best.pth", "history.csv", "train.json")
 
 @dataclass(slots=True)
 class Parts:
-    """What a training iterates: all of it is saved, and restored, together."""
+    """What a training iterates: all of it is saved, and restored, together.
+
+    Attributes:
+        model: what is trained.
+        optim: its optimizer, in MMEngine's wrapper.
+        schedulers: of the learning rate.
+        average: moving average of the model, if the config asks for one.
+    """
 
     model: nn.Module
     optim: Any
     schedulers: list[Any]
+    average: Any = None
+
+    @property
+    def scored(self) -> nn.Module:
+        """What is validated and kept."""
+        return self.model if self.average is None else self.average.module
+
+    def all(self) -> tuple[nn.Module, Any, list[Any], Any]:
+        """Everything that a state holds."""
+        return self.model, self.optim, self.schedulers, self.average
 
 
 def train(
@@ -73,7 +92,8 @@ def train(
         ModelError: the model cannot be built, or the loss is no longer a number.
     """
     config = load_config(config_path)
-    digest = run_digest(config_path, manifest_path, code, backbone_weights(config))
+    weights = backbone_weights(config) or source_checkpoint(config)
+    digest = run_digest(config_path, manifest_path, code, weights)
     place_of_state = work / digest
     if not all((place_of_state / name).is_file() for name in RESULTS):
         place_of_state.mkdir(parents=True, exist_ok=True)
@@ -91,7 +111,7 @@ def _train_on(config: Config, device: str, work: Path, digest: str, threads: int
     seed, last = config.randomness.seed, config.train_cfg.max_iters
     interval = config.train_cfg.val_interval
     parts, weights_note = _build_parts(config, seed, device)
-    state = TrainingState.load_or_new(work, parts.model, parts.optim, parts.schedulers)
+    state = TrainingState.load_or_new(work, *parts.all())
     # on a CPU the network needs the cores more than the image readers do
     workers = max(1, threads - 1) if device != "cpu" else min(1, threads - 1)
     parts.optim.initialize_count_status(parts.model, state.iteration, last)
@@ -103,12 +123,17 @@ def _train_on(config: Config, device: str, work: Path, digest: str, threads: int
     progress = Progress(config.segbench.run, last, "it", start=state.iteration)
     parts.model.train()
     for iteration in range(state.iteration, last):
+        if state.stalled >= (config.segbench.early_stopping or math.inf):
+            LOG.info("%s: stops early, it no longer improves", config.segbench.run)
+            break
         _seed_everything(seed, iteration)
         rate = _learning_rate(parts.optim)
         log = parts.model.train_step(next(loader), parts.optim)  # type: ignore[operator]
         losses.append(log["loss"].detach())
         for scheduler in parts.schedulers:
             scheduler.step()
+        if parts.average is not None:
+            parts.average.update_parameters(parts.model)
         state.iteration = iteration + 1
         validate = state.iteration % interval == 0 or state.iteration == last
         noted = validate or state.iteration % LOG_EVERY == 0
@@ -119,13 +144,22 @@ def _train_on(config: Config, device: str, work: Path, digest: str, threads: int
             )
         progress.step(_detail(state.history))
         if validate:
-            _validate(parts.model, val_loader, config, state, work)
+            _validate(parts, val_loader, config, state, work)
         if validate or (noted and time.monotonic() - began > SAVE_EVERY_SECONDS):
             state.seconds += time.monotonic() - began
             began = time.monotonic()
-            state.save(work, parts.model, parts.optim, parts.schedulers)
-    _write_history(work / "history.csv", state.history)
-    _write_record(work / "train.json", config, state, device, digest, weights_note, parts.model)
+            state.save(work, *parts.all())
+    write_history(work / "history.csv", state.history)
+    write_record(
+        work / "train.json", config, state, parts.model, device, digest=digest, weights=weights_note
+    )
+    LOG.info(
+        "%s: done in %s, best mean IoU %.2f %% at iteration %d",
+        config.segbench.run,
+        duration(state.seconds),
+        100 * state.best,
+        state.best_iteration,
+    )
     state.forget(work)
 
 
@@ -133,8 +167,18 @@ def _build_parts(config: Config, seed: int, device: str) -> tuple[Parts, str]:
     model, report = build_model(config, seed)
     model.to(device)
     optim = build_optimizer(model, config)
-    schedulers = build_schedulers(config, optim)
-    return Parts(model, optim, schedulers), report.sentence() if report else "all random"
+    parts = Parts(model, optim, build_schedulers(config, optim), _average(model, config))
+    note = report.sentence() if report else "all random"
+    if config.segbench.initialization == "finetuned":
+        note += "; " + class_rows(config).sentence()
+    return parts, note
+
+
+def _average(model: nn.Module, config: Config) -> Any:
+    """A moving average of the weights whose decay warms up, in MMEngine's way."""
+    if config.segbench.ema is None:
+        return None
+    return MomentumAnnealingEMA(model, momentum=1 - config.segbench.ema)
 
 
 def _seed_everything(seed: int, iteration: int) -> None:
@@ -168,12 +212,12 @@ def _mean_loss(losses: list[torch.Tensor], run: str, iteration: int) -> float:
 
 
 def _validate(
-    model: nn.Module, loader: Any, config: Config, state: TrainingState, work: Path
+    parts: Parts, loader: Any, config: Config, state: TrainingState, work: Path
 ) -> None:
     """Score the model, note it in the history, and keep the weights if they are the best."""
     classes = config.val_dataloader.dataset.metainfo.classes
-    counts = sum(p.counts for p in predictions(model, loader, len(classes)))
-    model.train()
+    counts = sum(p.counts for p in predictions(parts.scored, loader, len(classes)))
+    parts.model.train()
     scores = metrics.summary(np.asarray(counts))
     state.history[-1] |= {f"val_{key}": scores[key] for key in ("miou", "aacc", "macc")}
     LOG.info(
@@ -183,7 +227,9 @@ def _validate(
         100 * scores["miou"],
         100 * max(state.best, 0),
     )
+    state.stalled += 1
     if scores["miou"] > state.best:
+        state.stalled = 0
         state.best, state.best_iteration = scores["miou"], state.iteration
         meta = {
             "iteration": state.iteration,
@@ -194,64 +240,6 @@ def _validate(
                 "palette": [list(c) for c in config.val_dataloader.dataset.metainfo.palette],
             },
         }
-        checkpoint = {"state_dict": model.state_dict(), "meta": meta}
+        checkpoint = {"state_dict": parts.scored.state_dict(), "meta": meta}
         torch.save(checkpoint, work / "best.pth.part")
         os.replace(work / "best.pth.part", work / "best.pth")
-
-
-def _write_history(path: Path, history: list[dict[str, float]]) -> None:
-    columns = ["iteration", "loss", "learning_rate", "val_miou", "val_aacc", "val_macc"]
-    with path.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, columns)
-        writer.writeheader()
-        writer.writerows(history)
-
-
-def _write_record(
-    path: Path,
-    config: Config,
-    state: TrainingState,
-    device: str,
-    digest: str,
-    weights: str,
-    model: nn.Module,
-) -> None:
-    """Write where a run came from, what it did and what it cost."""
-    on_gpu = device != "cpu"
-    peak = torch.cuda.max_memory_allocated() if on_gpu else _peak_rss_bytes()
-    record = {
-        "run": config.segbench.run,
-        "digest": digest,
-        "seed": config.randomness.seed,
-        "initialization": config.segbench.initialization,
-        "weights": weights,
-        "dataset": config.segbench.dataset,
-        "iterations": state.iteration,
-        "best_iteration": state.best_iteration,
-        "best_val_miou": state.best,
-        "crop_size": list(config.segbench.crop_size),
-        "batch_size": config.segbench.batch_size,
-        "learning_rate": config.optim_wrapper.optimizer.lr,
-        "optimizer": config.optim_wrapper.optimizer.type,
-        "precision": config.optim_wrapper.get("dtype", "float32"),
-        "adaptations": list(config.segbench.adaptations),
-        "device": torch.cuda.get_device_name()
-        if on_gpu
-        else f"CPU, {torch.get_num_threads()} threads",
-        "train_minutes": state.seconds / 60,
-        "peak_memory_mb": peak / 2**20,
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "versions": package_versions(),
-    }
-    path.write_text(json.dumps(record, indent=1) + "\n")
-    LOG.info(
-        "%s: done in %s, best mean IoU %.2f %% at iteration %d",
-        config.segbench.run,
-        duration(state.seconds),
-        100 * state.best,
-        state.best_iteration,
-    )
-
-
-def _peak_rss_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

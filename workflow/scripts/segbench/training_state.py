@@ -24,6 +24,7 @@ class TrainingState:
         iteration: iterations done.
         best: best validation mean IoU so far, -1 before the first.
         best_iteration: when it was reached.
+        stalled: validations since then.
         seconds: of training so far, validations included.
         history: rows of `history.csv` so far.
     """
@@ -31,12 +32,18 @@ class TrainingState:
     iteration: int = 0
     best: float = -1.0
     best_iteration: int = 0
+    stalled: int = 0
     seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
 
     @classmethod
     def load_or_new(
-        cls, work: Path, model: nn.Module, optim: Any, schedulers: list[Any]
+        cls,
+        work: Path,
+        model: nn.Module,
+        optim: Any,
+        schedulers: list[Any],
+        average: nn.Module | None = None,
     ) -> "TrainingState":
         """Restore the state in a work folder into the parts of a training, if there is one."""
         path = work / STATE
@@ -44,6 +51,8 @@ class TrainingState:
             return cls()
         saved = torch.load(path, map_location="cpu", weights_only=True)
         model.load_state_dict(saved["model"])
+        if average is not None:
+            average.load_state_dict(saved["average"])
         optim.load_state_dict(saved["optim"])
         for scheduler, one in zip(schedulers, saved["schedulers"], strict=True):
             scheduler.load_state_dict(one)
@@ -51,10 +60,18 @@ class TrainingState:
         LOG.info("going on after iteration %d", state.iteration)
         return state
 
-    def save(self, work: Path, model: nn.Module, optim: Any, schedulers: list[Any]) -> None:
+    def save(
+        self,
+        work: Path,
+        model: nn.Module,
+        optim: Any,
+        schedulers: list[Any],
+        average: nn.Module | None = None,
+    ) -> None:
         """Save everything; the file is complete or the old one remains."""
         content = {
             "model": model.state_dict(),
+            "average": average.state_dict() if average is not None else None,
             "optim": optim.state_dict(),
             "schedulers": [scheduler.state_dict() for scheduler in schedulers],
             "state": {name: getattr(self, name) for name in self.__slots__},

@@ -7,11 +7,13 @@ keys is never silent. Imports torch.
 import logging
 import pickle
 import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from segbench.errors import ModelError
@@ -29,6 +31,7 @@ class LoadReport:
     """What a checkpoint gave to a module.
 
     Attributes:
+        part: what it was loaded into, `backbone` or `model`.
         loaded: number of entries taken from the checkpoint.
         wanted: number of entries the module has.
         missing: entries of the module that the checkpoint does not have.
@@ -36,15 +39,36 @@ class LoadReport:
         unused: entries of the checkpoint that the module does not have.
     """
 
+    part: str
     loaded: int
     wanted: int
     missing: tuple[str, ...]
     mismatched: tuple[str, ...]
     unused: tuple[str, ...]
 
+    @classmethod
+    def of(
+        cls,
+        part: str,
+        own: Mapping[str, Tensor],
+        given: Mapping[str, Tensor],
+        taken: Mapping[str, Tensor],
+    ) -> "LoadReport":
+        """Compare what a module has with what a checkpoint has and what was taken of it."""
+        # counters of batch norm carry no knowledge, and old checkpoints lack them
+        wanted = {k for k in own if not k.endswith("num_batches_tracked")}
+        return cls(
+            part=part,
+            loaded=len(wanted & taken.keys()),
+            wanted=len(wanted),
+            missing=tuple(sorted(wanted - given.keys())),
+            mismatched=tuple(sorted(k for k in given.keys() & own if k not in taken)),
+            unused=tuple(sorted(given.keys() - own.keys())),
+        )
+
     def sentence(self) -> str:
         """The report in one sentence."""
-        parts = [f"{self.loaded} of {self.wanted} backbone entries loaded"]
+        parts = [f"{self.loaded} of {self.wanted} {self.part} entries loaded"]
         for what in ("missing", "mismatched", "unused"):
             keys: tuple[str, ...] = getattr(self, what)
             if keys:
@@ -60,7 +84,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         ModelError: the file is missing, damaged, or holds more than weights.
     """
     if not path.is_file():
-        raise ModelError(f"{path}: no such weights file; correct `backbone_weights` in the config")
+        raise ModelError(f"{path}: no such weights file; correct the config")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -92,29 +116,55 @@ def load_backbone(backbone: nn.Module, path: Path) -> LoadReport:
     Raises:
         ModelError: fewer than half of the backbone's entries are in the file.
     """
-    own = backbone.state_dict()
-    given = _best_prefix(read_state_dict(path), own)
+    own = {key: value.clone() for key, value in backbone.state_dict().items()}
+    tensors = read_state_dict(path)
+    given = fit_prefix(tensors, own)
     fitting = {k: v for k, v in given.items() if k in own and v.shape == own[k].shape}
-    # counters of batch norm carry no knowledge, and old checkpoints lack them
-    wanted = {k for k in own if not k.endswith("num_batches_tracked")}
-    report = LoadReport(
-        loaded=len(wanted & fitting.keys()),
-        wanted=len(wanted),
-        missing=tuple(sorted(wanted - given.keys())),
-        mismatched=tuple(sorted(k for k in given.keys() & own if k not in fitting)),
-        unused=tuple(sorted(given.keys() - own.keys())),
-    )
+    report = LoadReport.of("backbone", own, given, fitting)
+    if report.loaded < report.wanted and _has_own_loader(backbone):
+        report = _load_by_itself(backbone, tensors, own, fitting)
+    else:
+        backbone.load_state_dict(fitting, strict=False)
     if report.loaded < MIN_LOADED_SHARE * report.wanted:
         raise ModelError(
             f"{path}: does not fit the backbone {type(backbone).__name__}: {report.sentence()}. "
             "Name a checkpoint of the same architecture in `backbone_weights`."
         )
-    backbone.load_state_dict(fitting, strict=False)
     (LOG.info if report.loaded == report.wanted else LOG.warning)("%s: %s", path, report.sentence())
     return report
 
 
-def _best_prefix(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _has_own_loader(backbone: nn.Module) -> bool:
+    """Whether a backbone adapts pretrained weights itself, as transformers resize tables."""
+    return type(backbone).init_weights is not BaseModule.init_weights  # type: ignore[comparison-overlap]
+
+
+def _load_by_itself(
+    backbone: nn.Module,
+    tensors: Mapping[str, Tensor],
+    own: Mapping[str, Tensor],
+    fitting: Mapping[str, Tensor],
+) -> LoadReport:
+    """Let a backbone load weights its own way, and see what changed.
+
+    It is given a clean copy: MMEngine's loader would run code that is hidden in the file itself.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        clean = Path(folder) / "weights.pth"
+        torch.save({"state_dict": dict(tensors)}, clean)
+        backbone.init_cfg = {"type": "Pretrained", "checkpoint": str(clean)}  # type: ignore[assignment]
+        backbone._is_init = False  # type: ignore[assignment]
+        try:
+            backbone.init_weights()  # type: ignore[operator]
+        except Exception as error:  # a backbone's loader is foreign code
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ModelError(f"cannot load its pretrained weights: {reason}") from None
+    after = backbone.state_dict()
+    changed = {k: v for k, v in after.items() if k in fitting or not torch.equal(v, own[k])}
+    return LoadReport.of("backbone", own, after, changed)
+
+
+def fit_prefix(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Strip the key prefix under which most entries fit."""
     candidates = [dict(given)]
     for prefix in PREFIXES:

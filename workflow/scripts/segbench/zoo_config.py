@@ -50,6 +50,42 @@ def drop_pretrained(node: Node) -> bool:
     return False
 
 
+def pretrained_reference(model: Node) -> str | None:
+    """Where a model's config takes pretrained weights of its backbone from, None if nowhere."""
+    if isinstance(model.get("pretrained"), str):
+        return str(model["pretrained"])
+    backbone = model.get("backbone") or {}
+    for node in (backbone, inner_backbone(backbone)):
+        if isinstance(node.get("pretrained"), str):
+            return str(node["pretrained"])
+        init = node.get("init_cfg")
+        for one in init if isinstance(init, list) else [init]:
+            if isinstance(one, dict) and str(one.get("type")).startswith("Pretrained"):
+                return str(one["checkpoint"])
+    return None
+
+
+def inner_backbone(backbone: Node) -> Node:
+    """The part of a backbone that ImageNet weights are for: ICNet and BiSeNet wrap a ResNet."""
+    inner = backbone.get("backbone_cfg")
+    return inner if isinstance(inner, dict) else backbone
+
+
+def set_class_count(model: Node, count: int) -> set[int]:
+    """Give every head a number of classes.
+
+    Returns:
+        The numbers that they had.
+    """
+    heads = [node for node in walk(model) if "num_classes" in node]
+    published = {int(node["num_classes"]) for node in heads}
+    for node in heads:
+        if node.get("out_channels") == node["num_classes"]:
+            node["out_channels"] = count
+        node["num_classes"] = count
+    return published
+
+
 def published_crop(config: Config) -> Shape:
     """Crop of the zoo config, height and width."""
     for step in train_pipeline(config):

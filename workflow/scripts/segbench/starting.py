@@ -1,0 +1,156 @@
+"""What every run starts from: weights files, source checkpoints and class maps.
+
+Everything is resolved, and refused, before anything runs. A dry run asks it: imports MMEngine's
+config where a zoo config must be read, never torch or mmseg.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from segbench import zoo_source
+from segbench.class_maps import ClassMap, class_map
+from segbench.config import TRANSFERRED, Experiment, Weights
+from segbench.datasets.description import DatasetDescription
+from segbench.errors import ConfigError, SegbenchError
+from segbench.runs import SOURCE_RUN, RunKey, run_table
+from segbench.weights_files import WeightsFile, weights_file
+
+
+@dataclass(frozen=True)
+class StartingPoints:
+    """The starting points of an experiment.
+
+    Attributes:
+        experiment: the validated config.
+        target: dataset that models are compared on.
+        source: dataset that source models are trained on here, if any.
+        results: folder of the experiment.
+        workflow: folder in which relative paths are looked for second.
+    """
+
+    experiment: Experiment
+    target: DatasetDescription
+    source: DatasetDescription | None
+    results: str
+    workflow: Path = Path()
+
+    def weights(self, model: str, initialization: str) -> WeightsFile | None:
+        """The weights file that a run starts from, if it starts from one.
+
+        Raises:
+            ConfigError: it is not known, not there, or cannot be got.
+        """
+        if initialization == SOURCE_RUN and self.experiment.source is not None:
+            initialization = self.experiment.source.initialization
+        settings = self.experiment.models[model]
+        if initialization == "imagenet":
+            given = settings.backbone_weights
+            if given is None:
+                given = Weights(file=zoo_source.backbone_reference(settings.config))
+            return self._file(given)
+        if initialization in TRANSFERRED and self._from_zoo:
+            if settings.checkpoint is not None:
+                return self._file(settings.checkpoint)
+            url, sha256 = zoo_source.published_checkpoint(settings.config)
+            return self._file(Weights(file=url, sha256=sha256 or None))
+        return None
+
+    def files(self) -> dict[str, WeightsFile]:
+        """Every weights file that must be got first, by the path where it will lie."""
+        files = [self.weights(run.model, run.initialization) for run in self.all_runs()]
+        return {str(file.path): file for file in files if file is not None and file.origin}
+
+    def inputs(self, model: str, initialization: str, seed: int) -> list[str]:
+        """Files with weights that a run starts from."""
+        if initialization in TRANSFERRED and not self._from_zoo:
+            return [f"{self.results}/runs/{RunKey(model, SOURCE_RUN, seed).path}/best.pth"]
+        file = self.weights(model, initialization)
+        return [] if file is None else [str(file.path)]
+
+    def all_runs(self) -> list[RunKey]:
+        """The runs that are compared, and those on the source dataset that they start from."""
+        runs = run_table(self.experiment)
+        if self._from_zoo:
+            return runs
+        sources = [
+            RunKey(run.model, SOURCE_RUN, run.seed)
+            for run in runs
+            if run.initialization in TRANSFERRED
+        ]
+        return [*dict.fromkeys(sources), *runs]
+
+    def class_map(self, model: str) -> ClassMap:
+        """How the classes of a model's source checkpoint belong to those of the target.
+
+        Raises:
+            ConfigError: a name is unknown, or no class has a counterpart.
+        """
+        settings = self.experiment.models[model]
+        if self.source is None:
+            names = zoo_source.classes_of_checkpoint(settings.config)
+        else:
+            names = _names(self.source)
+        given = self.experiment.class_map if settings.class_map is None else settings.class_map
+        return class_map(names, _names(self.target), given, self.workflow)
+
+    def settings(self, model: str, initialization: str, seed: int) -> dict[str, Any]:
+        """Plain values that, with the seed, shape the config of a run.
+
+        Kept free of what other models ask for, so that a change to one leaves the others alone.
+        """
+        training = self.experiment.training_of(model)
+        starts_from = initialization
+        if initialization == SOURCE_RUN and self.experiment.source is not None:
+            training = training.overridden_by(self.experiment.source.training)
+            starts_from = self.experiment.source.initialization
+        settings: dict[str, Any] = training.model_dump(exclude_none=True)
+        settings["initialization"] = starts_from
+        if self.experiment.models[model].overrides:
+            settings["overrides"] = self.experiment.models[model].overrides
+        if files := self.inputs(model, initialization, seed):
+            settings["weights"] = files[0]
+        if initialization in TRANSFERRED:
+            mapped = self.class_map(model)
+            settings["source_classes"] = list(mapped.source)
+            settings["class_map"] = list(mapped.ids)
+        return settings
+
+    def refuse_problems(self) -> None:
+        """Resolve everything once.
+
+        Raises:
+            ConfigError: one line for every problem, naming the model and the key.
+        """
+        problems: list[str] = []
+        mirror = self.experiment.weights.mirror
+        if mirror is not None and not Path(mirror).is_dir():
+            problems.append(f"config: `weights.mirror`: no such folder: {mirror}")
+        for run in dict.fromkeys((r.model, r.initialization) for r in self.all_runs()):
+            problems += _problems(f"config: `models.{run[0]}`: {run[1]}: ", self.weights, *run)
+            if run[1] in TRANSFERRED:
+                problems += _problems(f"config: `models.{run[0]}`: ", self.class_map, run[0])
+        if problems:
+            raise ConfigError("\n".join(dict.fromkeys(problems)))
+
+    @property
+    def _from_zoo(self) -> bool:
+        source = self.experiment.source
+        return source is not None and source.is_zoo
+
+    def _file(self, given: Weights) -> WeightsFile:
+        mirror = self.experiment.weights.mirror
+        return weights_file(given.file, given.sha256 or "", Path(mirror) if mirror else None)
+
+
+def _problems(prefix: str, ask: Callable[..., object], *arguments: str) -> Sequence[str]:
+    try:
+        ask(*arguments)
+    except SegbenchError as error:
+        return [prefix + line for line in str(error).splitlines()]
+    return []
+
+
+def _names(description: DatasetDescription) -> list[str]:
+    return [found.name for found in description.classes.classes]

@@ -1,0 +1,122 @@
+"""What a zoo config was trained from and on: weights that it names, its checkpoint, its classes.
+
+Imports MMEngine's config, never torch or mmseg.
+"""
+
+import ast
+import functools
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from segbench import zoo, zoo_index
+from segbench.errors import ConfigError
+from segbench.zoo_config import pretrained_reference
+
+
+@functools.cache
+def read(name: str) -> Config:
+    """Read a zoo config by its name, or a user's own by its path.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    path = zoo.config_path(name)
+    try:
+        return Config.fromfile(str(path), import_custom_modules=False)
+    except (Exception, SystemExit) as error:  # a config is Python: anything can go wrong in it
+        raise ConfigError(f"{path}: cannot be read as an MMSegmentation config: {error}") from None
+
+
+def backbone_reference(name: str) -> str:
+    """The pretrained weights that a config names for its backbone.
+
+    Raises:
+        ConfigError: it names none, or a file that is nowhere to be downloaded.
+    """
+    reference = pretrained_reference(read(name).get("model") or {})
+    if reference is None:
+        raise ConfigError(
+            f"'{name}' names no pretrained weights. Name some in `backbone_weights`, or leave out "
+            "`imagenet` for this model."
+        )
+    if "://" not in reference:
+        raise ConfigError(
+            f"'{name}' was trained from the file '{reference}', which is published nowhere as it "
+            "is. Name a converted file in `backbone_weights`, or leave out `imagenet`."
+        )
+    return reference
+
+
+def published_checkpoint(name: str) -> tuple[str, str]:
+    """URL of the checkpoint that is published for a config, and what its name says of its hash.
+
+    Raises:
+        ConfigError: none is published.
+    """
+    found = None if "/" in name else zoo_index.published(name)
+    if found is None or not found.weights_url:
+        raise ConfigError(
+            f"no checkpoint is published for '{name}'. Name one in `checkpoint`, choose another "
+            "config, or train the source here with `source: {dataset: PATH}`."
+        )
+    return found.weights_url, found.sha256_prefix or ""
+
+
+def classes_of_checkpoint(name: str) -> tuple[str, ...]:
+    """Names of the classes that a config's checkpoint predicts, by id.
+
+    Raises:
+        ConfigError: the dataset that the config names has no list of classes.
+    """
+    config = read(name)
+    dataset = config.get("train_dataloader", {}).get("dataset", {})
+    while "dataset" in dataset and "pipeline" not in dataset:
+        dataset = dataset["dataset"]
+    kind = dataset.get("type") or config.get("dataset_type")
+    given = (dataset.get("metainfo") or {}).get("classes")
+    classes = tuple(given) if given else _classes_of_type().get(str(kind))
+    if not classes:
+        raise ConfigError(
+            f"'{name}' was trained on a dataset of type '{kind}', whose classes are not known. "
+            "Write `metainfo = dict(classes=[...])` into its dataset in a config of your own."
+        )
+    return classes
+
+
+@functools.cache
+def _classes_of_type() -> dict[str, tuple[str, ...]]:
+    """Classes by dataset type, read from MMSegmentation's source without importing it."""
+    spec = importlib.util.find_spec("mmseg")
+    folder = Path(spec.origin).parent / "datasets" if spec and spec.origin else Path()
+    known: dict[str, tuple[str, ...]] = {}
+    bases: dict[str, list[str]] = {}
+    for path in sorted(folder.glob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                bases[node.name] = [b.id for b in node.bases if isinstance(b, ast.Name)]
+                if names := _classes_in(node):
+                    known[node.name] = names
+    for name, parents in bases.items():
+        for parent in parents:
+            if name not in known and parent in known:
+                known[name] = known[parent]
+    return known
+
+
+def _classes_in(node: ast.ClassDef) -> tuple[str, ...]:
+    """The literal `classes` of a class's METAINFO."""
+    for statement in node.body:
+        value: Any = getattr(statement, "value", None)
+        targets = getattr(statement, "targets", [])
+        if not any(isinstance(t, ast.Name) and t.id == "METAINFO" for t in targets):
+            continue
+        for keyword in getattr(value, "keywords", []):
+            if keyword.arg == "classes":
+                try:
+                    return tuple(str(name).strip() for name in ast.literal_eval(keyword.value))
+                except ValueError:
+                    return ()
+    return ()

@@ -1,0 +1,13 @@
+"""Take a source checkpoint as it is, for a run in which nothing is trained."""
+
+from pathlib import Path
+
+from segbench.logs import run_script
+from segbench.taking import take
+
+
+def main(snakemake):
+    take(Path(snakemake.input.config), Path(snakemake.output.checkpoint).parent)
+
+
+run_script(main, snakemake)
