@@ -25,6 +25,7 @@ report: "workflow/report/workflow.rst"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
+include: "workflow/rules/weights.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/compare.smk"
@@ -37,6 +38,7 @@ localrules:
     train,
     evaluate,
     compare,
+    get_weights,
 
 
 onstart:
@@ -48,18 +50,18 @@ rule all:
     input:
         rules.compare_tables.output,
         rules.compare_figures.output,
-        rules.describe_dataset.output,
+        expand(rules.describe_dataset.output, dataset=DATASETS),
 
 
 rule prepare:
     input:
-        rules.prepare_dataset.output.manifest,
+        expand(rules.prepare_dataset.output.manifest, dataset=DATASETS),
 
 
 rule check:
     input:
         rules.pass_checks.output,
-        rules.describe_dataset.output,
+        expand(rules.describe_dataset.output, dataset=DATASETS),
 
 
 rule train:

@@ -9,15 +9,15 @@ sys.path.insert(0, str(SCRIPTS))
 from snakemake.exceptions import WorkflowError
 
 from segbench import zoo
-from segbench.config import load_dataset, load_experiment
+from segbench.config import load_datasets, load_experiment
 from segbench.devices import cuda_seems_present
 from segbench.errors import SegbenchError
 from segbench.provenance import code_digest
-from segbench.runs import recipe_settings, run_table
+from segbench.runs import SOURCE_RUN, run_table
+from segbench.starting import StartingPoints
 from segbench.workspace import (
     listing_digest,
     refuse_missing_source,
-    refuse_missing_weights,
     refuse_unwritable,
     scripts_import_from,
 )
@@ -26,17 +26,24 @@ scripts_import_from(SCRIPTS)
 
 try:
     EXPERIMENT = load_experiment(config)
-    DATASET = load_dataset(EXPERIMENT, SCRIPTS.parent.parent)
+    RESULTS = f"results/{EXPERIMENT.experiment}"
+    # what models are compared on, and what they are trained on before, if anything
+    TARGET, *SOURCES = load_datasets(EXPERIMENT, SCRIPTS.parent.parent)
     refuse_unwritable(Path("results"))
-    refuse_missing_source(DATASET, Path("results/datasets"))
-    refuse_missing_weights(EXPERIMENT)
+    for description in (TARGET, *SOURCES):
+        refuse_missing_source(description, Path("results/datasets"))
+    STARTS = StartingPoints(
+        EXPERIMENT, TARGET, next(iter(SOURCES), None), RESULTS, SCRIPTS.parent.parent
+    )
+    STARTS.refuse_problems()
+    WEIGHTS = STARTS.files()
 except SegbenchError as error:
     raise WorkflowError(str(error)) from None
 
+DATASETS = {description.name: description for description in (TARGET, *SOURCES)}
 RUNS = run_table(EXPERIMENT)
-RESULTS = f"results/{EXPERIMENT.experiment}"
-PREPARED = f"results/datasets/{DATASET.name}"
-OBTAINED = f"resources/datasets/{DATASET.name}"
+PREPARED = f"results/datasets/{TARGET.name}"
+OBTAINED = "resources/datasets"
 # keyed by the digest of a run, so experiments that share a run train it once
 WORK = "results/work"
 
@@ -45,6 +52,7 @@ wildcard_constraints:
     model="[A-Za-z0-9][A-Za-z0-9_.-]*",
     initialization="[a-z_]+",
     seed=r"\d+",
+    dataset="[A-Za-z0-9][A-Za-z0-9_.-]*",
 
 
 def code(script):
@@ -58,21 +66,36 @@ def of_all_runs(name):
 
 
 def of_all_models(pattern):
-    """One file per model and initialization."""
-    pairs = dict.fromkeys((run.model, run.initialization) for run in RUNS)
+    """One file per model and initialization, source runs included."""
+    pairs = dict.fromkeys((run.model, run.initialization) for run in STARTS.all_runs())
     return [pattern.format(model=m, initialization=i) for m, i in pairs]
+
+
+def of_dataset(name):
+    """A file of the prepared dataset that a run is trained on."""
+    return lambda w: f"results/datasets/{trained_on(w).name}/{name}"
+
+
+def trained_on(wildcards):
+    """The dataset of a run: the one that is compared on, or the one before it."""
+    return SOURCES[0] if wildcards.initialization == SOURCE_RUN else TARGET
 
 
 def dataset_source(wildcards):
     """The folder a dataset is prepared from: the user's own, or the one that is made here."""
-    return OBTAINED if DATASET.source.is_made_here else DATASET.source.path
+    source = DATASETS[wildcards.dataset].source
+    return f"{OBTAINED}/{wildcards.dataset}" if source.is_made_here else source.path
 
 
-def backbone_weights(wildcards):
-    """The weights file that a model's training starts from, if any."""
-    if wildcards.initialization != "imagenet":
-        return []
-    return EXPERIMENT.models[wildcards.model].backbone_weights
+def initial_weights(wildcards):
+    """The weights files that a run starts from."""
+    return STARTS.inputs(wildcards.model, wildcards.initialization, int(wildcards.seed))
+
+
+def known_weights(wildcards):
+    """The weights files that a run starts from, except those that are still to be trained."""
+    file = STARTS.weights(wildcards.model, wildcards.initialization)
+    return [] if file is None else [str(file.path)]
 
 
 def say_where_it_runs():

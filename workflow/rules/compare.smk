@@ -46,6 +46,17 @@ rule compare_tables:
         "../scripts/compare_tables.py"
 
 
+# drawn only where models start from more than one point
+TRANSFER_FIGURES = (
+    [
+        ("initializations", "mean IoU by starting point", "slopes"),
+        ("gains", "gain per class", "heat map"),
+    ]
+    if len({run.initialization for run in RUNS}) > 1
+    else []
+)
+
+
 rule compare_figures:
     input:
         manifest=f"{PREPARED}/manifest.json",
@@ -56,6 +67,15 @@ rule compare_figures:
         histories=of_all_runs("history.csv"),
     output:
         multiext(f"{RESULTS}/figures/", "models.png", "per_class.png", "training.png"),
+        [
+            report(
+                f"{RESULTS}/figures/{name}.svg",
+                category="Starting points",
+                caption=f"../report/{name}.rst",
+                labels={"shows": shows, "as": kind},
+            )
+            for name, shows, kind in TRANSFER_FIGURES
+        ],
         models=report(
             f"{RESULTS}/figures/models.svg",
             category="Comparison",

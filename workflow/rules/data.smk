@@ -1,65 +1,76 @@
 # From a dataset's source to a prepared dataset that passed its checks.
 
 
-# a folder of the user's own is read where it is, and is never an output
-if DATASET.source.is_made_here:
+LISTINGS = {name: listing_digest(one.source) for name, one in DATASETS.items()}
 
-    rule obtain_dataset:
-        input:
-            [DATASET.source.path] if DATASET.source.is_archive else [],
-        output:
-            directory(OBTAINED),
-        log:
-            f"results/logs/obtain_dataset/{DATASET.name}.log",
-        benchmark:
-            f"results/benchmarks/obtain_dataset/{DATASET.name}.jsonl"
-        conda:
-            "../../envs/segbench.yaml"
-        threads: 8
-        params:
-            code=code("obtain_dataset.py"),
-            source=lambda wildcards: DATASET.source.model_dump_json(),
-        script:
-            "../scripts/obtain_dataset.py"
+
+rule obtain_dataset:
+    input:
+        lambda w: (
+            [DATASETS[w.dataset].source.path]
+            if DATASETS[w.dataset].source.is_archive
+            else []
+        ),
+    output:
+        directory(f"{OBTAINED}/{{dataset}}"),
+    log:
+        "results/logs/obtain_dataset/{dataset}.log",
+    benchmark:
+        "results/benchmarks/obtain_dataset/{dataset}.jsonl"
+    # a folder of the user's own is read where it is, and is never an output
+    wildcard_constraints:
+        dataset="|".join(n for n, d in DATASETS.items() if d.source.is_made_here)
+        or "(?!)",
+    conda:
+        "../../envs/segbench.yaml"
+    threads: 8
+    params:
+        code=code("obtain_dataset.py"),
+        source=lambda w: DATASETS[w.dataset].source.model_dump_json(),
+    script:
+        "../scripts/obtain_dataset.py"
 
 
 rule prepare_dataset:
     input:
         source=dataset_source,
     output:
-        manifest=f"{PREPARED}/manifest.json",
-        frames=f"{PREPARED}/frames.csv",
-        splits=[f"{PREPARED}/splits/{side}.txt" for side in ("train", "val")],
+        manifest="results/datasets/{dataset}/manifest.json",
+        frames="results/datasets/{dataset}/frames.csv",
+        splits=[
+            f"results/datasets/{{dataset}}/splits/{side}.txt"
+            for side in ("train", "val")
+        ],
         folders=[
-            directory(f"{PREPARED}/{side}_{kind}")
+            directory(f"results/datasets/{{dataset}}/{side}_{kind}")
             for side in ("train", "val")
             for kind in ("img", "label")
         ],
     log:
-        f"results/logs/prepare_dataset/{DATASET.name}.log",
+        "results/logs/prepare_dataset/{dataset}.log",
     benchmark:
-        f"results/benchmarks/prepare_dataset/{DATASET.name}.jsonl"
+        "results/benchmarks/prepare_dataset/{dataset}.jsonl"
     conda:
         "../../envs/segbench.yaml"
     threads: 8
     params:
         code=code("prepare_dataset.py"),
-        description=lambda wildcards: DATASET.model_dump_json(),
-        listing=listing_digest(DATASET.source),
+        description=lambda w: DATASETS[w.dataset].model_dump_json(),
+        listing=lambda w: LISTINGS[w.dataset],
     script:
         "../scripts/prepare_dataset.py"
 
 
 rule check_dataset:
     input:
-        manifest=f"{PREPARED}/manifest.json",
-        frames=f"{PREPARED}/frames.csv",
+        manifest="results/datasets/{dataset}/manifest.json",
+        frames="results/datasets/{dataset}/frames.csv",
     output:
-        f"{PREPARED}/check.json",
+        "results/datasets/{dataset}/check.json",
     log:
-        f"results/logs/check_dataset/{DATASET.name}.log",
+        "results/logs/check_dataset/{dataset}.log",
     benchmark:
-        f"results/benchmarks/check_dataset/{DATASET.name}.jsonl"
+        "results/benchmarks/check_dataset/{dataset}.jsonl"
     conda:
         "../../envs/segbench.yaml"
     script:
@@ -68,32 +79,32 @@ rule check_dataset:
 
 rule describe_dataset:
     input:
-        manifest=f"{PREPARED}/manifest.json",
-        check=f"{PREPARED}/check.json",
+        manifest="results/datasets/{dataset}/manifest.json",
+        check="results/datasets/{dataset}/check.json",
     output:
-        f"{PREPARED}/card/classes.png",
+        "results/datasets/{dataset}/card/classes.png",
         page=report(
-            f"{PREPARED}/card/card.html",
+            "results/datasets/{dataset}/card/card.html",
             category="Dataset",
             caption="../report/card.rst",
             labels={"shows": "counts, classes and warnings", "as": "table"},
         ),
         classes=report(
-            f"{PREPARED}/card/classes.svg",
+            "results/datasets/{dataset}/card/classes.svg",
             category="Dataset",
             caption="../report/classes.rst",
             labels={"shows": "classes", "as": "bars and heat map"},
         ),
         samples=report(
-            f"{PREPARED}/card/samples.png",
+            "results/datasets/{dataset}/card/samples.png",
             category="Dataset",
             caption="../report/samples.rst",
             labels={"shows": "images with their labels", "as": "pictures"},
         ),
     log:
-        f"results/logs/describe_dataset/{DATASET.name}.log",
+        "results/logs/describe_dataset/{dataset}.log",
     benchmark:
-        f"results/benchmarks/describe_dataset/{DATASET.name}.jsonl"
+        "results/benchmarks/describe_dataset/{dataset}.jsonl"
     conda:
         "../../envs/segbench.yaml"
     params:

@@ -3,7 +3,7 @@
 
 rule render_config:
     input:
-        manifest=f"{PREPARED}/manifest.json",
+        manifest=of_dataset("manifest.json"),
     output:
         f"{RESULTS}/runs/{{model}}/{{initialization}}/seed{{seed}}/config.py",
     log:
@@ -19,7 +19,7 @@ rule render_config:
         zoo_config=lambda w: EXPERIMENT.models[w.model].config,
         zoo_digest=lambda w: zoo.config_digest(EXPERIMENT.models[w.model].config),
         published_batch=lambda w: zoo.published_batch(EXPERIMENT.models[w.model].config),
-        settings=lambda w: recipe_settings(EXPERIMENT, w.model, w.initialization),
+        settings=lambda w: STARTS.settings(w.model, w.initialization, int(w.seed)),
     script:
         "../scripts/render_config.py"
 
@@ -28,9 +28,9 @@ rule render_config:
 # of code, because a training would be repeated with it.
 rule check_model:
     input:
-        manifest=f"{PREPARED}/manifest.json",
+        manifest=of_dataset("manifest.json"),
         config=f"{RESULTS}/runs/{{model}}/{{initialization}}/seed{EXPERIMENT.seeds[0]}/config.py",
-        weights=backbone_weights,
+        weights=known_weights,
     output:
         f"{RESULTS}/check/{{model}}/{{initialization}}.json",
     log:
@@ -48,7 +48,7 @@ rule check_model:
 
 rule pass_checks:
     input:
-        f"{PREPARED}/check.json",
+        [f"results/datasets/{name}/check.json" for name in DATASETS],
         of_all_models(f"{RESULTS}/check/{{model}}/{{initialization}}.json"),
     output:
         touch(f"{RESULTS}/check/passed"),
@@ -64,11 +64,11 @@ rule pass_checks:
 
 rule train_run:
     input:
-        data_check=f"{PREPARED}/check.json",
+        data_check=of_dataset("check.json"),
         model_check=f"{RESULTS}/check/{{model}}/{{initialization}}.json",
-        manifest=f"{PREPARED}/manifest.json",
+        manifest=of_dataset("manifest.json"),
         config=f"{RESULTS}/runs/{{model}}/{{initialization}}/seed{{seed}}/config.py",
-        weights=backbone_weights,
+        weights=initial_weights,
     output:
         checkpoint=f"{RESULTS}/runs/{{model}}/{{initialization}}/seed{{seed}}/best.pth",
         history=f"{RESULTS}/runs/{{model}}/{{initialization}}/seed{{seed}}/history.csv",
@@ -77,6 +77,8 @@ rule train_run:
         f"results/logs/train_run/{EXPERIMENT.experiment}/{{model}}_{{initialization}}_{{seed}}.log",
     benchmark:
         f"results/benchmarks/train_run/{EXPERIMENT.experiment}/{{model}}_{{initialization}}_{{seed}}.jsonl"
+    wildcard_constraints:
+        initialization="(?!zero_shot)[a-z_]+",
     conda:
         "../../envs/segbench.yaml"
     threads: 8
@@ -87,3 +89,25 @@ rule train_run:
         work=WORK,
     script:
         "../scripts/train_run.py"
+
+
+# what `zero_shot` is: the source checkpoint as it is
+rule take_checkpoint:
+    input:
+        model_check=f"{RESULTS}/check/{{model}}/zero_shot.json",
+        config=f"{RESULTS}/runs/{{model}}/zero_shot/seed{{seed}}/config.py",
+        weights=lambda w: STARTS.inputs(w.model, "zero_shot", int(w.seed)),
+    output:
+        checkpoint=f"{RESULTS}/runs/{{model}}/zero_shot/seed{{seed}}/best.pth",
+        history=f"{RESULTS}/runs/{{model}}/zero_shot/seed{{seed}}/history.csv",
+        record=f"{RESULTS}/runs/{{model}}/zero_shot/seed{{seed}}/train.json",
+    log:
+        f"results/logs/take_checkpoint/{EXPERIMENT.experiment}/{{model}}_{{seed}}.log",
+    benchmark:
+        f"results/benchmarks/take_checkpoint/{EXPERIMENT.experiment}/{{model}}_{{seed}}.jsonl"
+    conda:
+        "../../envs/segbench.yaml"
+    params:
+        code=code("take_checkpoint.py"),
+    script:
+        "../scripts/take_checkpoint.py"

@@ -43,8 +43,9 @@ def load_config(path: Path) -> Config:
 def backbone_weights(config: Config) -> Path | None:
     """The checkpoint from which the backbone of a rendered config starts, None if random."""
     init = inner_backbone(config.model.backbone).get("init_cfg")
-    pretrained = isinstance(init, dict) and init.get("type") == "Pretrained"
-    return Path(init["checkpoint"]) if pretrained else None
+    if isinstance(init, dict) and init.get("type") == "Pretrained":
+        return Path(init["checkpoint"])
+    return None
 
 
 def build_model(
@@ -79,8 +80,8 @@ def build_model(
     if weights:
         # ICNet and BiSeNet wrap the backbone that the weights are for
         wraps = inner_backbone(model_config.backbone) is not model_config.backbone
-        backbone = model.backbone.backbone if wraps else model.backbone
-        return model, load_backbone(backbone, weights)  # type: ignore[arg-type]
+        backbone = model.get_submodule("backbone.backbone" if wraps else "backbone")
+        return model, load_backbone(backbone, weights)
     return model, _load_source(model, config)
 
 

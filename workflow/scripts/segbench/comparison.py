@@ -8,7 +8,16 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from segbench import drawing, figures, gallery, readable, results, summary, tables
+from segbench import (
+    drawing,
+    figures,
+    gallery,
+    readable,
+    results,
+    summary,
+    tables,
+    transfer_figures,
+)
 from segbench.results import Contender, Run
 
 LOG = logging.getLogger(__name__)
@@ -77,6 +86,13 @@ def write_figures(
         "per_class": figures.plot_per_class(contenders, per_class, f"{name}: IoU per class, %"),
         "training": figures.plot_training(contenders, f"{name}: how the models learnt"),
     }
+    if len(transfer_figures.initializations(contenders)) > 1:
+        drawn["initializations"] = transfer_figures.plot_slopes(
+            contenders, f"{name}: what the starting point is worth"
+        )
+        drawn["gains"] = transfer_figures.plot_gains(
+            contenders, per_class, f"{name}: gain per class"
+        )
     for stem, figure in drawn.items():
         drawing.save(figure, folder / f"{stem}.svg")
     picture = gallery.plot_gallery(
@@ -88,7 +104,7 @@ def write_figures(
 def _protocol(contenders: Sequence[Contender], dataset: str) -> str:
     """What the numbers rest on, in a sentence."""
     runs = [run for contender in contenders for run in contender.runs]
-    iterations = sorted({run.record["iterations"] for run in runs})
+    iterations = sorted({run.record["iterations"] for run in runs} - {0})
     crops = sorted({"x".join(map(str, run.record["crop_size"])) for run in runs})
     batches = sorted({run.record["batch_size"] for run in runs})
     devices = sorted({run.record["device"] for run in runs})

@@ -43,9 +43,7 @@ def _file_from_text(value: Any) -> Any:
 class Weights(Section):
     """A file with weights: its path or URL in one line, or a mapping with its hash."""
 
-    file: str = Field(
-        description="local path, URL, or a name such as `open-mmlab://resnet50_v1c`"
-    )
+    file: str = Field(description="local path, URL, or a name such as `open-mmlab://resnet50_v1c`")
     sha256: Sha256 | None = Field(
         default=None,
         description="SHA-256 of the file, at least its first 8 digits; default: those in its name",

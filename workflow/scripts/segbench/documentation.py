@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from segbench.config import Experiment, Model, Training
+from segbench.config import Experiment, Model, TransferSource, Weights, WeightsStore
 from segbench.datasets.description import (
     Class,
     ClassList,
@@ -20,10 +20,11 @@ from segbench.datasets.description import (
     Source,
     Splits,
 )
+from segbench.training_settings import Training
 
 SECTIONS: tuple[type[BaseModel], ...] = (
-    Experiment, Model, Training, DatasetDescription, Source, Labels, Splits, RandomSplit, ClassList,
-    Class,
+    Experiment, Model, Training, TransferSource, Weights, WeightsStore, DatasetDescription, Source,
+    Labels, Splits, RandomSplit, ClassList, Class,
 )  # fmt: skip
 TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -86,9 +86,12 @@ def plot_training(contenders: Sequence[Contender], title: str) -> Figure:
     for contender in contenders:
         for run in contender.runs:
             color = colors[contender.label]
+            label = contender.label if run is contender.runs[0] else None
+            if run.history.empty:  # zero-shot: nothing was trained
+                right.axhline(100 * run.miou, color=color, lw=1.4, ls=":", label=label)
+                continue
             left.plot(run.history["iteration"], _relative(run.history["loss"]), color=color, lw=1.2)
             checked = run.history.dropna(subset=["val_miou"])
-            label = contender.label if run is contender.runs[0] else None
             right.plot(
                 checked["iteration"], 100 * checked["val_miou"], color=color, marker="o", ms=4,
                 lw=1.4, label=label,

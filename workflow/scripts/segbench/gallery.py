@@ -78,5 +78,7 @@ def _score(
 ) -> float:
     """Mean IoU of one image, in per cent."""
     # a zero-shot prediction may have no counterpart among the classes
-    counts = metrics.confusion_matrix(truth, predicted, len(manifest["classes"]), more_predictions=1)
+    counts = metrics.confusion_matrix(
+        truth, predicted, len(manifest["classes"]), more_predictions=1
+    )
     return 100 * float(metrics.mean_iou(counts))

@@ -19,6 +19,8 @@ def readable_models(table: pd.DataFrame) -> pd.DataFrame:
         f"{percent(low)} to {percent(high)}"
         for low, high in zip(table["miou_ci_low"], table["miou_ci_high"], strict=True)
     ]
+    if (table["unreachable"] != "").any():
+        readable["over mapped classes %"] = [percent(value) for value in table["miou_mapped"]]
     readable["seeds"] = [str(runs) for runs in table["runs"]]
     readable["± over seeds"] = [percent(value) for value in table["miou_std"]]
     readable["pixel acc. %"] = [percent(value) for value in table["aacc"]]
@@ -26,8 +28,11 @@ def readable_models(table: pd.DataFrame) -> pd.DataFrame:
     readable["params M"] = [f"{value / 1e6:.2f}" for value in table["params"]]
     readable["GFLOPs"] = [_scaled(value, 1e9) for value in table["flops"]]
     readable["ms/image"] = [f"{value:.1f}" for value in table["latency_ms"]]
-    readable["memory GB"] = [f"{value / 1024:.2f}" for value in table["peak_memory_mb"]]
-    readable["training min"] = [f"{value:.1f}" for value in table["train_minutes"]]
+    readable["memory GB"] = [_scaled(value, 1024) for value in table["peak_memory_mb"]]
+    readable["training min"] = [
+        f"{minutes:.1f}" if iterations else NOT_THERE
+        for minutes, iterations in zip(table["train_minutes"], table["iterations"], strict=True)
+    ]
     return readable
 
 

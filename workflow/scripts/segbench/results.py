@@ -159,6 +159,9 @@ def _model_row(contender: Contender) -> dict[str, Any]:
         "miou_std": float(np.std(contender.mious, ddof=1)) if len(runs) > 1 else np.nan,
         "miou_ci_low": interval.low,
         "miou_ci_high": interval.high,
+        # over the classes that a source checkpoint can reach through the class map
+        "miou_mapped": _mean([run.scores["miou_mapped"] for run in runs]),
+        "unreachable": "; ".join(runs[0].scores["unreachable"]),
         "aacc": _mean([metrics.pixel_accuracy(counts) for counts in summed]),
         "macc": _mean([metrics.mean_over_classes(metrics.class_accuracy(c)) for c in summed]),
         "classes_present": runs[0].scores["classes_present"],
@@ -167,7 +170,7 @@ def _model_row(contender: Contender) -> dict[str, Any]:
         "params": runs[0].scores["parameters"],
         "flops": runs[0].scores["flops"],
         "latency_ms": _mean([run.scores["latency_ms"] for run in runs]),
-        "peak_memory_mb": max(run.record["peak_memory_mb"] for run in runs),
+        "peak_memory_mb": max(run.record["peak_memory_mb"] or np.nan for run in runs),
         "train_minutes": _mean([run.record["train_minutes"] for run in runs]),
         "device": runs[0].record["device"],
     }

@@ -88,10 +88,11 @@ class StartingPoints:
             ConfigError: a name is unknown, or no class has a counterpart.
         """
         settings = self.experiment.models[model]
-        if self.source is None:
-            names = zoo_source.classes_of_checkpoint(settings.config)
-        else:
-            names = _names(self.source)
+        names = (
+            zoo_source.classes_of_checkpoint(settings.config)
+            if self.source is None
+            else _names(self.source)
+        )
         given = self.experiment.class_map if settings.class_map is None else settings.class_map
         return class_map(names, _names(self.target), given, self.workflow)
 
@@ -152,5 +153,5 @@ def _problems(prefix: str, ask: Callable[..., object], *arguments: str) -> Seque
     return []
 
 
-def _names(description: DatasetDescription) -> list[str]:
-    return [found.name for found in description.classes.classes]
+def _names(description: DatasetDescription) -> tuple[str, ...]:
+    return tuple(found.name for found in description.classes.classes)

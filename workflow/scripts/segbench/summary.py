@@ -12,6 +12,7 @@ import pandas as pd
 from segbench.readable import readable_models
 from segbench.results import Contender, Difference
 from segbench.tables import html_table, markdown_table, percent
+from segbench.transfer_summary import answers
 
 FEW_IMAGES = 10  # a bootstrap over fewer says little
 # the report's template puts the bar chart in place of this comment
@@ -84,6 +85,7 @@ def landing_page(
     """Write the report's first page: verdict, table, protocol and warnings."""
     lines = [f"{escaped(experiment)}: {_title(contenders)}"]
     lines += ["=" * len(lines[0]), "", verdict(contenders, manifest["name"]), ""]
+    lines += _starting_points(contenders)
     lines += _raw_html(html_table(readable_models(table)[list(_narrow_columns(table))]))
     lines += ["", FIGURE_GOES_HERE, ""]
     lines += ["More is under *Comparison*, *Training* and *Images* in the menu.", ""]
@@ -106,13 +108,33 @@ def markdown_page(
     """Write the result as a Markdown page beside `tables/`, `figures/` and `gallery/`."""
     # what reStructuredText escapes with a backslash, Markdown does too
     lines = [f"# {escaped(experiment)}: {_title(contenders)}", ""]
-    lines += [verdict(contenders, manifest["name"]), "", "![mean IoU](figures/models.png)", ""]
+    lines += [verdict(contenders, manifest["name"]), ""]
+    lines += _starting_points(contenders)
+    lines += ["![mean IoU](figures/models.png)", ""]
+    if _several_starts(contenders):
+        lines += ["![mean IoU by starting point](figures/initializations.png)", ""]
     lines += [markdown_table(readable_models(table)), ""]
     lines += ["![IoU per class](figures/per_class.png)", ""]
     lines += ["![curves of training](figures/training.png)", ""]
     lines += ["![predictions](gallery/validation.png)", "", "## Protocol", ""]
     lines += [f"- {name}: {escaped(text)}" for name, text in facts(contenders, manifest).items()]
     return "\n".join(lines) + "\n"
+
+
+def _several_starts(contenders: Sequence[Contender]) -> bool:
+    return len({contender.initialization for contender in contenders}) > 1
+
+
+def _starting_points(contenders: Sequence[Contender]) -> list[str]:
+    """What each starting point is worth, as a list that both markups understand."""
+    sentences = [f"* {_escaped_bold(sentence)}" for sentence in answers(contenders)]
+    return ["What the starting point is worth:", "", *sentences, ""] if sentences else []
+
+
+def _escaped_bold(sentence: str) -> str:
+    """A sentence that begins with a name in bold, with everything else escaped."""
+    _, name, rest = sentence.split("**", 2)
+    return f"**{escaped(name)}**{escaped(rest)}"
 
 
 def escaped(text: str) -> str:
@@ -141,6 +163,8 @@ def _seeds_overlap(best: Contender, other: Contender) -> bool:
 def _training_facts(contender: Contender) -> str:
     record = contender.runs[0].record
     height, width = record["crop_size"]
+    if not record["iterations"]:
+        return f"{contender.label} not at all"
     return (
         f"{contender.label} {record['iterations']} iterations, batch {record['batch_size']}, "
         f"crop {height}x{width}, {record['optimizer']} {record['learning_rate']:.3g}, "

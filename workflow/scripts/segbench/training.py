@@ -211,9 +211,7 @@ def _mean_loss(losses: list[torch.Tensor], run: str, iteration: int) -> float:
     return loss
 
 
-def _validate(
-    parts: Parts, loader: Any, config: Config, state: TrainingState, work: Path
-) -> None:
+def _validate(parts: Parts, loader: Any, config: Config, state: TrainingState, work: Path) -> None:
     """Score the model, note it in the history, and keep the weights if they are the best."""
     classes = config.val_dataloader.dataset.metainfo.classes
     counts = sum(p.counts for p in predictions(parts.scored, loader, len(classes)))

@@ -28,8 +28,6 @@ def write_history(path: Path, history: Sequence[dict[str, float]]) -> None:
         writer.writerows(history)
 
 
-
-
 def write_record(
     path: Path,
     config: Config,

@@ -4,7 +4,6 @@ import hashlib
 import os
 from pathlib import Path
 
-from segbench.config import Experiment
 from segbench.datasets.description import DatasetDescription, Source
 from segbench.errors import ConfigError
 
@@ -37,22 +36,6 @@ def refuse_unwritable(folder: Path) -> None:
             f"{existing.absolute()}: no permission to write results there. Change its permissions, "
             "or run in another folder with: snakemake --directory FOLDER"
         )
-
-
-def refuse_missing_weights(experiment: Experiment) -> None:
-    """Make sure that every weights file that a run starts from exists.
-
-    Raises:
-        ConfigError: names the key and the missing file.
-    """
-    for name, model in experiment.models.items():
-        path = model.backbone_weights
-        if path is None or "imagenet" not in experiment.initializations_of(name):
-            continue
-        if set("{}") & set(path):
-            raise ConfigError(f"{path}: a path with braces cannot be used; rename it")
-        if not Path(path).is_file():
-            raise ConfigError(f"config: `models.{name}.backbone_weights`: no such file: {path}")
 
 
 def listing_digest(source: Source) -> str:

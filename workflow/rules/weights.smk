@@ -1,0 +1,20 @@
+# Weights that runs start from: each file is got once, verified, and shared by all experiments.
+
+
+rule get_weights:
+    output:
+        "resources/weights/{weights}",
+    log:
+        "results/logs/get_weights/{weights}.log",
+    benchmark:
+        "results/benchmarks/get_weights/{weights}.jsonl"
+    wildcard_constraints:
+        weights="[A-Za-z0-9_.-]+",
+    priority: 40
+    conda:
+        "../../envs/segbench.yaml"
+    params:
+        origin=lambda w, output: WEIGHTS[output[0]].origin,
+        sha256=lambda w, output: WEIGHTS[output[0]].sha256,
+    script:
+        "../scripts/get_weights.py"
