@@ -1,12 +1,35 @@
 # From a dataset's source to a prepared dataset that passed its checks.
 
 
+if DATASET.source.url:
+
+    # shared by all datasets and experiments that name this file. Its hash says what it is, so it
+    # is fetched once, whatever becomes of the code and of the address: a function of `output` is
+    # no reason to run again
+    rule download_dataset:
+        output:
+            DATASET.source.archive,
+        log:
+            f"results/logs/download_dataset/{DATASET.name}.log",
+        benchmark:
+            f"results/benchmarks/download_dataset/{DATASET.name}.jsonl"
+        # nodes of a cluster often have no access to the internet
+        localrule: True
+        conda:
+            "../../envs/segbench.yaml"
+        params:
+            url=lambda wildcards, output: DATASET.source.url,
+            sha256=DATASET.source.sha256,
+        script:
+            "../scripts/download_dataset.py"
+
+
 # a folder of the user's own is read where it is, and is never an output
 if DATASET.source.is_made_here:
 
     rule obtain_dataset:
         input:
-            [DATASET.source.path] if DATASET.source.is_archive else [],
+            DATASET.source.archive or [],
         output:
             directory(OBTAINED),
         log:
@@ -18,7 +41,11 @@ if DATASET.source.is_made_here:
         threads: 8
         params:
             code=code("obtain_dataset.py"),
-            source=lambda wildcards: DATASET.source.model_dump_json(),
+            demo=lambda wildcards: (
+                DATASET.source.model_dump_json(exclude_defaults=True)
+                if DATASET.source.demo
+                else None
+            ),
         script:
             "../scripts/obtain_dataset.py"
 
@@ -44,7 +71,7 @@ rule prepare_dataset:
     threads: 8
     params:
         code=code("prepare_dataset.py"),
-        description=lambda wildcards: DATASET.model_dump_json(),
+        description=lambda wildcards: DATASET.model_dump_json(exclude_defaults=True),
         listing=listing_digest(DATASET.source),
     script:
         "../scripts/prepare_dataset.py"
