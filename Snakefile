@@ -38,7 +38,6 @@ localrules:
     train,
     evaluate,
     compare,
-    get_weights,
 
 
 onstart:

@@ -204,3 +204,24 @@ def test_the_library_of_this_checkout_is_run(checkout, tmp_path, monkeypatch):
     checkout.run("--cores", "2", "prepare", expect=0)
     # nor does preparing alone replace the report of an experiment
     assert not (checkout.root / "results/report.html").exists()
+
+
+def with_url(checkout: Checkout, url: str, sha256: str) -> None:
+    """Make the demo's dataset one that is downloaded."""
+    path = "config/datasets/demo_rural.yaml"
+    text = (checkout.root / path).read_text()
+    line = next(line for line in text.splitlines() if line.startswith("source:"))
+    checkout.edit(path, line, f"source: {{url: '{url}', sha256: '{sha256}'}}")
+
+
+def test_a_url_is_planned_without_a_network(checkout):
+    # nothing listens on the port of discarded things
+    with_url(checkout, "http://127.0.0.1:9/some/idd_lite.tar.gz?download=1", "ab" * 32)
+    pending = checkout.pending("prepare")
+    archive = "resources/data/abababababababab/idd_lite.tar.gz"
+    assert pending[archive] == "download_dataset"
+    assert checkout.dag("prepare")["obtain_dataset"] == 1
+    # a copy of one's own is used instead
+    (checkout.root / "roads").mkdir()
+    jobs = checkout.dag("prepare", "--config", "dataset_sources={demo_rural: roads}")
+    assert jobs["download_dataset"] == jobs["obtain_dataset"] == 0

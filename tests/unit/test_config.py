@@ -181,7 +181,7 @@ def test_a_dataset_can_lie_elsewhere():
     experiment = load_experiment(changed(dataset_sources={"demo_rural": "/data/roads.zip"}))
     dataset = load_dataset(experiment, ROOT)
     assert dataset.source.path == "/data/roads.zip"
-    assert dataset.source.is_archive
+    assert dataset.source.archive == "/data/roads.zip"
 
 
 def test_a_source_of_an_unknown_dataset_is_refused():
@@ -211,7 +211,7 @@ DESCRIPTION = {
         ({"labels": {"format": "index", "path": "x.png"}}, "no wildcard '{split}'"),
         ({"labels": {"format": "polygons", "path": "{split}/{frame}"}}, "polygons need `labels`"),
         ({"source": {"demo": "lunar"}}, "`source.demo`: 'lunar' is not valid"),
-        ({"source": {}}, "name either `path` or `demo`"),
+        ({"source": {}}, "name one of `path`, `url` and `demo`"),
         (
             {"classes": DESCRIPTION_CLASSES | {"ignore_values": [0, 255]}},
             "the value 0 is in `ignore_values` and belongs to a class as well",

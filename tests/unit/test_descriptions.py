@@ -13,7 +13,7 @@ from segbench.datasets.check import check_dataset
 from segbench.datasets.description import DatasetDescription, load_description
 from segbench.datasets.labels import LabelReader
 from segbench.datasets.prepare import prepare
-from segbench.errors import DataError
+from segbench.errors import ConfigError, DataError
 from segbench.schema import parse_section
 
 DRAWN = {"demo_rural", "demo_urban"}
@@ -86,6 +86,36 @@ def description(listed, **changes):
         "classes": {"classes": listed, "ignore_colors": [[0, 0, 0]]},
     }
     return parse_section(DatasetDescription, data | changes, "x.yaml")
+
+
+URL = {"url": "https://x.org/files/my%20a.ZIP?download=1", "sha256": "ab" * 32}
+
+
+def test_a_url_names_a_place_that_is_safe_and_shared():
+    source = description(CLASSES, source=URL).source
+    assert source.archive == "resources/data/abababababababab/my_20a.ZIP"
+    assert source.is_made_here
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ({"url": URL["url"]}, "`sha256` is needed with `url`"),
+        (URL | {"sha256": "ABC"}, "'ABC' is not a SHA-256"),
+        (URL | {"url": "https://x.org/a.pdf"}, r"a\.pdf' names no archive: it must end in \.tar"),
+        (URL | {"url": "file:///etc/a.zip"}, "does not start with http:// or https://"),
+        (URL | {"url": "https:///a.zip"}, "does not start with http:// or https://"),
+        (URL | {"url": "https://[/a.zip"}, "is no address"),
+        (URL | {"url": "https://u:p@x.org/a.zip"}, r"put it into ~/\.netrc"),
+        ({"path": "data", "sha256": "a" * 64}, "`sha256` belongs to a `url`"),
+        (URL | {"path": "data"}, "name one of `path`, `url` and `demo`"),
+        ({}, "name one of `path`, `url` and `demo`"),
+        (URL | {"sha": "x"}, r"\.sha`: unknown key"),
+    ],
+)
+def test_a_wrong_source_is_refused(source, message):
+    with pytest.raises(ConfigError, match=rf"x\.yaml: `source.*{message}"):
+        description(CLASSES, source=source)
 
 
 CLASSES = [

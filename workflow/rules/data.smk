@@ -2,15 +2,36 @@
 
 
 LISTINGS = {name: listing_digest(one.source) for name, one in DATASETS.items()}
+DOWNLOADS = {d.source.archive: d.source for d in DATASETS.values() if d.source.url}
+
+
+# shared by all datasets and experiments that name this file. Its hash says what it is, so it is
+# fetched once, whatever becomes of the code and of the address: a function of `output` is no reason
+# to run again
+rule download_dataset:
+    output:
+        "resources/data/{hash}/{file}",
+    log:
+        "results/logs/download_dataset/{hash}_{file}.log",
+    benchmark:
+        "results/benchmarks/download_dataset/{hash}_{file}.jsonl"
+    wildcard_constraints:
+        hash="[0-9a-f]{16}",
+        file="[^/]+",
+    # nodes of a cluster often have no access to the internet
+    localrule: True
+    conda:
+        "../../envs/segbench.yaml"
+    params:
+        url=lambda wildcards, output: DOWNLOADS[output[0]].url,
+        sha256=lambda wildcards, output: DOWNLOADS[output[0]].sha256,
+    script:
+        "../scripts/download_dataset.py"
 
 
 rule obtain_dataset:
     input:
-        lambda w: (
-            [DATASETS[w.dataset].source.path]
-            if DATASETS[w.dataset].source.is_archive
-            else []
-        ),
+        lambda w: DATASETS[w.dataset].source.archive or [],
     output:
         directory(f"{OBTAINED}/{{dataset}}"),
     log:
@@ -26,7 +47,11 @@ rule obtain_dataset:
     threads: 8
     params:
         code=code("obtain_dataset.py"),
-        source=lambda w: DATASETS[w.dataset].source.model_dump_json(),
+        demo=lambda w: (
+            DATASETS[w.dataset].source.model_dump_json(exclude_defaults=True)
+            if DATASETS[w.dataset].source.demo
+            else None
+        ),
     script:
         "../scripts/obtain_dataset.py"
 
@@ -55,7 +80,7 @@ rule prepare_dataset:
     threads: 8
     params:
         code=code("prepare_dataset.py"),
-        description=lambda w: DATASETS[w.dataset].model_dump_json(),
+        description=lambda w: DATASETS[w.dataset].model_dump_json(exclude_defaults=True),
         listing=lambda w: LISTINGS[w.dataset],
     script:
         "../scripts/prepare_dataset.py"

@@ -11,6 +11,8 @@ rule get_weights:
     wildcard_constraints:
         weights="[A-Za-z0-9_.-]+",
     priority: 40
+    # nodes of a cluster often have no access to the internet
+    localrule: True
     conda:
         "../../envs/segbench.yaml"
     params:

@@ -9,11 +9,11 @@ from segbench.logs import run_script
 
 
 def main(snakemake):
-    source = Source.model_validate_json(snakemake.params.source)
     folder = Path(snakemake.output[0])
-    if source.demo is None:
-        unpack(Path(source.path), folder)
+    if snakemake.params.demo is None:
+        unpack(Path(snakemake.input[0]), folder)
     else:
+        source = Source.model_validate_json(snakemake.params.demo)
         draw_dataset(
             folder,
             source.demo,

@@ -20,6 +20,10 @@ class DataError(SegbenchError):
     """An image, a label, an archive or a whole dataset cannot be used."""
 
 
+class DownloadError(SegbenchError):
+    """A file cannot be fetched, or is not the one that was promised."""
+
+
 class ModelError(SegbenchError):
     """A model cannot be adapted, built, initialised or trained."""
 

@@ -2,12 +2,15 @@
 
 import contextlib
 import fcntl
+import logging
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from segbench.errors import SegbenchError
+
+LOG = logging.getLogger(__name__)
 
 
 def place(source: Path, target: Path) -> str:
@@ -32,11 +35,12 @@ def place(source: Path, target: Path) -> str:
 
 
 @contextlib.contextmanager
-def alone(lock: Path) -> Iterator[None]:
+def alone(lock: Path, wait: bool = False) -> Iterator[None]:
     """Keep other processes out for as long as the context lasts, however this one ends.
 
     Args:
         lock: a file, made if need be.
+        wait: wait for another process that holds it, rather than refuse.
 
     Raises:
         SegbenchError: another process holds it, such as one that outlived a killed workflow.
@@ -45,8 +49,12 @@ def alone(lock: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise SegbenchError(
-                f"{lock.parent}: another process is training this very run, perhaps left over from "
-                "a workflow that was killed. Wait until it ends, or stop it, and run again."
-            ) from None
+            if not wait:
+                raise SegbenchError(
+                    f"{lock.parent}: another process is training this very run, perhaps left over "
+                    "from a workflow that was killed. Wait until it ends, or stop it, and run "
+                    "again."
+                ) from None
+            LOG.info("%s: waiting for another process that is at work on it", lock.parent)
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -30,7 +30,11 @@ class Progress:
 
     def step(self, detail: str = "") -> None:
         """Count one step; log a line if it is due or the work is done."""
-        self._done += 1
+        self.reach(self._done + 1, detail)
+
+    def reach(self, done: int, detail: str = "") -> None:
+        """Say how many steps are done by now; log a line if it is due or the work is done."""
+        self._done = done
         now = time.monotonic()
         if now - self._last >= self._every or self._done == self._total:
             self._last = now

@@ -18,7 +18,8 @@ PACKAGES = ("torch", "onedl-mmsegmentation", "onedl-mmcv", "onedl-mmengine", "nu
             "opencv-python-headless", "pillow", "snakemake")  # fmt: skip
 # modules that cannot change a result: how things are said, watched and told apart
 WITHOUT_EFFECT = {
-    f"segbench.{name}" for name in ("devices", "errors", "files", "logs", "progress", "provenance")
+    f"segbench.{name}"
+    for name in ("devices", "download", "errors", "files", "logs", "progress", "provenance")
 }
 
 

@@ -74,7 +74,7 @@ def refuse_missing_source(dataset: DatasetDescription, prepared: Path) -> None:
         return
     if (prepared / dataset.name / "manifest.json").exists():
         return
-    what = "archive" if dataset.source.is_archive else "folder"
+    what = "archive" if dataset.source.archive else "folder"
     raise ConfigError(
         f"{path}: no such {what}, so the dataset '{dataset.name}' cannot be prepared. Put it "
         f"there, correct `source` in its description, or say where it lies: "

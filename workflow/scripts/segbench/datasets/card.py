@@ -190,4 +190,4 @@ def _warnings(warnings: Sequence[Mapping[str, Any]]) -> str:
 
 def _source(manifest: Mapping[str, Any]) -> str:
     source = manifest["source"]
-    return str(source.get("path") or f"drawn scenes, domain {source['demo']}")
+    return str(source.get("path") or source.get("url") or f"drawn scenes, domain {source['demo']}")

@@ -3,9 +3,11 @@
 One YAML file per dataset in config/datasets/. Knows their schema; reads no image.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -28,6 +30,10 @@ PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 LIST_SUFFIX = ".txt"
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".zip")
 IGNORE_INDEX = 255
+DOWNLOADS = "resources/data"
+SHA256 = re.compile(r"[0-9a-f]{64}")
+# what a wildcard, a shell or a file system could take for something else
+NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]")
 
 Channel = Annotated[int, BeforeValidator(integer_from_text), Field(ge=0, le=255)]
 Color = Annotated[tuple[Channel, Channel, Channel], BeforeValidator(tuple_from_list)]
@@ -126,6 +132,15 @@ class Source(Section):
     """Where a dataset comes from: a path (folder or archive) in one line, or a mapping."""
 
     path: str | None = Field(default=None, description="folder or archive (.tar, .tar.gz, .zip)")
+    url: str | None = Field(
+        default=None,
+        description="instead of a path: http or https address of an archive, which is downloaded "
+        "once for all experiments",
+    )
+    sha256: str | None = Field(
+        default=None,
+        description="hash of that archive, as `sha256sum` prints it; needed with `url`",
+    )
     demo: Literal["urban", "rural"] | None = Field(
         default=None,
         description="instead of a path: draw road scenes of this domain, in IDD's exact form",
@@ -137,19 +152,49 @@ class Source(Section):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        if (self.path is None) == (self.demo is None):
-            raise ValueError("name either `path` or `demo`")
+        if [self.path, self.url, self.demo].count(None) != 2:
+            raise ValueError("name one of `path`, `url` and `demo`")
+        if self.url is None and self.sha256 is not None:
+            raise ValueError("`sha256` belongs to a `url`")
+        if self.url is not None and (problem := _url_problem(self.url, self.sha256)):
+            raise ValueError(problem)
         return self
 
     @property
-    def is_archive(self) -> bool:
-        """Whether the source must be unpacked first."""
-        return self.path is not None and self.path.lower().endswith(ARCHIVE_SUFFIXES)
+    def archive(self) -> str | None:
+        """The archive that must be unpacked first, if any: the user's own or a downloaded one."""
+        if self.url is not None and self.sha256 is not None:
+            name = NOT_IN_NAMES.sub("_", urlsplit(self.url).path.rpartition("/")[2])
+            return f"{DOWNLOADS}/{self.sha256[:16]}/{name}"
+        is_archive = self.path is not None and self.path.lower().endswith(ARCHIVE_SUFFIXES)
+        return self.path if is_archive else None
 
     @property
     def is_made_here(self) -> bool:
         """Whether the folder that is prepared is made by the workflow, drawn or unpacked."""
-        return self.demo is not None or self.is_archive
+        return self.demo is not None or self.archive is not None
+
+
+def _url_problem(url: str, sha256: str | None) -> str | None:
+    """Say what is wrong with an address of an archive and its hash, or None."""
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        return f"`url`: '{url}' is no address ({error})"
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return f"`url`: '{url}' does not start with http:// or https://; a file is named by `path`"
+    if parts.username is not None:
+        return "`url`: holds a user name, which would be written into results; put it into ~/.netrc"
+    if not parts.path.lower().endswith(ARCHIVE_SUFFIXES):
+        return f"`url`: '{url}' names no archive: it must end in {', '.join(ARCHIVE_SUFFIXES)}"
+    if sha256 is None:
+        return (
+            "`sha256` is needed with `url`, so that what arrives is what was meant: its publisher "
+            "may state it, or run `sha256sum` on the archive"
+        )
+    if not SHA256.fullmatch(sha256):
+        return f"`sha256`: '{sha256}' is not a SHA-256, which has 64 digits from 0-9 and a-f"
+    return None
 
 
 def _source_from_path(value: Any) -> Any:
@@ -206,7 +251,7 @@ class DatasetDescription(Section):
     name: Name = Field(description="names the folder under `results/datasets/`")
     source: Annotated[
         Source, BeforeValidator(_source_from_path, json_schema_input_type=str | Source)
-    ] = Field(description="path of a folder or an archive, or a mapping with `demo`")
+    ] = Field(description="path of a folder or an archive, or a mapping with `url` or `demo`")
     root: str = Field(default="", description="folder inside the source that patterns start at")
     images: str = Field(
         description="pattern of the image files, with the wildcards `{split}`, `{group}` (a drive "
