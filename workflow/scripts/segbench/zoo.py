@@ -16,6 +16,7 @@ from segbench.errors import ConfigError, did_you_mean
 GPUS_X_BATCH = re.compile(r"_(\d+)xb(\d+)-")
 
 
+@functools.cache
 def configs_folder() -> Path:
     """The folder of the zoo's configs inside the installed MMSegmentation.
 
@@ -67,7 +68,7 @@ def published_batch(name: str) -> int | None:
 
     `..._4xb2-80k_...` means 4 GPUs with 2 images each, so 8. None where no name says it.
     """
-    for stem in [Path(name).stem, *(path.stem for path in _with_bases(name))]:
+    for stem in [Path(name).stem, *(path.stem for path in _own_files(name))]:
         if match := GPUS_X_BATCH.search(stem):
             return int(match[1]) * int(match[2])
     return None
@@ -80,12 +81,12 @@ def config_digest(name: str) -> str:
     """
     if "/" not in name:
         return ""
-    contents = [path.read_bytes() for path in _with_bases(name)]
+    contents = [path.read_bytes() for path in _own_files(name)]
     return hashlib.sha256(b"\0".join(contents)).hexdigest()[:16]
 
 
-def _with_bases(name: str) -> list[Path]:
-    """A user's own config file and, in turn, every local file in its `_base_`."""
+def _own_files(name: str) -> list[Path]:
+    """A user's own config file and, in turn, every local file in its `_base_`; else nothing."""
     if "/" not in name:
         return []
     todo, found = [Path(name)], list[Path]()
@@ -94,12 +95,21 @@ def _with_bases(name: str) -> list[Path]:
         if path in found or not path.is_file():
             continue
         found.append(path)
-        todo += [(path.parent / base).resolve() for base in _bases(path)]
+        todo += bases(path)
     return found
 
 
-def _bases(path: Path) -> list[str]:
-    """What a config assigns to `_base_`, read without running it."""
+def bases(config: Path) -> list[Path]:
+    """The local files that a config names in `_base_`, read without running it."""
+    return [_resolved(config.parent / base) for base in _said_bases(config)]
+
+
+@functools.cache
+def _resolved(path: Path) -> Path:
+    return path.resolve()
+
+
+def _said_bases(path: Path) -> list[str]:
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (SyntaxError, ValueError, OSError):
