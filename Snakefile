@@ -24,6 +24,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/zoo.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
@@ -32,6 +33,7 @@ include: "workflow/rules/compare.smk"
 
 localrules:
     all,
+    zoo,
     prepare,
     check,
     train,
@@ -49,6 +51,11 @@ rule all:
         rules.compare_tables.output,
         rules.compare_figures.output,
         rules.describe_dataset.output,
+
+
+rule zoo:
+    input:
+        rules.list_zoo.output,
 
 
 rule prepare:

@@ -28,7 +28,7 @@ from segbench.schema import (
 
 Initialization = Literal["scratch", "imagenet"]
 Precision = Literal["float32", "bfloat16"]
-RESERVED = ("datasets", "work", "logs", "benchmarks", "report.html")
+RESERVED = ("datasets", "work", "logs", "benchmarks", "report.html", "zoo.csv")
 LATER_INITIALIZATIONS = ("finetuned", "zero_shot")
 
 
