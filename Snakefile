@@ -24,6 +24,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/zoo.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/weights.smk"
 include: "workflow/rules/train.smk"
@@ -33,6 +34,7 @@ include: "workflow/rules/compare.smk"
 
 localrules:
     all,
+    zoo,
     prepare,
     check,
     train,
@@ -50,6 +52,11 @@ rule all:
         rules.compare_tables.output,
         rules.compare_figures.output,
         expand(rules.describe_dataset.output, dataset=DATASETS),
+
+
+rule zoo:
+    input:
+        rules.list_zoo.output,
 
 
 rule prepare:

@@ -66,6 +66,13 @@ def test_targets_stop_where_they_say(checkout, target, last, left_out):
         assert jobs[left_out] == 0
 
 
+def test_the_zoo_is_a_table_and_nothing_else(checkout):
+    done = checkout.run("--cores", "1", "zoo", expect=0)
+    assert "626 published models: results/zoo.csv" in done.stderr
+    assert len((checkout.root / "results/zoo.csv").read_text().splitlines()) == 627
+    assert not (checkout.root / "results/datasets").exists()
+
+
 def test_an_archive_is_unpacked_and_a_folder_is_not(checkout):
     (checkout.root / "roads.zip").touch()
     (checkout.root / "roads").mkdir()

@@ -1,7 +1,11 @@
 """The zoo's index says what is published, found by name, searched and sorted."""
 
+import csv
+import io
+
 import pytest
 
+from segbench.__main__ import main
 from segbench.errors import ConfigError
 from segbench.zoo_index import OPERATORS, all_published, published
 
@@ -68,3 +72,58 @@ def test_what_a_config_needs_is_known_without_building_it(name, needs):
     entry = published(name)
     assert entry is not None
     assert entry.needs == needs
+
+
+def test_the_crop_is_the_last_size_of_a_name():
+    entry = published("mask2former_swin-l-in22k-384x384-pre_8xb2-90k_cityscapes-512x1024")
+    assert entry is not None
+    assert entry.crop_size == (512, 1024)
+
+
+def listed(capsys, *arguments: str) -> list[dict[str, str]]:
+    """Rows of the table that the command line prints."""
+    assert main(["zoo", "--format", "csv", *arguments]) == 0
+    return list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+
+
+def test_the_table_is_searched_and_sorted(capsys):
+    rows = listed(capsys, "--search", "pidnet", "CITYSCAPES", "--sort", "miou")
+    assert [row["config"][:8] for row in rows] == ["pidnet-l", "pidnet-m", "pidnet-s"]
+    assert [row["miou"] for row in rows] == ["0.8089", "0.8022", "0.7874"]
+    by_memory = listed(capsys, "pidnet", "--sort", "memory")
+    assert [row["config"][:8] for row in by_memory] == ["pidnet-s", "pidnet-m", "pidnet-l"]
+
+
+def test_what_is_not_published_comes_last(capsys):
+    rows = listed(capsys, "--family", "unet", "--sort", "miou")
+    assert len(rows) == 25
+    # 24 of them publish Dice, and one the mean IoU
+    assert [bool(row["miou"]) for row in rows] == [True] + [False] * 24
+
+
+def test_people_read_per_cent_and_needs(capsys):
+    assert main(["zoo", "convnext-tiny", "--dataset", "ade20k"]) == 0
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.split()[:5] == ["config", "family", "backbone", "dataset", "crop"]
+    assert row.split()[-4:] == ["512x512", "46.11", "4.2", "mmpretrain"]
+    assert main(["zoo", "pidnet-s", "--format", "md"]) == 0
+    assert "| 78.74 | 3.4 |  | [bb8e3bcc](https://" in capsys.readouterr().out
+
+
+def test_names_without_published_weights_are_listed_too(capsys):
+    assert main(["zoo", "--format", "names", "swin-tiny", "levir"]) == 0
+    assert capsys.readouterr().out.split() == [
+        "swin-tiny-patch4-window7_upernet_1xb8-20k_levir-256x256"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--family", "deeplab"], "no family 'deeplab' in the zoo. Did you mean"),
+        (["--dataset", "citiscapes"], "no dataset 'citiscapes' in the zoo. Did you mean 'Citysc"),
+    ],
+)
+def test_a_misspelt_choice_is_explained(capsys, arguments, message):
+    assert main(["zoo", *arguments]) == 1
+    assert message in capsys.readouterr().err

@@ -12,7 +12,7 @@ from segbench import zoo
 from segbench.config import load_datasets, load_experiment
 from segbench.devices import cuda_seems_present
 from segbench.errors import SegbenchError
-from segbench.provenance import code_digest
+from segbench.provenance import code_digest, package_versions
 from segbench.runs import SOURCE_RUN, run_table
 from segbench.starting import StartingPoints
 from segbench.workspace import (

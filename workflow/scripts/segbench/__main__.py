@@ -9,6 +9,8 @@ from pathlib import Path
 
 from segbench import documentation, zoo
 from segbench.errors import SegbenchError
+from segbench.zoo_index import all_published
+from segbench.zoo_table import SORT_KEYS, ordered, select, written
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -36,18 +38,37 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m segbench", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    listing = commands.add_parser("zoo", help="list the config names of MMSegmentation's zoo")
-    listing.add_argument("words", nargs="*", help="list only names that contain all these words")
-    listing.set_defaults(run=_list_zoo)
+    _add_zoo(commands.add_parser("zoo", help="list the published models of MMSegmentation's zoo"))
     docs = commands.add_parser("docs", help="write the JSON schemas and the manual's tables")
     docs.set_defaults(run=lambda options: documentation.write_documentation(ROOT))
     return parser
 
 
+def _add_zoo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("words", nargs="*", help="words that a model's line must all hold")
+    parser.add_argument("--search", nargs="+", default=[], metavar="WORD", help="the same")
+    parser.add_argument("--dataset", help="only models published for it, such as cityscapes")
+    parser.add_argument("--family", help="only this family, such as DeepLabV3+")
+    parser.add_argument("--sort", choices=sorted(SORT_KEYS), default="name", help="default: name")
+    parser.add_argument(
+        "--format",
+        choices=["table", "csv", "md", "names"],
+        default="table",
+        help="names: every config name, those without published weights too",
+    )
+    parser.set_defaults(run=_list_zoo)
+
+
 def _list_zoo(options: argparse.Namespace) -> None:
-    for name in zoo.config_paths():
-        if all(word.lower() in name.lower() for word in options.words):
-            print(name)
+    words = [*options.words, *options.search]
+    if options.format == "names" and not (options.dataset or options.family):
+        names = zoo.config_paths()
+        print("\n".join(n for n in names if all(w.lower() in n.lower() for w in words)))
+        return
+    chosen = select(all_published(), words, options.dataset, options.family)
+    print(written(ordered(chosen, options.sort), options.format), end="", flush=True)
+    if options.format == "table":
+        print(f"{len(chosen)} models. Weights and hashes: --format csv", file=sys.stderr)
 
 
 if __name__ == "__main__":

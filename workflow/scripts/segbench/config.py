@@ -25,7 +25,7 @@ from segbench.schema import (
 from segbench.training_settings import Training
 
 Initialization = Literal["scratch", "imagenet", "finetuned", "zero_shot"]
-RESERVED = ("datasets", "work", "logs", "benchmarks", "report.html")
+RESERVED = ("datasets", "work", "logs", "benchmarks", "report.html", "zoo.csv")
 # initializations that start from a source checkpoint
 TRANSFERRED = ("finetuned", "zero_shot")
 ZOO = "zoo"

@@ -58,7 +58,7 @@ def config_path(name: str) -> Path:
         hint = did_you_mean(stem, config_paths())
         raise ConfigError(
             f"'{name}' is no config of the model zoo.{hint} "
-            f"All {len(config_paths())} names: python -m segbench zoo"
+            f"All {len(config_paths())} names: python -m segbench zoo --format names"
         )
     return config_paths()[stem]
 

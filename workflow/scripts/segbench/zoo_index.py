@@ -124,14 +124,15 @@ def _parsed(metafile: Path) -> Iterator[Published]:
 def _entry(model: dict[str, Any]) -> Published:
     name, metadata, results = model["Name"], model["Metadata"], model["Results"]
     path = zoo.configs_folder().parent / model["Config"]
-    crop, sha = CROP.search(name), HASH.search(model["Weights"])
+    # the last size in a name: one before it belongs to the backbone's weights
+    crops, sha = CROP.findall(name), HASH.search(model["Weights"])
     score, memory = results["Metrics"].get("mIoU"), metadata.get("Memory (GB)")
     return Published(
         config=name,
         family=model["In Collection"],
         backbone=metadata["Architecture"][0],
         dataset=_dataset(results["Dataset"], name),
-        crop_size=(int(crop[1]), int(crop[2])) if crop else None,
+        crop_size=(int(crops[-1][0]), int(crops[-1][1])) if crops else None,
         miou=None if score is None else round(float(score) / 100, 6),
         memory_gb=None if memory is None else float(memory),
         weights_url=model["Weights"],
