@@ -6,10 +6,10 @@ import pytest
 import yaml
 from helpers import ROOT
 
-from segbench.config import load_dataset, load_experiment
+from segbench.config import load_datasets, load_experiment
 from segbench.datasets.description import load_description
 from segbench.errors import ConfigError
-from segbench.runs import RunKey, recipe_settings, run_table
+from segbench.runs import RunKey, run_table
 
 PIDNET = "pidnet-s_2xb6-120k_1024x1024-cityscapes"
 VALID = {
@@ -32,7 +32,7 @@ def test_every_experiment_of_the_repository_is_valid():
     assert len(paths) >= 2
     for path in paths:
         experiment = load_experiment(yaml.safe_load(path.read_text()))
-        load_dataset(experiment, ROOT)
+        load_datasets(experiment, ROOT)
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,26 @@ def test_every_experiment_of_the_repository_is_valid():
         ({"initializations": []}, "`initializations`: "),
         ({"initializations": ["scrach"]}, "'scrach' is not valid. Did you mean 'scratch'?"),
         ({"initializations": ["scratch", "scratch"]}, "'scratch' is listed twice"),
-        ({"initializations": ["zero_shot"]}, "'zero_shot' is planned but not available"),
-        ({"initializations": ["imagenet"]}, "`models.pidnet.backbone_weights`: "),
+        (
+            {"initializations": ["zero_shot"]},
+            "`models.pidnet`: the initialization 'zero_shot' needs",
+        ),
+        ({"initializations": ["finetuned"]}, "'finetuned' needs `source`: 'zoo' for published"),
+        ({"source": {"datset": "x"}}, "`source.datset`: unknown key. Did you mean 'dataset'"),
+        (
+            {"source": {"dataset": "zoo", "initialization": "zoo"}},
+            "`source.initialization`: 'zoo' is",
+        ),
+        ({"class_map": 3}, "`class_map"),
+        ({"weights": {"mirrors": "x"}}, "`weights.mirrors`: unknown key. Did you mean 'mirror'"),
+        (
+            {"models": {"p": {"config": PIDNET, "checkpoint": {"file": "x", "sha256": "g"}}}},
+            "`models.p.checkpoint.sha256`: ",
+        ),
+        ({"training": {"max_iters": 10, "epochs": 2}}, "`max_iters` and `epochs` say the same"),
+        ({"training": {"ema": 1.0}}, "`training.ema`: "),
+        ({"training": {"early_stopping": 0}}, "`training.early_stopping`: "),
+        ({"training": {"precision": "float16"}}, "`training.precision`: 'float16' is not valid"),
         ({"training": {"crop_size": [128]}}, "`training.crop_size"),
         ({"training": {"crop_size": 128}}, "`training.crop_size`: "),
         ({"training": {"crop_size": [8, 8]}}, "`training.crop_size.0`: "),
@@ -145,6 +163,16 @@ def test_a_model_overrides_what_is_set_for_all():
     assert experiment.training_of("b").crop_size == (128, 160)
 
 
+@pytest.mark.parametrize(
+    ("own", "expected"), [({"epochs": 3}, (None, 3)), ({"max_iters": 50}, (50, None))]
+)
+def test_a_length_takes_the_place_of_the_other(own, expected):
+    models = {"b": {"config": PIDNET, "training": own}}
+    general = {"epochs": 9} if "max_iters" in own else {"max_iters": 9}
+    training = load_experiment(changed(models=models, training=general)).training_of("b")
+    assert (training.max_iters, training.epochs) == expected
+
+
 def test_an_override_must_fit_what_is_set_for_all():
     models = {"b": {"config": PIDNET, "training": {"max_iters": 7}}}
     with pytest.raises(ConfigError, match=r"`models\.b\.training`: .*would never be validated"):
@@ -166,20 +194,11 @@ def test_the_run_table_has_a_row_per_model_initialization_and_seed():
         RunKey("b", "scratch", 0), RunKey("b", "scratch", 1),
         RunKey("b", "imagenet", 0), RunKey("b", "imagenet", 1),
     ]  # fmt: skip
-    assert "backbone_weights" not in recipe_settings(experiment, "b", "scratch")
-    assert recipe_settings(experiment, "b", "imagenet")["backbone_weights"] == "w.pth"
-
-
-def test_settings_of_one_model_do_not_depend_on_another():
-    alone = load_experiment(changed(models={"a": PIDNET}))
-    other = {"config": PIDNET, "training": {"batch_size": 2}}
-    together = load_experiment(changed(models={"a": PIDNET, "b": other}))
-    assert recipe_settings(alone, "a", "scratch") == recipe_settings(together, "a", "scratch")
 
 
 def test_a_dataset_can_lie_elsewhere():
     experiment = load_experiment(changed(dataset_sources={"demo_rural": "/data/roads.zip"}))
-    dataset = load_dataset(experiment, ROOT)
+    (dataset,) = load_datasets(experiment, ROOT)
     assert dataset.source.path == "/data/roads.zip"
     assert dataset.source.archive == "/data/roads.zip"
 
@@ -187,7 +206,7 @@ def test_a_dataset_can_lie_elsewhere():
 def test_a_source_of_an_unknown_dataset_is_refused():
     experiment = load_experiment(changed(dataset_sources={"rural": "/data"}))
     with pytest.raises(ConfigError, match=r"`dataset_sources.rural`.*Valid: demo_rural"):
-        load_dataset(experiment, ROOT)
+        load_datasets(experiment, ROOT)
 
 
 DESCRIPTION_CLASSES = {

@@ -82,15 +82,15 @@ def load_whole(model: nn.Module, path: Path) -> LoadReport:
     own = model.state_dict()
     given = fit_prefix(read_state_dict(path), own)
     fitting = {k: v for k, v in given.items() if k in own and v.shape == own[k].shape}
-    report = _load(model, path, given, fitting)
+    report = LoadReport.of("model", own, given, fitting)
     # auxiliary heads are for training; predictions do not need them
     needed = [k for k in (*report.missing, *report.mismatched) if not k.startswith("auxiliary_")]
     if needed:
         raise ModelError(
             f"{path}: does not fit the model: {report.sentence()}. For `zero_shot` it must hold "
-            "every weight; name another `checkpoint`."
+            "every weight of this very config; name another `checkpoint`."
         )
-    return report
+    return _load(model, path, given, fitting)
 
 
 def _mapped(own: Tensor, given: Tensor, axis: int, rows: ClassRows) -> Tensor | None:

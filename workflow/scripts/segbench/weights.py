@@ -136,7 +136,8 @@ def load_backbone(backbone: nn.Module, path: Path) -> LoadReport:
 
 def _has_own_loader(backbone: nn.Module) -> bool:
     """Whether a backbone adapts pretrained weights itself, as transformers resize tables."""
-    return getattr(type(backbone), "init_weights", None) is not BaseModule.init_weights
+    own = getattr(type(backbone), "init_weights", None)
+    return own is not None and own is not BaseModule.init_weights
 
 
 def _load_by_itself(

@@ -1,0 +1,227 @@
+"""What runs start from is resolved, and refused, before anything runs."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers import ROOT
+
+from segbench import zoo_source
+from segbench.class_maps import class_map
+from segbench.config import load_datasets, load_experiment
+from segbench.errors import ConfigError, SegbenchError
+from segbench.getting import get_weights
+from segbench.runs import RunKey, run_table
+from segbench.starting import StartingPoints
+from segbench.weights_files import resolved_url, weights_file
+
+PIDNET = "pidnet-s_2xb6-120k_1024x1024-cityscapes"
+FAST_SCNN = "fast_scnn_8xb4-160k_cityscapes-512x1024"
+DEEPLAB = "deeplabv3plus_r101-d8_4xb2-80k_cityscapes-512x1024"
+
+
+def names(level):
+    data = yaml.safe_load((ROOT / f"config/classes/idd_level{level}.yaml").read_text())
+    return [found["name"] for found in data["classes"]]
+
+
+def starts(**changes):
+    data = {
+        "experiment": "test",
+        "dataset": "config/datasets/demo_rural.yaml",
+        "models": {"m": FAST_SCNN},
+        "class_map": "config/class_maps/cityscapes_to_idd_level1.yaml",
+        "seeds": [0, 1],
+    } | changes
+    experiment = load_experiment(data)
+    target, *sources = load_datasets(experiment, ROOT)
+    return StartingPoints(experiment, target, next(iter(sources), None), "results/test", ROOT)
+
+
+def test_cityscapes_in_level_1_is_what_the_labels_of_both_say():
+    # by train id, worked out from the definitions of both label sets
+    expected = (0, 1, 5, 4, 4, 4, 4, 4, 5, 1, 6, 2, 2, 3, 3, 3, 3, 3, 3)
+    cityscapes = zoo_source.classes_of_checkpoint(FAST_SCNN)
+    path = str(ROOT / "config/class_maps/cityscapes_to_idd_level1.yaml")
+    mapped = class_map(cityscapes, names(1), path)
+    assert mapped.ids == expected
+    assert mapped.unreachable == ()
+    assert mapped.sources_of(2) == (11, 12)
+
+
+def test_cityscapes_leaves_seven_classes_of_level_3_unreachable():
+    cityscapes = zoo_source.classes_of_checkpoint(FAST_SCNN)
+    path = str(ROOT / "config/class_maps/cityscapes_to_idd_level3.yaml")
+    mapped = class_map(cityscapes, names(3), path)
+    assert set(mapped.unreachable) == {
+        "drivable fallback", "autorickshaw", "curb", "guard rail", "billboard",
+        "obs-str-bar-fallback", "bridge",
+    }  # fmt: skip
+
+
+def test_classes_of_the_same_name_belong_together_by_default():
+    mapped = class_map(["Road", "sky", "sea"], ["sky", "road "], None)
+    assert mapped.ids == (1, 0, -1)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"raod": "sky"}, "`class_map`: 'raod' is no class of the source. Did you mean 'road'?"),
+        ({"road": "skye"}, "`class_map`: 'skye' is no class of the target. Did you mean 'sky'?"),
+        ({"road": None}, "no class of the source has a counterpart"),
+        ("missing.yaml", "missing.yaml: no such file"),
+    ],
+)
+def test_a_wrong_class_map_is_refused(given, message):
+    with pytest.raises(ConfigError) as caught:
+        class_map(["road", "sea"], ["sky", "car"], given)
+    assert message in str(caught.value)
+
+
+def test_a_class_map_file_of_another_shape_is_named(tmp_path):
+    (tmp_path / "map.yaml").write_text("- road\n- sky\n")
+    with pytest.raises(ConfigError, match=r"map\.yaml: one line `source class: target class`"):
+        class_map(["road"], ["road"], str(tmp_path / "map.yaml"))
+
+
+def test_imagenet_weights_are_those_that_the_zoo_config_names():
+    found = starts(models={"m": DEEPLAB}).weights("m", "imagenet")
+    assert found.origin.endswith("/resnet101_v1c-e67eebb6.pth")
+    assert (found.sha256, str(found.path)) == (
+        "e67eebb6", "resources/weights/resnet101_v1c-e67eebb6.pth",
+    )  # fmt: skip
+
+
+def test_published_checkpoints_are_known_with_their_hash():
+    found = starts(source="zoo").weights("m", "zero_shot")
+    assert Path(found.origin).name.startswith("fast_scnn")
+    assert found.path.name.endswith(f"-{found.sha256}.pth")
+    assert len(found.sha256) == 8
+
+
+@pytest.mark.parametrize(
+    ("reference", "name"),
+    [
+        ("open-mmlab://resnet50_v1c", "resnet50_v1c-2cccc1ad.pth"),
+        ("mmcls://mobilenet_v2", "mobilenet_v2_batch256_imagenet_20200708-3b2dc3af.pth"),
+        ("torchvision://resnet18", "resnet18-f37072fd.pth"),
+    ],
+)
+def test_names_of_the_hubs_become_urls(reference, name):
+    assert resolved_url(reference).rpartition("/")[2] == name
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("open-mmlab://resnet51_v1c", "has no weights 'resnet51_v1c'. Did you mean"),
+        ("ftp://host/file.pth", "weights cannot be taken from ftp://"),
+        ("gone.pth", "no such file: gone.pth"),
+        ("{x}.pth", "a path with braces cannot be used"),
+    ],
+)
+def test_unknown_references_are_refused(reference, message):
+    with pytest.raises(ConfigError) as caught:
+        weights_file(reference)
+    assert message in str(caught.value)
+
+
+def test_files_of_two_urls_never_share_a_place():
+    one, two = (weights_file(f"https://{host}/weights.pth") for host in ("a", "b"))
+    assert one.path != two.path
+    hashed = [weights_file(f"https://{host}/w-0123abcd.pth") for host in ("a", "b")]
+    assert hashed[0].path == hashed[1].path  # the hash says that it is one file
+
+
+def test_a_mirror_takes_the_place_of_the_network(tmp_path):
+    settings = {"models": {"m": DEEPLAB}, "initializations": ["imagenet"]}
+    points = starts(**settings, weights={"mirror": str(tmp_path)})
+    with pytest.raises(
+        ConfigError,
+        match=r"`models\.m`: imagenet: `weights\.mirror`: .* has no file resnet101_v1c-e67",
+    ):
+        points.refuse_problems()
+    (tmp_path / "resnet101_v1c-e67eebb6.pth").write_bytes(b"x")
+    points.refuse_problems()
+    (file,) = points.files().values()
+    assert file.origin == str(tmp_path / "resnet101_v1c-e67eebb6.pth")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"initializations": ["imagenet"],
+          "models": {"m": "cgnet_fcn_4xb8-60k_cityscapes-512x1024"}},
+         "names no pretrained weights. Name some in `backbone_weights`"),
+        ({"initializations": ["imagenet"],
+          "models": {"m": "setr_vit-l_naive_8xb1-80k_cityscapes-768x768"}},
+         "published nowhere as it is"),
+        ({"initializations": ["imagenet"],
+          "models": {"m": {"config": PIDNET, "backbone_weights": "gone.pth"}}},
+         "`models.m`: imagenet: no such file: gone.pth"),
+        ({"initializations": ["zero_shot"], "source": "zoo", "class_map": {"road": "raod"}},
+         "'raod' is no class of the target"),
+        ({"initializations": ["zero_shot"], "source": "zoo", "class_map": {"road": None}},
+         "no class of the source has a counterpart"),
+        ({"weights": {"mirror": "nowhere"}}, "`weights.mirror`: no such folder: nowhere"),
+    ],
+)  # fmt: skip
+def test_what_cannot_start_is_refused_before_anything_runs(changes, message):
+    with pytest.raises(ConfigError) as caught:
+        starts(**changes).refuse_problems()
+    assert message in str(caught.value)
+
+
+def test_a_source_cannot_be_the_target():
+    source = {"dataset": "config/datasets/demo_rural.yaml"}
+    with pytest.raises(ConfigError, match=r"`source\.dataset`: the source is 'demo_rural'"):
+        starts(source=source, initializations=["finetuned"])
+
+
+def test_every_seed_has_a_source_run_that_all_share():
+    source = {"dataset": "config/datasets/demo_urban.yaml", "training": {"max_iters": 9}}
+    points = starts(source=source, initializations=["finetuned", "zero_shot"], class_map=None)
+    runs = points.all_runs()
+    assert [run for run in runs if run.initialization == "source"] == [
+        RunKey("m", "source", 0), RunKey("m", "source", 1),
+    ]  # fmt: skip
+    assert points.inputs("m", "finetuned", 1) == ["results/test/runs/m/source/seed1/best.pth"]
+    assert points.settings("m", "source", 0)["max_iters"] == 9
+    assert points.settings("m", "finetuned", 0).get("max_iters") is None
+    assert points.settings("m", "finetuned", 0)["class_map"] == list(range(7))
+
+
+def test_a_published_checkpoint_is_evaluated_once():
+    points = starts(source="zoo", initializations=["zero_shot", "finetuned"])
+    assert run_table(points.experiment) == [
+        RunKey("m", "zero_shot", 0), RunKey("m", "finetuned", 0), RunKey("m", "finetuned", 1),
+    ]  # fmt: skip
+
+
+def test_settings_of_one_model_do_not_depend_on_another():
+    other = {"config": PIDNET, "training": {"batch_size": 2}}
+    alone, together = starts(models={"a": PIDNET}), starts(models={"a": PIDNET, "b": other})
+    assert alone.settings("a", "scratch", 0) == together.settings("a", "scratch", 0)
+
+
+def test_a_local_file_is_verified(tmp_path):
+    (tmp_path / "w.pth").write_bytes(b"weights")
+    # sha256sum of the seven bytes
+    digest = "9a129b38d5b5f9d9d3bbd2b48e9a8bdc"
+    with pytest.raises(
+        SegbenchError, match=r"w\.pth: its SHA-256 starts with [0-9a-f]{8}, not with"
+    ):
+        get_weights(str(tmp_path / "w.pth"), digest, tmp_path / "store/w.pth")
+    assert not (tmp_path / "store/w.pth").exists()
+    get_weights(str(tmp_path / "w.pth"), "", tmp_path / "store/w.pth")
+    assert (tmp_path / "store/w.pth").read_bytes() == b"weights"
+
+
+def test_every_zoo_dataset_with_published_weights_has_known_classes():
+    known = zoo_source._classes_of_type()
+    assert len(known["CityscapesDataset"]) == 19
+    assert len(known["ADE20KDataset"]) == 150
+    assert len(known["PascalContextDataset59"]) == 59
+    assert json.dumps(known["NightDrivingDataset"]) == json.dumps(known["CityscapesDataset"])
