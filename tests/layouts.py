@@ -19,10 +19,10 @@ Expected = dict[tuple[str, str], np.ndarray]
 Maker = Callable[[Path], Expected]
 
 
-def write_image(path: Path, seed: int) -> None:
+def write_image(path: Path, seed: int, size: tuple[int, int] = (HEIGHT, WIDTH)) -> None:
     """An image of noise."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path)
 
 
