@@ -8,6 +8,7 @@ import io
 import json
 import tarfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,10 @@ Expected = dict[tuple[str, str], np.ndarray]
 Maker = Callable[[Path], Expected]
 
 
-def write_image(path: Path, seed: int) -> None:
+def write_image(path: Path, seed: int, size: tuple[int, int] = (HEIGHT, WIDTH)) -> None:
     """An image of noise."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path)
 
 
@@ -52,16 +53,25 @@ FRAMES = [("train", "a", "0001"), ("train", "b", "0001"), ("val", "c", "0002")]
 
 
 def cityscapes(root: Path) -> Expected:
-    """leftImg8bit/<split>/<city>/<frame>_leftImg8bit.png with *_gtFine_labelIds.png."""
+    """leftImg8bit/<split>/<city>/<frame>_leftImg8bit.png with label ids and polygons."""
     expected = {}
     for i, (side, city, frame) in enumerate(FRAMES):
         stem = f"{side}/{city}/{city}_{frame}_000019"
         write_image(root / f"leftImg8bit/{stem}_leftImg8bit.png", i)
-        # road, static (void), person, ego vehicle (void), bicycle
-        write_index(root / f"gtFine/{stem}_gtFine_labelIds.png", columns(7, 4, 24, 1, 33))
+        # road, static (void), car, ego vehicle (void), bicycle
+        values = columns(7, 4, 26, 1, 33)
+        write_index(root / f"gtFine/{stem}_gtFine_labelIds.png", values)
         # other files of the real release lie beside it
         write_index(root / f"gtFine/{stem}_gtFine_instanceIds.png", columns(0))
-        expected[side, f"{city}__{city}_{frame}_000019"] = columns(0, 255, 11, 255, 18)
+        names = {7: "road", 4: "static", 26: "cargroup", 1: "ego vehicle", 33: "bicycle"}
+        objects = [("license plate", [[0, 0], [13, 0], [13, 9], [0, 9]])]
+        for value, name in names.items():
+            first, last = np.flatnonzero(values[0] == value)[[0, -1]].tolist()
+            objects.append((name, [[first, 0], [last, 0], [last, 9], [first, 9]]))
+        # the official tool leaves license plates out: what they cover, or lie on, shows
+        objects.append(("license plate", [[7, 2], [8, 2], [8, 4], [7, 4]]))
+        write_polygons(root / f"gtFine/{stem}_gtFine_polygons.json", objects)
+        expected[side, f"{city}__{city}_{frame}_000019"] = columns(0, 255, 13, 255, 18)
     return expected
 
 
@@ -77,12 +87,28 @@ def camvid(root: Path) -> Expected:
 
 
 def mmseg_folders(root: Path) -> Expected:
-    """train_img, train_label, val_img, val_label."""
+    """train_img, train_label, val_img, val_label, and lists of their frames in splits."""
+    expected = four_folders(root, "{side}_img", "{side}_label")
+    (root / "splits").mkdir()
+    for side in ("train", "val"):
+        names = [name for of, name in expected if of == side]
+        (root / f"splits/{side}.txt").write_text("\n".join(names) + "\n")
+    return expected
+
+
+def mmseg_dirs(root: Path) -> Expected:
+    """img_dir/train, img_dir/val, ann_dir/train, ann_dir/val."""
+    return four_folders(root, "img_dir/{side}", "ann_dir/{side}")
+
+
+def four_folders(root: Path, images: str, labels: str) -> Expected:
+    """One folder each for the images and the labels of each side."""
     expected = {}
     for i, (side, group, frame) in enumerate(FRAMES):
         suffix = ("jpg", "png", "jpeg")[i]
-        write_image(root / f"{side}_img/{group}_{frame}.{suffix}", i)
-        write_index(root / f"{side}_label/{group}_{frame}.png", columns(0, 6, 255, 2))
+        write_image(root / images.format(side=side) / f"{group}_{frame}.{suffix}", i)
+        path = root / labels.format(side=side) / f"{group}_{frame}.png"
+        write_index(path, columns(0, 6, 255, 2))
         expected[side, f"{group}_{frame}"] = columns(0, 6, 255, 2)
     return expected
 
@@ -107,18 +133,31 @@ def voc(root: Path) -> Expected:
     return expected
 
 
-def idd20k2(root: Path) -> Expected:
-    """Drives with polygons; part of the images are JPEG, part PNG."""
+def idd20k2(root: Path, level: int = 3) -> Expected:
+    """Drives with polygons and all that the public tool makes; images are JPEG or PNG.
+
+    Args:
+        root: where to write.
+        level: whose ids are returned; what is written does not depend on it.
+    """
     expected = {}
     left, right = [[0, 0], [6, 0], [6, 9], [0, 9]], [[7, 0], [13, 0], [13, 9], [7, 9]]
+    # ids of autorickshaw, polegroup and out of roi, by id type
+    ids = {"id": (11, 27, 38), "level3Id": (8, 20, 255), "level2Id": (7, 12, 255),
+           "level1Id": (3, 4, 255)}  # fmt: skip
     for i, (side, drive, frame) in enumerate(FRAMES):
         suffix = "png" if i == 1 else "jpg"
         write_image(root / f"leftImg8bit/{side}/{drive}/{frame}_leftImg8bit.{suffix}", i)
         objects = [("autorickshaw", left), ("polegroup", right), ("out of roi", [[0, 0]] * 3)]
-        write_polygons(root / f"gtFine/{side}/{drive}/{frame}_gtFine_polygons.json", objects)
-        label = columns(8, 20)
-        label[0, 0] = 255
-        expected[side, f"{drive}__{frame}"] = label
+        stem = root / f"gtFine/{side}/{drive}/{frame}_gtFine"
+        write_polygons(stem.with_name(f"{stem.name}_polygons.json"), objects)
+        for kind, (first, second, void) in ids.items():
+            label = columns(first, second)
+            label[0, 0] = void
+            write_index(stem.with_name(f"{stem.name}_label{kind}s.png"), label)
+            if kind == f"level{level}Id":
+                expected[side, f"{drive}__{frame}"] = label
+        write_index(stem.with_name(f"{stem.name}_instancelevel3Ids.png"), columns(0))
     return expected
 
 
@@ -160,8 +199,20 @@ def template(root: Path) -> Expected:
 
 
 MAKERS: dict[str, Maker] = {
-    maker.__name__: maker
-    for maker in (cityscapes, camvid, mmseg_folders, voc, idd20k2, idd_lite, template)
+    "camvid": camvid,
+    "cityscapes": cityscapes,
+    "cityscapes_polygons": cityscapes,
+    "idd20k2": idd20k2,
+    "idd20k2_labels": idd20k2,
+    "idd20k2_level1": partial(idd20k2, level=1),
+    "idd20k2_level2": partial(idd20k2, level=2),
+    "idd20k2_labels_level1": partial(idd20k2, level=1),
+    "idd20k2_labels_level2": partial(idd20k2, level=2),
+    "idd_lite": idd_lite,
+    "mmseg_dirs": mmseg_dirs,
+    "mmseg_folders": mmseg_folders,
+    "template": template,
+    "voc": voc,
 }
 
 

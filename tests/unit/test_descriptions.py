@@ -6,15 +6,25 @@ import cv2
 import numpy as np
 import pytest
 from helpers import ROOT
-from layouts import HEIGHT, MAKERS, WIDTH, as_archive, cityscapes, columns, png_bytes, voc
+from layouts import (
+    HEIGHT,
+    MAKERS,
+    WIDTH,
+    as_archive,
+    cityscapes,
+    columns,
+    idd20k2,
+    png_bytes,
+    voc,
+)
 
 from segbench.datasets.archives import unpack
 from segbench.datasets.check import check_dataset
-from segbench.datasets.description import DatasetDescription, load_description
+from segbench.datasets.description import ClassList, DatasetDescription, load_description
 from segbench.datasets.labels import LabelReader
 from segbench.datasets.prepare import prepare
 from segbench.errors import ConfigError, DataError
-from segbench.schema import parse_section
+from segbench.schema import parse_section, read_yaml
 
 DRAWN = {"demo_rural", "demo_urban"}
 
@@ -49,6 +59,24 @@ def test_the_archive_form_of_voc(tmp_path):
     unpack(archive, tmp_path / "unpacked")
     prepare(ready("voc"), tmp_path / "unpacked", tmp_path / "out")
     assert (tmp_path / "out/splits/val.txt").read_text() == "2007_c0002\n"
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_label_pngs_of_every_type_give_the_same_classes(level, tmp_path):
+    expected = idd20k2(tmp_path, level)
+    description = ready("idd20k2").model_copy(
+        update={"classes": ready(f"idd20k2_level{level}" if level < 3 else "idd20k2").classes}
+    )
+    all_labels = parse_section(ClassList, read_yaml(ROOT / "config/classes/idd_labels.yaml"), "x")
+    native = description.model_copy(update={"labels": ready("idd20k2_labels").labels})
+    grouped = native.model_copy(update={"classes": native.classes.grouping(all_labels)})
+    for (side, name), label in expected.items():
+        drive, frame = name.split("__")
+        stem = tmp_path / f"gtFine/{side}/{drive}/{frame}_gtFine"
+        of_level = stem.with_name(f"{stem.name}_labellevel{level}Ids.png").read_bytes()
+        of_all = stem.with_name(f"{stem.name}_labelids.png").read_bytes()
+        assert (LabelReader(native).read(of_level) == label).all()
+        assert (LabelReader(grouped).read(of_all) == label).all()
 
 
 def test_polygons_and_label_ids_of_cityscapes_agree():

@@ -14,7 +14,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from segbench.class_weights import class_weights
+from segbench.class_weights import class_weights, rare_class_probabilities
 from segbench.errors import ModelError
 from segbench.zoo_config import (
     Node,
@@ -58,6 +58,7 @@ class Recipe:
         learning_rate: taken as it is, without the linear rule.
         precision: `float32`, or `bfloat16` for mixed precision; None means `float32`.
         class_weights: a formula of `segbench.class_weights`, or a weight per class.
+        rare_class_sampling: temperature of `class_weights.rare_class_probabilities`.
         overrides: merged into the zoo config first, by MMEngine's rules.
     """
 
@@ -79,6 +80,7 @@ class Recipe:
     learning_rate: float | None = None
     precision: str | None = None
     class_weights: str | Sequence[float] | None = None
+    rare_class_sampling: float | None = None
     overrides: Mapping[str, Any] | None = None
 
 
@@ -227,7 +229,7 @@ class Adaptation:
             "batch_size": self.batch,
             "num_workers": 2,
             "persistent_workers": True,
-            "sampler": {"type": "InfiniteSampler", "shuffle": True},
+            "sampler": self._sampler(),
             "dataset": self._dataset("train", self._adapted_pipeline(train)),
         }
         self.config.val_dataloader = {
@@ -243,6 +245,17 @@ class Adaptation:
         for leftover in ("train_pipeline", "val_pipeline", "test_pipeline", "tta_pipeline",
                          "img_ratios", "data_root", "dataset_type", "crop_size"):  # fmt: skip
             self.config.pop(leftover, None)
+
+    def _sampler(self) -> Node:
+        temperature = self.recipe.rare_class_sampling
+        if temperature is None:
+            return {"type": "InfiniteSampler", "shuffle": True}
+        probabilities = rare_class_probabilities(temperature, self.manifest)
+        self.note(
+            f"rare class sampling at temperature {temperature:g}: a class is drawn with "
+            f"{probabilities}, then an image that shows it"
+        )
+        return {"type": "RareClassSampler", "probabilities": probabilities}
 
     def _dataset(self, side: str, pipeline: list[Node]) -> Node:
         classes = self.manifest["classes"]

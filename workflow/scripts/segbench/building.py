@@ -22,8 +22,8 @@ from mmseg.registry import DATASETS, MODELS
 from torch import nn
 from torch.utils.data import DataLoader
 
-import segbench.frame_dataset  # noqa: F401
 from segbench.errors import ModelError
+from segbench.frame_dataset import RareClassSampler
 from segbench.sampling import PositionedDataset, PositionSampler
 from segbench.transfer import ClassRows, load_finetuned, load_whole
 from segbench.weights import LoadReport, load_backbone
@@ -156,8 +156,11 @@ def training_loader(
     """Batches for the iterations `first_iteration` to `last_iteration` (exclusive)."""
     batch = config.train_dataloader.batch_size
     frames = DATASETS.build(config.train_dataloader.dataset)
+    sampler, order = config.train_dataloader.sampler, None
+    if sampler.type == "RareClassSampler":
+        order = RareClassSampler(frames, sampler.probabilities, seed).order
     return DataLoader(
-        PositionedDataset(frames, seed),
+        PositionedDataset(frames, seed, order),
         batch_size=batch,
         sampler=PositionSampler(first_iteration * batch, last_iteration * batch),
         num_workers=workers,

@@ -1,4 +1,7 @@
-"""Weights of the classes in the loss, from how many pixels each has. Needs no package."""
+"""Weights of the classes in the loss and in the sampling, from how many pixels each has.
+
+Needs no package.
+"""
 
 import math
 import statistics
@@ -48,3 +51,26 @@ def class_weights(scheme: str | Sequence[float], manifest: Mapping[str, Any]) ->
         median = statistics.median(f for f in frequencies if f is not None)
         weights = [median / f if f is not None else 1.0 for f in frequencies]
     return [round(weight, 4) for weight in weights]
+
+
+def rare_class_probabilities(temperature: float, manifest: Mapping[str, Any]) -> list[float]:
+    """How often each class is to be drawn, so that rare ones are seen more often.
+
+    Rare class sampling of DAFormer (Hoyer et al. 2022): proportional to exp((1 - f) / T), with f
+    the class's share of the labelled pixels of the training side and T the temperature. The
+    lower it is, the more the rarest classes are preferred.
+
+    Args:
+        temperature: above 0; DAFormer used 0.01.
+        manifest: of the prepared dataset.
+
+    Returns:
+        A probability per class, rounded to 6 digits; 0 for a class that no image shows.
+    """
+    train = manifest["splits"]["train"]
+    total = sum(train["class_pixels"])
+    shares = [pixels / total for pixels in train["class_pixels"]]
+    rarest = min(share for share in shares if share)
+    # relative to the rarest one, so that nothing overflows at a low temperature
+    rates = [math.exp((rarest - share) / temperature) if share else 0.0 for share in shares]
+    return [round(rate / sum(rates), 6) for rate in rates]

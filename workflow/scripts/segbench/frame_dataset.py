@@ -4,11 +4,19 @@ Named in `custom_imports` of every rendered config, so that MMSegmentation's own
 config too (with `workflow/scripts` on PYTHONPATH). Imports mmseg.
 """
 
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from mmseg.datasets import BaseSegDataset
-from mmseg.registry import DATASETS
+from mmseg.registry import DATA_SAMPLERS, DATASETS
+from torch.utils.data import Sampler
+
+from segbench.datasets.presence import frames_of_classes
+from segbench.sampling import RareClassOrder
 
 
 @DATASETS.register_module()
@@ -27,5 +35,35 @@ class FrameDataset(BaseSegDataset):  # type: ignore[misc]
                 "reduce_zero_label": False,
                 "seg_fields": [],
             }
-            for name in Path(self.ann_file).read_text().splitlines()
+            for name in self._names()
         ]
+
+    def _names(self) -> list[str]:
+        return Path(self.ann_file).read_text().splitlines()
+
+    def frames_of_classes(self) -> list[npt.NDArray[np.int64]]:
+        """For each class the indices of the frames that show it."""
+        split = Path(self.ann_file)
+        table = split.parent.parent / "frames.csv"
+        return frames_of_classes(table, split.stem, self._names(), len(self.metainfo["classes"]))
+
+
+@DATA_SAMPLERS.register_module()
+class RareClassSampler(Sampler[int]):
+    """Without end, images of rare classes more often: `train_dataloader.sampler` of a config.
+
+    Trainings here ask for its order at a position; MMSegmentation's own tools use it as it is.
+
+    Args:
+        dataset: a `FrameDataset`.
+        probabilities: how often each class is drawn.
+        seed: decides the draws.
+    """
+
+    def __init__(
+        self, dataset: FrameDataset, probabilities: Sequence[float], seed: int | None = None
+    ) -> None:
+        self.order = RareClassOrder(seed or 0, probabilities, dataset.frames_of_classes())
+
+    def __iter__(self) -> Iterator[int]:
+        return map(self.order, itertools.count())

@@ -6,13 +6,17 @@ and sees what it would have seen, with any number of workers. Imports torch.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from torch.utils.data import Dataset, Sampler
 
-SHUFFLE, AUGMENT = 1, 2
+SHUFFLE, AUGMENT, RARE = 1, 2, 3
+# index of the image at a position
+Order = Callable[[int], int]
 
 
 def index_at(seed: int, position: int, length: int) -> int:
@@ -42,6 +46,32 @@ def _permutation(seed: int, epoch: int, length: int) -> Any:
     return _PermutationCache.order
 
 
+class RareClassOrder:
+    """Draws a class at each position, and then one of the images that show it.
+
+    Args:
+        seed: seed of the run.
+        probabilities: how often each class is drawn.
+        frames: for each class the indices of the images that show it.
+    """
+
+    def __init__(
+        self, seed: int, probabilities: Sequence[float], frames: Sequence[npt.NDArray[np.int64]]
+    ) -> None:
+        shown = [(rate, found) for rate, found in zip(probabilities, frames, strict=True)
+                 if rate and len(found)]  # fmt: skip
+        rates = np.array([rate for rate, _ in shown])
+        self._seed, self._frames = seed, [found for _, found in shown]
+        # where the draw of one class ends and that of the next begins
+        self._bounds = np.cumsum(rates / rates.sum())[:-1]
+
+    def __call__(self, position: int) -> int:
+        """Index of the image at a position."""
+        rng = np.random.default_rng([self._seed, RARE, position])
+        drawn = int(np.searchsorted(self._bounds, rng.random(), side="right"))
+        return int(rng.choice(self._frames[drawn]))
+
+
 class PositionSampler(Sampler[int]):
     """Yields the positions `start`, `start + 1`, ... up to `stop`."""
 
@@ -61,14 +91,20 @@ class PositionedDataset(Dataset[Any]):
     Args:
         frames: a dataset whose transforms draw from the global random generators.
         seed: seed of the run.
+        order: which image is seen at a position; by default every image once in each epoch.
     """
 
-    def __init__(self, frames: Any, seed: int) -> None:
+    def __init__(self, frames: Any, seed: int, order: Order | None = None) -> None:
         self._frames, self._seed = frames, seed
+        self._order = order or partial(_shuffled, seed, len(frames))
 
     def __getitem__(self, position: int) -> Any:
         # MMSegmentation's transforms draw from both global generators
         words = np.random.SeedSequence([self._seed, AUGMENT, position]).generate_state(2)
         np.random.seed(words[0])
         random.seed(int(words[1]))
-        return self._frames[index_at(self._seed, position, len(self._frames))]
+        return self._frames[self._order(position)]
+
+
+def _shuffled(seed: int, length: int, position: int) -> int:
+    return index_at(seed, position, length)

@@ -86,6 +86,12 @@ class Training(Section):
         "`median_frequency` or `enet`, computed from the training labels, or a list with one "
         "weight per class; default: none",
     )
+    rare_class_sampling: Rate | None = Field(
+        default=None,
+        description="temperature of rare class sampling, such as 0.01: a class is drawn in "
+        "proportion to exp((1 - its share of the pixels) / temperature), then an image that shows "
+        "it; default: every image once in each epoch",
+    )
     image_size: Size | None = Field(
         default=None,
         description="size to which images are resized (ratio kept) before augmentation and at "

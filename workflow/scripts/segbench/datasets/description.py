@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, model_validator
 
 from segbench.datasets.layout import pattern_problem
-from segbench.errors import did_you_mean
+from segbench.errors import ConfigError, did_you_mean
 from segbench.schema import (
     Count,
     Name,
@@ -30,6 +30,7 @@ PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 LIST_SUFFIX = ".txt"
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".zip")
 IGNORE_INDEX = 255
+NOT_PAINTED = -1
 DOWNLOADS = "resources/data"
 SHA256 = re.compile(r"[0-9a-f]{64}")
 # what a wildcard, a shell or a file system could take for something else
@@ -66,6 +67,9 @@ class ClassList(Section):
     ignore_labels: Texts = Field(
         default=(), description="polygons painted as void, which is neither learnt nor scored"
     )
+    unpainted_labels: Texts = Field(
+        default=(), description="polygons that are left out, so that what lies below them shows"
+    )
     ignore_values: Values = Field(default=(255,), description="void values in an index map")
     ignore_colors: Annotated[tuple[Color, ...], BeforeValidator(tuple_from_list)] = Field(
         default=(), description="void colours in an RGB map"
@@ -75,7 +79,7 @@ class ClassList(Section):
     def _unambiguous(self) -> Self:
         _refuse_twice("class name", [found.name for found in self.classes])
         names = [label for found in self.classes for label in found.labels]
-        _refuse_twice("label", [*names, *self.ignore_labels])
+        _refuse_twice("label", [*names, *self.ignore_labels, *self.unpainted_labels])
         values = [value for found in self.classes for value in found.values]
         _refuse_twice("value of a class", values)
         for value in self.ignore_values:
@@ -91,7 +95,8 @@ class ClassList(Section):
     def id_of_label(self) -> dict[str, int]:
         """Map polygon labels to class ids, void ones to the ignore index."""
         ids = {label: i for i, found in enumerate(self.classes) for label in found.labels}
-        return ids | dict.fromkeys(self.ignore_labels, IGNORE_INDEX)
+        ids |= dict.fromkeys(self.ignore_labels, IGNORE_INDEX)
+        return ids | dict.fromkeys(self.unpainted_labels, NOT_PAINTED)
 
     def id_of_value(self) -> dict[int, int]:
         """Map values of an index map to class ids, void ones to the ignore index."""
@@ -102,6 +107,34 @@ class ClassList(Section):
             for value in (found.values if given else (i,))
         }
         return ids | dict.fromkeys(self.ignore_values, IGNORE_INDEX)
+
+    def grouping(self, finer: "ClassList") -> "ClassList":
+        """These classes, with the values of the finer classes whose labels they have.
+
+        Args:
+            finer: the list whose ids stand in an index map.
+
+        Raises:
+            ValueError: a finer class belongs to none of these, or to more than one.
+        """
+        own = self.id_of_label() | dict.fromkeys(self.unpainted_labels, IGNORE_INDEX)
+        values: dict[int, list[int]] = {}
+        for value, i in finer.id_of_value().items():
+            labels = () if i == IGNORE_INDEX else finer.classes[i].labels
+            targets = {own.get(label) for label in labels}
+            target = IGNORE_INDEX if i == IGNORE_INDEX else next(iter(targets), None)
+            if target is None or len(targets) > 1:
+                raise ValueError(
+                    f"'{finer.classes[i].name}' cannot be grouped: its labels "
+                    f"({', '.join(labels)}) must all belong to the same class here"
+                )
+            values.setdefault(target, []).append(value)
+        classes = (
+            found.model_copy(update={"values": tuple(values.get(i, ()))})
+            for i, found in enumerate(self.classes)
+        )
+        ignored = tuple(values.get(IGNORE_INDEX, ()))
+        return self.model_copy(update={"classes": tuple(classes), "ignore_values": ignored})
 
     def id_of_color(self) -> dict[tuple[int, int, int], int]:
         """Map colours of an RGB map to class ids, void ones to the ignore index."""
@@ -122,6 +155,11 @@ class Labels(Section):
         "`labelme`: JSON of labelme"
     )
     path: str = Field(description="pattern of the label files, with the images' wildcards")
+    values_of: str | None = Field(
+        default=None,
+        description="for `index`: path of the class list whose ids the values are, where that is "
+        "not `classes` itself; its classes are grouped into these by the `labels` of both",
+    )
     background: str | None = Field(
         default=None,
         description="class of what no polygon or shape covers; by default that is void",
@@ -273,6 +311,8 @@ class DatasetDescription(Section):
         if self.labels.format == "rgb":
             colors = [c for one in self.classes.classes for c in one.colors or (one.color,)]
             _refuse_twice("colour", [*colors, *self.classes.ignore_colors])
+        if self.labels.values_of is not None and self.labels.format != "index":
+            raise ValueError("`labels.values_of` belongs to the format index")
         outlines = self.labels.format in ("polygons", "labelme")
         if outlines and not any(found.labels for found in self.classes.classes):
             raise ValueError("`classes`: polygons need `labels` that belong to the classes")
@@ -297,17 +337,30 @@ class DatasetDescription(Section):
 
 
 def load_description(path: Path) -> DatasetDescription:
-    """Load a dataset description; a path given for `classes` is relative to the file.
+    """Load a dataset description; paths of class lists are relative to the file.
 
     Raises:
         ConfigError: the file or the class list it names is missing or wrong.
     """
     data = read_yaml(path)
-    if isinstance(data, Mapping) and isinstance(data.get("classes"), str):
-        class_file = path.parent / data["classes"]
-        classes = parse_section(ClassList, read_yaml(class_file), str(class_file))
-        data = {**data, "classes": classes}
-    return parse_section(DatasetDescription, data, str(path))
+    if not isinstance(data, Mapping):
+        return parse_section(DatasetDescription, data, str(path))
+    labels = data.get("labels")
+    finer = labels.get("values_of") if isinstance(labels, Mapping) else None
+    if isinstance(data.get("classes"), str):
+        data = {**data, "classes": _read_classes(path.parent / data["classes"])}
+    description = parse_section(DatasetDescription, data, str(path))
+    if finer is None:
+        return description
+    try:
+        classes = description.classes.grouping(_read_classes(path.parent / finer))
+    except ValueError as error:
+        raise ConfigError(f"{path}: `labels.values_of`: {error}") from None
+    return description.model_copy(update={"classes": classes})
+
+
+def _read_classes(path: Path) -> ClassList:
+    return parse_section(ClassList, read_yaml(path), str(path))
 
 
 def _refuse_twice(what: str, items: list[Any]) -> None:

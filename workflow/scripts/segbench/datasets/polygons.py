@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from segbench.datasets.description import NOT_PAINTED
 from segbench.errors import DataError
 
 LabelMap = npt.NDArray[np.uint8]
@@ -30,7 +31,7 @@ def paint_polygons(
 
     Args:
         annotation: `imgWidth`, `imgHeight` and `objects`, each with `label` and `polygon`.
-        id_of_label: class id of every known label, 255 for void ones.
+        id_of_label: class id of every known label, 255 for void ones, -1 for those left out.
         background: id of what no object covers.
 
     Returns:
@@ -45,7 +46,9 @@ def paint_polygons(
         points = [(int(x), int(y)) for x, y in _points(item.get("polygon"), f"{place}.polygon")]
         if item.get("deleted") or len(points) < 3:
             continue
-        draw.polygon(points, fill=_class_id(item.get("label"), id_of_label, place))
+        class_id = _class_id(item.get("label"), id_of_label, place)
+        if class_id != NOT_PAINTED:
+            draw.polygon(points, fill=class_id)
     return np.asarray(image)
 
 
@@ -57,7 +60,7 @@ def paint_labelme(
     Args:
         annotation: `imageWidth`, `imageHeight` and `shapes`, each with `label`, `points` and
             `shape_type`.
-        id_of_label: class id of every known label, 255 for void ones.
+        id_of_label: class id of every known label, 255 for void ones, -1 for those left out.
         background: id of what no shape covers.
 
     Returns:
@@ -72,6 +75,8 @@ def paint_labelme(
         points = _points(item.get("points"), f"{place}.points")
         class_id = _class_id(item.get("label"), id_of_label, place)
         kind = item.get("shape_type") or "polygon"
+        if class_id == NOT_PAINTED:
+            continue
         if kind == "polygon" and len(points) >= 3:
             draw.polygon(points, outline=class_id, fill=class_id)
         elif kind == "rectangle" and len(points) == 2:

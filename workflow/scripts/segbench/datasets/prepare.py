@@ -28,6 +28,7 @@ from segbench.datasets.description import LIST_SUFFIX, DatasetDescription, Rando
 from segbench.datasets.findings import grouped_errors
 from segbench.datasets.labels import LabelReader
 from segbench.datasets.layout import Frame, example_files, find_frames
+from segbench.datasets.presence import COLUMN, classes_seen
 from segbench.datasets.splitting import stratified_split
 from segbench.errors import DataError
 from segbench.files import place
@@ -342,8 +343,9 @@ def _write_manifest(
     """Write `frames.csv` (a row per frame) and `manifest.json` (the dataset as a whole)."""
     frames = pd.DataFrame([outcome.record for outcome in outcomes])
     pixels = np.stack([outcome.pixels for outcome in outcomes if outcome.pixels is not None])
-    frames.to_csv(folder / "frames.csv", index=False)
     count = len(description.classes.classes)
+    frames[COLUMN] = classes_seen(pixels[:, :count])
+    frames.to_csv(folder / "frames.csv", index=False)
     sizes = Counter(zip(frames["height"].tolist(), frames["width"].tolist(), strict=True))
     manifest = {
         "name": description.name,

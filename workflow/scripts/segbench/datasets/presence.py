@@ -1,0 +1,45 @@
+"""Which classes each prepared frame shows: a column of `frames.csv`, written and read here.
+
+Needs NumPy for what it is given, and no other package.
+"""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+COLUMN = "classes"
+
+
+def classes_seen(pixels: npt.NDArray[np.int64]) -> list[str]:
+    """The ids of the classes that each frame shows, as text: `0 3 5`.
+
+    Args:
+        pixels: pixels by frame and class, without void, [frames, classes].
+    """
+    return [" ".join(map(str, np.flatnonzero(row))) for row in pixels]
+
+
+def frames_of_classes(
+    table: Path, side: str, names: Sequence[str], classes: int
+) -> list[npt.NDArray[np.int64]]:
+    """For each class the frames that show it.
+
+    Args:
+        table: `frames.csv` of the prepared dataset.
+        side: `train` or `val`; frames of both may share a name.
+        names: the frames of that side, in the order of their indices.
+        classes: number of classes.
+
+    Returns:
+        Indices into `names`, ascending, one array per class.
+    """
+    with table.open(newline="", encoding="utf-8") as file:
+        seen = {row["name"]: row[COLUMN] for row in csv.DictReader(file) if row["split"] == side}
+    indices: list[list[int]] = [[] for _ in range(classes)]
+    for index, name in enumerate(names):
+        for class_id in seen[name].split():
+            indices[int(class_id)].append(index)
+    return [np.array(found, np.int64) for found in indices]
