@@ -1,4 +1,4 @@
-# make demo | make test | make setup | make lint | make bench
+# make demo | make test | make test-zoo | make setup | make lint | make bench
 # Everything runs in .venv, made from the lock in envs/ and remade only when the lock changes.
 PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
@@ -7,7 +7,7 @@ READY := $(VENV)/.installed
 BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 
-.PHONY: setup demo test lint format bench docs publish lock clean
+.PHONY: setup demo test test-zoo lint format bench docs publish lock clean
 
 setup: $(READY)
 
@@ -31,6 +31,10 @@ demo: setup
 
 test: setup
 	python -m pytest
+
+# every published model, one by one; hours on two cores, and goes on where it was stopped
+test-zoo: setup
+	python -W ignore tests/zoo/sweep.py
 
 lint: setup
 	ruff check .

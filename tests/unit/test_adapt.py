@@ -8,8 +8,10 @@ from mmengine.config import Config
 from segbench import zoo
 from segbench.adapt import Recipe
 from segbench.errors import ConfigError, ModelError
-from segbench.rendering import render
+from segbench.needs import missing
+from segbench.rendering import adapted, render
 from segbench.zoo_config import walk
+from segbench.zoo_index import all_published
 
 PIXELS = [400, 200, 100, 100, 100, 100, 0]
 SEEN = [1000, 1000, 500, 1000, 1000, 200, 0]
@@ -56,6 +58,11 @@ FAMILIES = {
     "cascade of heads": "ocrnet_hr18_4xb2-40k_cityscapes-512x1024",
     "list of auxiliary heads": "icnet_r18-d8_4xb2-80k_cityscapes-832x832",
     "heads inside heads": "knet-s3_r50-d8_fcn_8xb2-adamw-80k_ade20k-512x512",
+    "three sorts of heads in a list": "bisenetv2_fcn_4xb4-160k_cityscapes-1024x1024",
+    "a detail head in a list": "stdc1_4xb12-80k_cityscapes-512x1024",
+    "heads of a transformer": "setr_vit-l_mla_8xb1-80k_cityscapes-768x768",
+    "a mask for each class": "segmenter_vit-t_mask_8xb1-160k_ade20k-512x512",
+    "a neck": "fastfcn_r50-d32_jpu_enc_4xb2-80k_cityscapes-512x1024",
     "class weights": "pidnet-s_2xb6-120k_1024x1024-cityscapes",
     "sliding window": "segformer_mit-b0_8xb1-160k_cityscapes-1024x1024",
     "zero label reduced": "segformer_mit-b0_8xb2-160k_ade20k-512x512",
@@ -85,6 +92,52 @@ def test_every_family_is_adapted(adapt, name):
     assert config.train_dataloader.batch_size == 8
     assert config.randomness.seed == 3
     assert config.param_scheduler[-1]["end"] == 1000
+
+
+# the first config of each of the zoo's families that needs nothing further
+OF_EACH_FAMILY = {
+    entry.family: entry.config
+    for entry in reversed(all_published())
+    if entry.available and not entry.needs
+}
+
+
+@pytest.mark.parametrize("name", OF_EACH_FAMILY.values(), ids=OF_EACH_FAMILY)
+def test_every_family_of_the_zoo_has_its_classes_and_crop(name, manifest):
+    recipe = Recipe(run="r", initialization="scratch", seed=0, max_iters=100, crop_size=(416, 448))
+    config = adapted(zoo.config_path(name), manifest, recipe)
+    assert {node["num_classes"] for node in walk(config.model) if "num_classes" in node} == {7}
+    assert tuple(config.model.data_preprocessor.size) == (416, 448)
+    assert config.train_cfg.max_iters == 100
+
+
+def test_all_families_but_seven_need_nothing_further():
+    families = {entry.family for entry in all_published()}
+    assert families - OF_EACH_FAMILY.keys() == {
+        "CCNet", "Mask2Former", "MaskFormer", "PointRend", "PSANet", "SAN", "VPD",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["beit-base_upernet_8xb2-160k_ade20k-640x640",
+                                  "mae-base_upernet_8xb2-amp-160k_ade20k-512x512"])  # fmt: skip
+def test_position_tables_of_one_size_are_built_for_the_crop(adapt, name):
+    model = adapt(name).model
+    assert tuple(model.backbone.img_size) == (192, 256)
+    # so that no image comes to the backbone in another size
+    assert (model.test_cfg.mode, tuple(model.test_cfg.crop_size)) == ("slide", (192, 256))
+    assert tuple(model.data_preprocessor.test_cfg["size"]) == (192, 256)
+    with pytest.raises(ModelError, match=r"crop_size \[192, 250\] must be multiples of 32 for"):
+        adapt(name, crop_size=(192, 250))
+
+
+def test_a_binary_map_becomes_one_per_class(adapt):
+    loss = {"type": "CrossEntropyLoss", "use_sigmoid": True, "loss_weight": 1.0}
+    head = {"num_classes": 2, "out_channels": 1, "threshold": 0.3, "loss_decode": loss}
+    name = FAMILIES["plain head and auxiliary head"]
+    adapted_head = adapt(name, overrides={"model": {"decode_head": head}}).model.decode_head
+    assert (adapted_head.num_classes, adapted_head.out_channels) == (7, 7)
+    assert "threshold" not in adapted_head
+    assert adapted_head.loss_decode.use_sigmoid is False
 
 
 def test_images_are_resized_relative_to_their_own_size(adapt):
@@ -211,10 +264,39 @@ def test_the_same_recipe_gives_the_same_text(manifest):
     assert len(texts) == 1
 
 
-def test_a_model_without_a_backbone_is_refused(manifest):
-    name = "san-vit-b16_voc12aug-640x640"
-    with pytest.raises(ModelError, match=rf"{name}.py: is no encoder and decoder"):
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("san-vit-b16_voc12aug-640x640", "exist only for the published classes (SAN). Choose"),
+        ("vpd_sd_4xb8-25k_nyu-512x512", "estimates depth and knows no classes (VPD). Choose"),
+        ("swin-tiny-patch4-window7_upernet_1xb8-20k_levir-256x256", "takes images of 6 channels"),
+    ],
+)
+def test_a_model_for_another_task_is_refused(manifest, name, message):
+    with pytest.raises(ModelError) as caught:
         render(zoo.config_path(name), manifest, Recipe(run="r", initialization="scratch", seed=0))
+    assert f"{name}.py: " in str(caught.value)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "need", "command"),
+    [
+        ("ccnet_r50-d8_4xb2-40k_cityscapes-512x1024", "compiled operators",
+         "--no-build-isolation --force-reinstall onedl-mmcv=="),
+        ("convnext-tiny_upernet_8xb2-amp-160k_ade20k-512x512", "mmpretrain",
+         "pip install onedl-mmpretrain"),
+        ("maskformer_r50-d32_8xb2-160k_ade20k-512x512", "mmdet", "pip install onedl-mmdetection"),
+    ],
+)  # fmt: skip
+def test_what_is_not_installed_is_named_with_the_command(manifest, name, need, command):
+    if not missing([need]):
+        pytest.skip(f"{need} is installed here")
+    with pytest.raises(ModelError) as caught:
+        render(zoo.config_path(name), manifest, Recipe(run="r", initialization="scratch", seed=0))
+    assert need in str(caught.value)
+    assert command in str(caught.value)
+    assert "not installed here" in str(caught.value)
 
 
 def test_a_config_that_is_not_python_is_refused(manifest, tmp_path):

@@ -7,7 +7,8 @@ import pytest
 
 from segbench.__main__ import main
 from segbench.errors import ConfigError
-from segbench.zoo_index import OPERATORS, all_published, published
+from segbench.needs import OPERATORS
+from segbench.zoo_index import all_published, published
 
 
 def test_what_is_published_about_a_config():

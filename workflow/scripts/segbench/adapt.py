@@ -14,8 +14,8 @@ from typing import Any
 
 from mmengine.config import Config
 
-from segbench.class_weights import class_weights, rare_class_probabilities
-from segbench.errors import ModelError
+from segbench import model_parts
+from segbench.class_weights import rare_class_probabilities
 from segbench.zoo_config import (
     Node,
     Shape,
@@ -24,7 +24,6 @@ from segbench.zoo_config import (
     inner_backbone,
     published_crop,
     published_iters,
-    set_class_count,
     train_pipeline,
     walk,
 )
@@ -32,7 +31,6 @@ from segbench.zoo_config import (
 RESIZES = ("Resize", "RandomResize", "RandomChoiceResize", "ResizeShortestEdge", "ResizeToMultiple")
 # ends of schedules, in iterations or epochs, that scale with the length of the training
 SCHEDULE_KEYS = ("begin", "end", "T_max", "total_iters", "step_size")
-WEIGHTED_LOSSES = ("CrossEntropyLoss", "OhemCrossEntropy", "FocalLoss")
 # backbones that accept only multiples of this size; images are padded to them at test time
 SIZE_DIVISORS = {"DDRNet": 8, "PIDNet": 8, "UNet": 16}
 
@@ -102,7 +100,6 @@ class Adaptation:
     def run(self) -> Config:
         """Apply every step, in an order in which none undoes another."""
         self._classes()
-        self._class_weights()
         self._normalisation()
         self._initialization()
         self._crop_and_test()
@@ -130,33 +127,14 @@ class Adaptation:
 
     def _classes(self) -> None:
         count = len(self.manifest["classes"])
-        if self.recipe.initialization == "zero_shot":
+        untrained = self.recipe.initialization == "zero_shot"
+        if untrained:
             count = len(self.recipe.source_classes)
-        published = set_class_count(self.config.model, count)
-        if not published:
-            raise ModelError("no head with `num_classes` found, so it cannot be adapted")
-        heads = sum("num_classes" in node for node in walk(self.config.model))
-        self.note(f"num_classes: {_listed(published)} -> {count} in {heads} heads")
-        for node in walk(self.config.model):
-            weights = node.get("class_weight")
-            if isinstance(weights, Sequence) and not isinstance(weights, str):
-                del node["class_weight"]
-                self.note(f"class_weight of {len(weights)} published classes dropped")
-
-    def _class_weights(self) -> None:
-        """Weigh the classes in every loss that knows how to."""
-        if self.recipe.class_weights is None or self.recipe.initialization == "zero_shot":
-            return
-        weights = class_weights(self.recipe.class_weights, self.manifest)
-        losses = [node for node in walk(self.config.model) if node.get("type") in WEIGHTED_LOSSES]
-        if not losses:
-            raise ModelError("no loss of this model takes `training.class_weights`; leave it out")
-        for node in losses:
-            node["class_weight"] = weights
-        scheme = (
-            self.recipe.class_weights if isinstance(self.recipe.class_weights, str) else "given"
-        )
-        self.note(f"class weights ({scheme}) in {len(losses)} losses: {weights}")
+        model_parts.set_classes(self.config.model, count, self.note)
+        if self.recipe.class_weights is not None and not untrained:
+            model_parts.set_class_weights(
+                self.config.model, self.recipe.class_weights, self.manifest, self.note
+            )
 
     def _normalisation(self) -> None:
         for node in walk(self.config.model):
@@ -186,7 +164,8 @@ class Adaptation:
         model.setdefault("data_preprocessor", {"type": "SegDataPreProcessor"})
         model.data_preprocessor.size = crop
         model.data_preprocessor.pop("size_divisor", None)
-        divisor = SIZE_DIVISORS.get(model.get("backbone", {}).get("type"))
+        model_parts.set_image_size(model, crop, self.note)
+        divisor = SIZE_DIVISORS.get(model.backbone.get("type"))
         if divisor:
             model.data_preprocessor.test_cfg = {"size_divisor": divisor}
             self.note(
@@ -369,7 +348,7 @@ class Adaptation:
         self.config.randomness = {"seed": self.recipe.seed}
         self.config.load_from, self.config.resume = None, False
         self.config.custom_imports = {
-            "imports": ["segbench.frame_dataset"],
+            "imports": [*self._published_imports(), "segbench.frame_dataset"],
             "allow_failed_imports": False,
         }
         self.config.segbench = {
@@ -389,6 +368,6 @@ class Adaptation:
                 "class_map": list(self.recipe.class_map),
             }
 
-
-def _listed(values: set[int]) -> str:
-    return ", ".join(map(str, sorted(values)))
+    def _published_imports(self) -> list[str]:
+        imports = (self.config.get("custom_imports") or {}).get("imports") or []
+        return [imports] if isinstance(imports, str) else list(imports)

@@ -24,10 +24,11 @@ from torch.utils.data import DataLoader
 
 from segbench.errors import ModelError
 from segbench.frame_dataset import RareClassSampler
+from segbench.model_parts import set_classes
 from segbench.sampling import PositionedDataset, PositionSampler
 from segbench.transfer import ClassRows, load_finetuned, load_whole
 from segbench.weights import LoadReport, load_backbone
-from segbench.zoo_config import inner_backbone, set_class_count, walk
+from segbench.zoo_config import inner_backbone, walk
 
 
 def load_config(path: Path) -> Config:
@@ -102,7 +103,7 @@ def class_axes(config: Config) -> dict[str, int]:
             if isinstance(node.get("class_weight"), list):
                 del node["class_weight"]
         count = len(config.train_dataloader.dataset.metainfo.classes)
-        set_class_count(model_config, count + more)
+        set_classes(model_config, count + more, note=lambda _: None)
         shapes.append({k: v.shape for k, v in _construct(model_config).state_dict().items()})
     before, after = shapes
     return {

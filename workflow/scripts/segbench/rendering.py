@@ -12,7 +12,8 @@ from mmengine.config import Config
 
 from segbench.adapt import Adaptation, Recipe
 from segbench.errors import ModelError, did_you_mean
-from segbench.zoo_config import refuse_incomplete, typed
+from segbench.needs import missing, needs_of_types, remedy
+from segbench.zoo_config import refuse_incomplete, typed, walk
 
 
 def render(zoo_config: Path, manifest_path: Path, recipe: Recipe) -> str:
@@ -27,8 +28,13 @@ def render(zoo_config: Path, manifest_path: Path, recipe: Recipe) -> str:
         An MMSegmentation config, as Python source.
 
     Raises:
-        ModelError: the zoo config cannot be read or adapted.
+        ModelError: the zoo config cannot be read or adapted, or needs what is not installed.
     """
+    return str(adapted(zoo_config, manifest_path, recipe).dump())
+
+
+def adapted(zoo_config: Path, manifest_path: Path, recipe: Recipe) -> Config:
+    """The config of one run, as `render` writes it; arguments and errors are the same."""
     manifest = json.loads(manifest_path.read_text())
     manifest["folder"] = manifest_path.parent.as_posix()
     try:
@@ -40,7 +46,8 @@ def render(zoo_config: Path, manifest_path: Path, recipe: Recipe) -> str:
     try:
         published_rate = _merge_overrides(config, recipe.overrides or {})
         refuse_incomplete(config)
-        return str(Adaptation(config, manifest, recipe, published_rate).run().dump())
+        _refuse_missing_packages(config)
+        return Adaptation(config, manifest, recipe, published_rate).run()
     except ModelError as error:
         raise ModelError(f"{recipe.run}: {zoo_config}: {error}") from None
     except Exception as error:  # a config can hold anything anywhere
@@ -48,6 +55,17 @@ def render(zoo_config: Path, manifest_path: Path, recipe: Recipe) -> str:
             f"{recipe.run}: {zoo_config}: cannot be adapted ({type(error).__name__}: {error}). "
             "Check the config" + (" and `overrides`." if recipe.overrides else ".")
         ) from None
+
+
+def _refuse_missing_packages(config: Config) -> None:
+    """Make sure that what the model's types need is installed, before anything is built."""
+    types = [node["type"] for node in walk(config.model) if isinstance(node.get("type"), str)]
+    lacking = missing(needs_of_types(types))
+    if lacking:
+        raise ModelError(
+            f"needs {' and '.join(lacking)}, not installed here. Install {remedy(lacking)}. "
+            "Or take this model out of `models`."
+        )
 
 
 def _merge_overrides(config: Config, overrides: Mapping[str, Any]) -> float:

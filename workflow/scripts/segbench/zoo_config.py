@@ -11,6 +11,12 @@ from mmengine.config import Config
 from segbench.errors import ModelError
 from segbench.schema import number_from_text
 
+# segmentors that no adaptation to other classes can make work
+OTHER_TASKS = {
+    "MultimodalEncoderDecoder": "compares images with CLIP's text features of class names, which "
+    "exist only for the published classes (SAN). Choose a model with a trained class layer",
+    "DepthEstimator": "estimates depth and knows no classes (VPD). Choose a segmentation model",
+}
 Node = dict[str, Any]
 Shape = tuple[int, int]
 
@@ -71,21 +77,6 @@ def inner_backbone(backbone: Node) -> Node:
     return inner if isinstance(inner, dict) else backbone
 
 
-def set_class_count(model: Node, count: int) -> set[int]:
-    """Give every head a number of classes.
-
-    Returns:
-        The numbers that they had.
-    """
-    heads = [node for node in walk(model) if "num_classes" in node]
-    published = {int(node["num_classes"]) for node in heads}
-    for node in heads:
-        if node.get("out_channels") == node["num_classes"]:
-            node["out_channels"] = count
-        node["num_classes"] = count
-    return published
-
-
 def published_crop(config: Config) -> Shape:
     """Crop of the zoo config, height and width."""
     for step in train_pipeline(config):
@@ -123,8 +114,16 @@ def refuse_incomplete(config: Config) -> None:
     for key in ("model", "optim_wrapper", "train_dataloader"):
         if not isinstance(config.get(key), dict):
             raise ModelError(f"has no `{key}`, so it is no complete config")
+    if reason := OTHER_TASKS.get(str(config.model.get("type"))):
+        raise ModelError(reason)
     if not isinstance(config.model.get("backbone"), dict):
         raise ModelError("is no encoder and decoder with a `backbone`")
+    channels = len((config.model.get("data_preprocessor") or {}).get("mean") or [0, 0, 0])
+    if channels != 3:
+        raise ModelError(
+            f"takes images of {channels} channels, such as pairs of images or further bands; "
+            "segbench prepares RGB images. Choose a model for RGB"
+        )
     optimizer = config.optim_wrapper.get("optimizer")
     if not isinstance(optimizer, dict) or not isinstance(optimizer.get("lr"), int | float):
         raise ModelError("has no `optim_wrapper.optimizer` with a number as `lr`")

@@ -15,16 +15,9 @@ import yaml
 
 from segbench import zoo
 from segbench.errors import ConfigError
+from segbench.needs import needs_of_types
 
-OPERATORS = "compiled operators"
-# what a config must name to need more than MMSegmentation itself
-NEEDS = {
-    r"'(CCHead|PSAHead|PointHead|SideAdapterCLIPHead)'": OPERATORS,
-    r"'(Mask2FormerHead|mmdet\.)": OPERATORS,
-    r"'mmpretrain\.": "mmpretrain",
-    r"'(Mask2FormerHead|MaskFormerHead|mmdet\.)": "mmdet",
-    r"'VPD'": "diffusers",
-}
+QUOTED = re.compile(r"['\"]([A-Za-z][\w.]*)['\"]")
 CROP = re.compile(r"(?<!\d)(\d{2,4})x(\d{2,4})(?!\d)")
 HASH = re.compile(r"-([0-9a-f]{8})\.\w+$")
 
@@ -98,8 +91,8 @@ def needs_of(config: Path) -> tuple[str, ...]:
     """What a config needs beside MMSegmentation, from the types that it and its bases name."""
     if not config.is_file():
         return ()
-    text = config.read_text(encoding="utf-8", errors="replace").replace('"', "'")
-    found = {need for pattern, need in NEEDS.items() if re.search(pattern, text)}
+    text = config.read_text(encoding="utf-8", errors="replace")
+    found = set(needs_of_types(QUOTED.findall(text)))
     for base in zoo.bases(config):
         found.update(needs_of(base))
     return tuple(sorted(found))

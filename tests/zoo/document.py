@@ -1,0 +1,130 @@
+"""Write docs/zoo.md and docs/zoo.csv from the outcomes of the sweep."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from segbench.zoo_index import Published, all_published
+
+ABSENT = "the index names a config file that is not in the package"
+COLUMNS = ("config", "family", "backbone", "dataset", "outcome", "parameters", "tried_as", "reason")
+OUTCOMES = {
+    "works": "works",
+    "builds": "builds, no step taken",
+    "needs": "needs what is not installed",
+    "fails": "does not work",
+    "absent": "no config file",
+    "untried": "not tried yet",
+}
+Results = Mapping[tuple[str, int], Mapping[str, Any]]
+Row = dict[str, Any]
+
+
+def write_documents(root: Path, results: Results) -> None:
+    """Write both files from the outcomes by (config, number of classes)."""
+    rows = [outcome_row(entry, results) for entry in all_published()]
+    (root / "docs/zoo.csv").write_text(_as_csv(rows), encoding="utf-8")
+    (root / "docs/zoo.md").write_text(_as_page(rows), encoding="utf-8")
+
+
+def outcome_row(entry: Published, results: Results) -> Row:
+    """One entry of the index and what came of it: the worse of both numbers of classes."""
+    row: Row = {"config": entry.config, "family": entry.family, "backbone": entry.backbone,
+                "dataset": entry.dataset, "needs": entry.needs}  # fmt: skip
+    if not entry.available:
+        return row | {"outcome": "absent", "reason": ABSENT}
+    seven, more = results.get((entry.config, 7)), results.get((entry.config, 26))
+    if seven is None:
+        return row | {"outcome": "untried", "reason": ""}
+    worse = more if more and more["outcome"] == "fails" else seven
+    return row | {
+        "outcome": worse["outcome"],
+        "reason": worse["reason"],
+        "parameters": seven.get("parameters"),
+        "tried_as": seven.get("same_as"),
+        "both": more is not None,
+    }
+
+
+def _as_csv(rows: list[Row]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for row in sorted(rows, key=lambda row: row["config"]):
+        # the remedy of a missing package is long and said once, on the page
+        reason = ", ".join(row["needs"]) if row["outcome"] == "needs" else row["reason"]
+        writer.writerow(row | {"reason": reason})
+    return text.getvalue()
+
+
+def summary(rows: list[Row]) -> str:
+    """The figures at the top of the page, in sentences."""
+    count = Counter(row["outcome"] for row in rows)
+    plain = [row for row in rows if not row["needs"] and row["outcome"] != "absent"]
+    works = sum(row["outcome"] == "works" for row in plain)
+    built = sum(row["outcome"] == "builds" for row in plain)
+    both = sum(bool(row.get("both")) for row in plain)
+    large = (
+        f" {built} more are built; they are too large to be stepped in a sweep." if built else ""
+    )
+    untried = f" {count['untried']} have not been tried yet." if count["untried"] else ""
+    return (
+        f"The index lists {len(rows)} models. {len(plain)} of them have a config and need nothing "
+        f"but the pinned environment. **{works} of these ({100 * works / len(plain):.1f} %) work**:"
+        " adapted to 7 classes, built, one training step taken and one image predicted."
+        f"{large} {both} were adapted and built for 26 classes too.{untried} "
+        f"{sum(bool(row['needs']) for row in rows)} need compiled operators or a further package, "
+        f"and a message says which; {count['absent']} entries name a config file that is not in "
+        "the package."
+    )
+
+
+def _as_page(rows: list[Row]) -> str:
+    failures = [row for row in rows if row["outcome"] == "fails"]
+    lines = [
+        "# What of the zoo works",
+        "",
+        "Written by `make test-zoo`, on a CPU, with random images of 75x95 pixels and crops of "
+        "64x96 (LR-ASPP: 400x416). Configs that differ only in their schedule or their published "
+        "dataset are one model, tried once. [zoo.csv](zoo.csv) has every entry.",
+        "",
+        summary(rows),
+        "",
+        *_family_table(rows),
+        "",
+        "## What needs more",
+        "",
+        *_needs_table(rows),
+        "",
+        "## What does not work",
+        "",
+        *([f"- `{row['config']}`: {row['reason']}" for row in failures] or ["Nothing."]),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _family_table(rows: list[Row]) -> list[str]:
+    shown = [key for key in OUTCOMES if any(row["outcome"] == key for row in rows)]
+    lines = [
+        f"| family | entries | {' | '.join(OUTCOMES[key] for key in shown)} |",
+        f"|---|{'---:|' * (len(shown) + 1)}",
+    ]
+    for family in sorted({row["family"] for row in rows}, key=str.lower):
+        count = Counter(row["outcome"] for row in rows if row["family"] == family)
+        cells = [str(count[key] or "") for key in shown]
+        lines.append(f"| {family} | {sum(count.values())} | {' | '.join(cells)} |")
+    return lines
+
+
+def _needs_table(rows: list[Row]) -> list[str]:
+    count = Counter((row["needs"], row["family"]) for row in rows if row["needs"])
+    lines = ["| needs | family | entries |", "|---|---|---:|"]
+    lines += [
+        f"| {', '.join(needs)} | {family} | {number} |"
+        for (needs, family), number in sorted(count.items())
+    ]
+    return lines

@@ -1,0 +1,204 @@
+"""Try every published model of the zoo: adapt it, build it, train a step, predict an image.
+
+    python tests/zoo/sweep.py            goes on where it was stopped, then writes docs/zoo.md
+    python tests/zoo/sweep.py ccnet vit  only configs with one of these words in their name
+
+Outcomes are lines of JSON in `.zoo-sweep.jsonl`. A model that differs from one already tried in
+nothing but its schedule or its published dataset is not tried again.
+"""
+
+import argparse
+import gc
+import hashlib
+import json
+import resource
+import signal
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from document import write_documents
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+
+from segbench import (
+    building,  # noqa: F401
+    zoo,
+)
+from segbench.adapt import Recipe
+from segbench.errors import ModelError
+from segbench.needs import missing
+from segbench.preflight import preflight
+from segbench.rendering import adapted
+from segbench.zoo_index import Published, all_published, needs_of
+
+ROOT = Path(__file__).resolve().parents[2]
+CLASSES = (7, 26)
+IMAGE = (75, 95)  # neither divides by any stride
+CROP = (64, 96)  # whole steps of every backbone, and not square
+CROPS = {"lraspp": (400, 416)}
+LARGE = ("large", "vit-l", "swin-l", "deit-b", "vit-b", "mit-b5", "base")  # worth counting first
+MEMORY_BYTES = 14 << 30
+
+
+class OutOfTimeError(BaseException):
+    """Not an `Exception`, so that nothing on the way takes it for a fault of the model."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("words", nargs="*", help="only configs with one of these in their name")
+    parser.add_argument("--results", type=Path, default=ROOT / ".zoo-sweep.jsonl")
+    parser.add_argument("--again", action="store_true", help="repeat what did not work")
+    parser.add_argument("--seconds", type=int, default=900, help="time limit of one model")
+    parser.add_argument("--parameters", type=float, default=150e6, help="build only beyond this")
+    parser.add_argument(
+        "--all-steps", action="store_true", help="take a step for 26 classes too, not only for 7"
+    )
+    options = parser.parse_args()
+    # a model that is too large should fail by itself and not take the machine with it
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+    torch.set_num_threads(1)
+    init_default_scope("mmseg")
+    results = read_results(options.results, options.again)
+    names = in_rounds(entry for entry in all_published() if entry.available)
+    chosen = [n for n in names if not options.words or any(w in n for w in options.words)]
+    todo = [(n, c) for c in CLASSES for n in chosen if (n, c) not in results]
+    by_model = {r["model"]: r for r in results.values() if r.get("model")}
+    with options.results.open("a", buffering=1) as file:
+        for i, (name, classes) in enumerate(todo):
+            result = try_config(name, classes, by_model, options)
+            results[name, classes] = result
+            if result.get("model"):
+                by_model.setdefault(result["model"], result)
+            file.write(json.dumps(result) + "\n")
+            print(f"{i + 1}/{len(todo)}", name, classes, result["outcome"], result["reason"][:200],
+                  f"{result['seconds']:.0f} s", flush=True)  # fmt: skip
+            if i % 50 == 49:
+                write_documents(ROOT, results)
+    write_documents(ROOT, results)
+
+
+def in_rounds(entries: Iterable[Published]) -> list[str]:
+    """Config names, first one of each family, then a second one of each, new backbones first."""
+    seen: Counter[tuple[str, ...]] = Counter()
+    places = {}
+    for entry in sorted(entries, key=lambda e: "101" in e.backbone):
+        key = (entry.family, entry.backbone)
+        backbones = sum(family == entry.family for family, _ in seen if seen[family, _])
+        seen[key] += 1
+        places.setdefault(entry.config, (seen[key], backbones))
+    return sorted(places, key=lambda name: places[name])
+
+
+def read_results(path: Path, again: bool) -> dict[tuple[str, int], dict[str, Any]]:
+    lines = path.read_text().splitlines() if path.is_file() else []
+    results = {(r["config"], r["classes"]): r for r in map(json.loads, lines)}
+    return {k: r for k, r in results.items() if not again or r["outcome"] in ("works", "builds")}
+
+
+def try_config(
+    name: str, classes: int, by_model: dict[str, Any], options: argparse.Namespace
+) -> dict[str, Any]:
+    began = time.monotonic()
+    result: dict[str, Any] = {"config": name, "classes": classes, "reason": ""}
+    path = zoo.config_path(name)
+    signal.signal(signal.SIGALRM, _out_of_time)
+    signal.alarm(options.seconds)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            result |= _try(path, classes, Path(folder), by_model, options)
+    except ModelError as error:
+        lacking = missing(needs_of(path))
+        result |= {"outcome": "needs" if lacking else "fails", "reason": _reason(error, path)}
+    except OutOfTimeError:
+        result |= {"outcome": "fails", "reason": f"takes more than {options.seconds} s"}
+    except Exception as error:
+        result |= {"outcome": "fails", "reason": f"{type(error).__name__}: {error}"[:500]}
+    finally:
+        signal.alarm(0)
+        gc.collect()
+    return result | {"seconds": round(time.monotonic() - began, 1)}
+
+
+def _try(
+    path: Path, classes: int, folder: Path, by_model: dict[str, Any], options: argparse.Namespace
+) -> dict[str, Any]:
+    manifest = write_manifest(folder, classes)
+    crop = next((c for word, c in CROPS.items() if word in path.stem), CROP)
+    recipe = Recipe(
+        run=f"{path.stem}", initialization="scratch", seed=0, max_iters=100, batch_size=2,
+        crop_size=crop, published_batch=zoo.published_batch(path.stem),
+    )  # fmt: skip
+    config = adapted(path, manifest, recipe)
+    model = digest(config)
+    if model in by_model:
+        same = by_model[model]
+        return {k: same.get(k) for k in ("outcome", "reason", "parameters")} | {
+            "same_as": same["config"]
+        }
+    found: dict[str, Any] = {"model": model}
+    if classes != CLASSES[0] and not options.all_steps:
+        # the same layers are stepped with the first number of classes
+        return found | {"parameters": count_parameters(config), "outcome": "builds"}
+    if any(word in path.stem for word in LARGE):
+        found["parameters"] = count_parameters(config)
+        if found["parameters"] > options.parameters:
+            return found | {"outcome": "builds", "reason": "too large for a step in this sweep"}
+    config_path, report = folder / "config.py", folder / "report.json"
+    config_path.write_text(str(config.dump()))
+    try:
+        preflight(config_path, manifest, report)
+    except ModelError as error:
+        return found | {"outcome": "fails", "reason": _reason(error, path)}
+    parameters = json.loads(report.read_text())["parameters"]
+    return found | {"outcome": "works", "parameters": parameters}
+
+
+def write_manifest(folder: Path, classes: int) -> Path:
+    path = folder / "manifest.json"
+    listed = [{"name": f"class {i}", "color": [i, i, i]} for i in range(classes)]
+    path.write_text(
+        json.dumps({"name": f"c{classes}", "classes": listed, "image_sizes": [[*IMAGE, 1]]})
+    )
+    return path
+
+
+def digest(config: Config) -> str:
+    """Digest of what decides whether a model works: all but rates and lengths."""
+    optimizer = config.optim_wrapper.to_dict()
+    optimizer["optimizer"].pop("lr")
+    kinds = [step["type"] for step in config.train_dataloader.dataset.pipeline]
+    parts = [config.model.to_dict(), optimizer, kinds]
+    return hashlib.sha256(json.dumps(parts, default=str, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def count_parameters(config: Config) -> int:
+    """Number of parameters, on the meta device where the model allows it."""
+    try:
+        with torch.device("meta"):
+            model = MODELS.build(config.model.copy())
+    except Exception:
+        try:
+            model = MODELS.build(config.model.copy())
+        except Exception as error:
+            raise ModelError(f"cannot be built: {type(error).__name__}: {error}") from None
+    return sum(p.numel() for p in model.parameters())
+
+
+def _reason(error: Exception, path: Path) -> str:
+    text = str(error).removeprefix(f"{path.stem}: ").replace(f"{path}: ", "")
+    return " ".join(text.split())[:500]
+
+
+def _out_of_time(*_: object) -> Iterator[None]:
+    raise OutOfTimeError
+
+
+if __name__ == "__main__":
+    main()
