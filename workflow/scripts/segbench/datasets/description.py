@@ -28,6 +28,7 @@ PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 LIST_SUFFIX = ".txt"
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".zip")
 IGNORE_INDEX = 255
+MAX_IMAGE_PIXELS = 178_956_970  # what Pillow refuses to go beyond by default
 
 Channel = Annotated[int, BeforeValidator(integer_from_text), Field(ge=0, le=255)]
 Color = Annotated[tuple[Channel, Channel, Channel], BeforeValidator(tuple_from_list)]
@@ -217,6 +218,12 @@ class DatasetDescription(Section):
     classes: Annotated[
         ClassList, BeforeValidator(_not_a_path, json_schema_input_type=str | ClassList)
     ] = Field(description="path of a class list, or the list itself")
+
+    max_image_pixels: Count = Field(
+        default=MAX_IMAGE_PIXELS,
+        description="an image or label with more pixels is refused, because decoding it may "
+        "exhaust the memory",
+    )
 
     @model_validator(mode="after")
     def _patterns_fit(self) -> Self:
