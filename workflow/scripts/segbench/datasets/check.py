@@ -1,70 +1,67 @@
 """Judge a prepared dataset from what the one pass over its files has noted.
 
 Reads the manifest and the frame table, no image. Errors stop the workflow before a GPU second is
-spent; warnings land in the report. A further check is one more function in `CHECKS`.
+spent; warnings land in the report. A further check is one more function in `CHECKS` and its words
+in `findings.KINDS`.
 """
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from segbench.datasets.findings import SHOWN, Finding
+from segbench.datasets.findings import Finding, finding
 from segbench.errors import DataError
+from segbench.progress import Progress
 
 LOG = logging.getLogger(__name__)
 FEW_IMAGES = 20
 RARE_SHARE = 0.0005
+MUCH_VOID = 0.01
+VOID_NAMES = {"void", "unlabeled", "unlabelled", "ignore", "ignored", "out of roi", "don't care"}
 
 
 def check_dataset(manifest_path: Path, frames_path: Path) -> list[Finding]:
     """Run every check on a prepared dataset.
 
     Returns:
-        The warnings.
+        The warnings, those of the preparation included.
 
     Raises:
         DataError: the dataset has errors; all of them, with counts and remedies.
     """
     manifest = json.loads(manifest_path.read_text())
     frames = pd.read_csv(frames_path, keep_default_na=False, dtype={"group": str, "name": str})
-    findings = [finding for check in CHECKS for finding in check(manifest, frames)]
-    errors = [finding for finding in findings if finding.level == "error"]
+    findings = [_from_plain(found) for found in manifest["findings"]]
+    progress = Progress(f"check {manifest['name']}", len(CHECKS), "checks")
+    for check in CHECKS:
+        findings += check(manifest, frames)
+        progress.step()
+    errors = [found for found in findings if found.level == "error"]
     if errors:
         listing = "\n".join(error.as_text() for error in errors)
         raise DataError(f"{manifest['name']}: not fit for training.\n{listing}")
-    for finding in findings:
-        LOG.warning("%s: %s", manifest["name"], finding.as_text())
+    for found in findings:
+        LOG.warning("%s: %s", manifest["name"], found.as_text())
     return findings
 
 
+def _from_plain(found: dict[str, Any]) -> Finding:
+    return Finding(**{**found, "examples": tuple(found["examples"])})
+
+
 def _absent_classes(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[Finding]:
-    names = [found["name"] for found in manifest["classes"]]
-    for side, consequence in (
-        ("train", "it cannot be learnt: add images that show it or remove it from the classes"),
-        ("val", "its IoU is NaN and left out of every mean: add images that show it"),
-    ):
+    names = _class_names(manifest)
+    for side, code in (("train", "absent-in-training"), ("val", "absent-in-validation")):
         pixels = manifest["splits"][side]["class_pixels"]
         absent = [name for name, count in zip(names, pixels, strict=True) if count == 0]
         if len(absent) == len(names):
-            yield Finding(
-                "error",
-                f"no labelled pixel on the {side} side",
-                "check the values or labels of the classes in the dataset description",
-                len(absent),
-                tuple(absent[:SHOWN]),
-            )
+            yield finding("nothing-labelled", absent, side=side)
         elif absent:
-            yield Finding(
-                "warning",
-                f"classes without a pixel on the {side} side",
-                consequence,
-                len(absent),
-                tuple(absent[:SHOWN]),
-            )
+            yield finding(code, absent)
 
 
 def _binary_masks(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[Finding]:
@@ -73,75 +70,88 @@ def _binary_masks(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[Fi
     first, *others = train["class_pixels"]
     is_index = manifest["label_format"] == "index"
     if is_index and first and not any(others) and train["ignored_pixels"]:
-        yield Finding(
-            "error",
-            "labels hold only 0 and void, as 0/255 masks do",
-            "give the classes `values: [0]` and `values: [255]`, and set `ignore_values: []` in "
-            "the class list",
-            train["images"],
-            (),
-        )
+        yield finding("binary-masks", count=train["images"])
+
+
+def _shifted_labels(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[Finding]:
+    """Index maps that count from one, or from which one was subtracted (reduce_zero_label)."""
+    if manifest["label_format"] != "index" or manifest["values_given"]:
+        return
+    first, *between, last = _pixels_of_all(manifest)
+    if not first and (any(between) or last):
+        yield finding("starts-at-one", _class_names(manifest)[:1])
+    void = sum(manifest["splits"][side]["ignored_pixels"] for side in manifest["splits"])
+    if not last and any(between) and void > MUCH_VOID * (void + first + sum(between)):
+        share = 100 * void / (void + first + sum(between))
+        name = _class_names(manifest)[-1]
+        yield finding("shifted-down", [f"{name} never, void in {share:.1f} % of the pixels"])
+
+
+def _void_classes(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[Finding]:
+    named = [name for name in _class_names(manifest) if name.lower() in VOID_NAMES]
+    if named:
+        yield finding("void-class", named)
 
 
 def _rare_classes(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[Finding]:
     pixels = manifest["splits"]["train"]["class_pixels"]
     total = sum(pixels) or 1
     rare = [
-        f"{found['name']}: {100 * count / total:.3f} % of the training pixels"
-        for found, count in zip(manifest["classes"], pixels, strict=True)
+        f"{name}: {100 * count / total:.3f} % of the training pixels"
+        for name, count in zip(_class_names(manifest), pixels, strict=True)
         if 0 < count < RARE_SHARE * total
     ]
     if rare:
-        yield Finding(
-            "warning",
-            f"classes below {100 * RARE_SHARE:g} % of the training pixels",
-            "expect a low and unsteady IoU; more images of them help most",
-            len(rare),
-            tuple(rare[:SHOWN]),
-        )
+        yield finding("rare-class", rare, share=100 * RARE_SHARE)
 
 
 def _few_images(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[Finding]:
     images = manifest["splits"]["val"]["images"]
     if images < FEW_IMAGES:
-        yield Finding(
-            "warning",
-            f"fewer than {FEW_IMAGES} validation images",
-            "intervals will be wide; validate on more images if you can",
-            images,
-            (),
-        )
+        yield finding("few-validation-images", count=images, few=FEW_IMAGES)
 
 
 def _shared_groups(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[Finding]:
     sides = frames[frames["group"] != ""].groupby("group")["split"].nunique()
     shared = sorted(sides[sides > 1].index)
     if shared:
-        yield Finding(
-            "warning",
-            "drives or sequences on both sides of the split",
-            "frames of one drive look alike, so scores come out too high; split by drive. If "
-            "the same name means different drives on the two sides, this can be ignored",
-            len(shared),
-            tuple(shared[:SHOWN]),
-        )
+        yield finding("shared-group", shared)
 
 
 def _duplicates(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[Finding]:
-    hashes = frames.groupby("image_sha256")["split"].nunique()
-    twice = frames[frames["image_sha256"].isin(hashes[hashes > 1].index)]
-    if len(twice):
-        pairs = twice.groupby("image_sha256")["name"].apply(" = ".join)
-        yield Finding(
-            "warning",
-            "identical images on both sides of the split",
-            "remove them from one side; a model that saw them scores too high",
-            len(pairs),
-            tuple(pairs.head(SHOWN)),
-        )
+    """Images with the same content: on both sides, on one, or with labels that disagree."""
+    repeated = frames[frames.duplicated("image_sha256", keep=False)]
+    found: dict[str, list[str]] = {
+        "duplicate-across": [], "duplicate-within": [], "contradicting-labels": [],
+    }  # fmt: skip
+    for _, same in repeated.groupby("image_sha256", sort=False):
+        names = same["name"].tolist()
+        on_both = same["split"].nunique() > 1
+        found["duplicate-across" if on_both else "duplicate-within"].append(_joined(names))
+        if same["label_sha256"].nunique() > 1:
+            found["contradicting-labels"].append(_joined(names))
+    for code, examples in found.items():
+        if examples:
+            yield finding(code, examples)
+
+
+def _joined(names: Sequence[str], shown: int = 4) -> str:
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return " = ".join(names[:shown]) + more
+
+
+def _class_names(manifest: dict[str, Any]) -> list[str]:
+    return [found["name"] for found in manifest["classes"]]
+
+
+def _pixels_of_all(manifest: dict[str, Any]) -> list[int]:
+    """Pixels of each class on all sides."""
+    sides = [side["class_pixels"] for side in manifest["splits"].values()]
+    return [sum(counts) for counts in zip(*sides, strict=True)]
 
 
 Check = Callable[[dict[str, Any], pd.DataFrame], Iterator[Finding]]
 CHECKS: tuple[Check, ...] = (
-    _absent_classes, _binary_masks, _rare_classes, _few_images, _shared_groups, _duplicates,
+    _absent_classes, _binary_masks, _shifted_labels, _void_classes, _rare_classes, _few_images,
+    _shared_groups, _duplicates,
 )  # fmt: skip

@@ -35,6 +35,7 @@ DOWNLOADS = "resources/data"
 SHA256 = re.compile(r"[0-9a-f]{64}")
 # what a wildcard, a shell or a file system could take for something else
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]")
+MAX_IMAGE_PIXELS = 178_956_970  # what Pillow refuses to go beyond by default
 
 Channel = Annotated[int, BeforeValidator(integer_from_text), Field(ge=0, le=255)]
 Color = Annotated[tuple[Channel, Channel, Channel], BeforeValidator(tuple_from_list)]
@@ -300,6 +301,12 @@ class DatasetDescription(Section):
     classes: Annotated[
         ClassList, BeforeValidator(_not_a_path, json_schema_input_type=str | ClassList)
     ] = Field(description="path of a class list, or the list itself")
+
+    max_image_pixels: Count = Field(
+        default=MAX_IMAGE_PIXELS,
+        description="an image or label with more pixels is refused, because decoding it may "
+        "exhaust the memory",
+    )
 
     @model_validator(mode="after")
     def _patterns_fit(self) -> Self:

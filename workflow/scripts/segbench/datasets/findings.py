@@ -1,14 +1,191 @@
-"""What the checks of a dataset found: problems with their place, count and remedy.
+"""What the checks of a dataset can find: every kind of problem with its level and its remedy.
 
-Errors stop a workflow, warnings go on and land in the report. Knows no check itself.
+Errors stop a workflow, warnings go on and land in the report. Knows the words, no check itself;
+`docs/checks.md` lists the same codes.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
+
+from segbench.errors import DataError
 
 SHOWN = 5
+Level = Literal["error", "warning"]
+Fault = tuple[str, str]  # code of a kind of problem, and one example of it
+
+
+class Kind(NamedTuple):
+    """A kind of problem: how grave it is, what it is called, and what to do about it."""
+
+    level: Level
+    problem: str
+    remedy: str
+
+
+_AGAIN = "copy or download the files again, or remove them together with their labels"
+KINDS: dict[str, Kind] = {
+    # what stops the preparation
+    "name-collision": Kind(
+        "error", "images that would get the same name",
+        "add a {{group}} wildcard to the patterns, so that their folders tell them apart, or "
+        "rename one of each pair",
+    ),
+    "in-both-lists": Kind(
+        "error", "frames that both list files name",
+        "remove them from one of the two lists; a model that saw them scores too high",
+    ),
+    "unprintable-name": Kind(
+        "error", "file names with characters that cannot be written",
+        "rename the files to plain letters, digits, '_' and '-'",
+    ),
+    "unreadable-image": Kind("error", "images that cannot be read", _AGAIN),
+    "huge-image": Kind(
+        "error", "images beyond the limit of pixels",
+        "remove them; if they are meant to be that large, raise `max_image_pixels` in the dataset "
+        "description",
+    ),
+    "turned-image": Kind(
+        "error", "images that are turned by an EXIF note",
+        "turn the pixels themselves (for instance `mogrify -auto-orient`), and check that the "
+        "label fits: programs differ in whether they heed the note",
+    ),
+    "missing-label": Kind(
+        "error", "images without a label",
+        "add the label, remove the image, or correct `labels.path` in the dataset description",
+    ),
+    "unreadable-label": Kind(
+        "error", "labels that cannot be read", "copy, download or make the files again",
+    ),
+    "huge-label": Kind(
+        "error", "labels beyond the limit of pixels",
+        "remove them; if they are meant to be that large, raise `max_image_pixels` in the dataset "
+        "description",
+    ),
+    "label-shape": Kind(
+        "error", "annotations of another shape than their format has",
+        "mend or export the files again, or correct `labels.format` in the dataset description",
+    ),
+    "not-an-index": Kind(
+        "error", "labels that are no maps of class values",
+        "set `labels.format: rgb` if their colours stand for classes; else write the class values "
+        "as PNG with one channel of 8 bits",
+    ),
+    "not-colors": Kind(
+        "error", "labels that are no maps of colours",
+        "set `labels.format: index` if their values stand for classes; else write them as RGB PNG",
+    ),
+    "unknown-value": Kind(
+        "error", "labels with values outside the classes",
+        "mend the files; a value that is meant to be there goes into `values` of a class or into "
+        "`ignore_values` of the class list",
+    ),
+    "unknown-color": Kind(
+        "error", "labels with colours outside the classes",
+        "mend the files (colours must be exact, so no JPEG and no smoothing); a colour that is "
+        "meant to be there goes into `colors` of a class or into `ignore_colors`",
+    ),
+    "unknown-polygon": Kind(
+        "error", "annotations with labels outside the classes",
+        "mend the files; a label that is meant to be there goes into `labels` of a class or into "
+        "`ignore_labels` of the class list",
+    ),
+    "label-size": Kind(
+        "error", "labels of another size than their image",
+        "make the label again at the size of the image, or remove the pair",
+    ),
+    # what stops before training
+    "nothing-labelled": Kind(
+        "error", "no labelled pixel on the {side} side",
+        "check the values or labels of the classes in the dataset description",
+    ),
+    "binary-masks": Kind(
+        "error", "labels hold only 0 and void, as 0/255 masks do",
+        "give the classes `values: [0]` and `values: [255]`, and set `ignore_values: []` in the "
+        "class list",
+    ),
+    # what is told
+    "orphan-label": Kind(
+        "warning", "labels without an image",
+        "add the missing images, or remove the labels; they are left out",
+    ),
+    "unmatched-image": Kind(
+        "warning", "images that the pattern passes over because of their suffix",
+        "add their suffix to `images`, such as {{ext:jpg|png}}; upper and lower case differ. They "
+        "are left out",
+    ),
+    "listed-twice": Kind(
+        "warning", "frames that one list file names twice",
+        "remove the repetition; each frame is taken once",
+    ),
+    "hole-in-image": Kind(
+        "warning", "JPEG images with a block of 4096 zero bytes, as failed copies have",
+        "look at them, and copy them again if a part is grey or shifted",
+    ),
+    "palette-colors": Kind(
+        "warning", "palette labels whose colours belong to other classes than their indices",
+        "indices are read, not colours: correct `values` of the classes, or set "
+        "`labels.format: rgb` if the colours are right",
+    ),
+    "absent-in-training": Kind(
+        "warning", "classes without a pixel on the train side",
+        "it cannot be learnt: add images that show it or remove it from the classes",
+    ),
+    "absent-in-validation": Kind(
+        "warning", "classes without a pixel on the val side",
+        "its IoU is NaN and left out of every mean: add images that show it",
+    ),
+    "starts-at-one": Kind(
+        "warning", "the first class, value 0, never occurs though other classes do",
+        "if 0 means void and the classes start at 1 in these labels, give each class its `values` "
+        "from 1 on and set `ignore_values: [0, 255]`",
+    ),
+    "shifted-down": Kind(
+        "warning", "the last class never occurs and much is void, as where labels were shifted",
+        "if 1 was subtracted from the labels before (reduce_zero_label), so that class 0 became "
+        "255, use the original labels or correct `values` of the classes",
+    ),
+    "void-class": Kind(
+        "warning", "classes that are named as void",
+        "a class is learnt and scored: remove it from `classes` and put its values, labels or "
+        "colours into `ignore_values`, `ignore_labels` or `ignore_colors`",
+    ),
+    "rare-class": Kind(
+        "warning", "classes below {share:g} % of the training pixels",
+        "expect a low and unsteady IoU; more images of them help most, then "
+        "`training: {{class_weights: median_frequency}}`",
+    ),
+    "few-validation-images": Kind(
+        "warning", "fewer than {few} validation images",
+        "intervals will be wide; validate on more images if you can",
+    ),
+    "shared-group": Kind(
+        "warning", "drives or sequences on both sides of the split",
+        "frames of one drive look alike, so scores come out too high; split by drive. If the same "
+        "name means different drives on the two sides, this can be ignored",
+    ),
+    "duplicate-across": Kind(
+        "warning", "identical images on both sides of the split",
+        "remove them from one side; a model that saw them scores too high",
+    ),
+    "duplicate-within": Kind(
+        "warning", "identical images within one side",
+        "remove the repetitions; they count more than others",
+    ),
+    "contradicting-labels": Kind(
+        "warning", "identical images with different labels",
+        "keep the right one of the labels and remove the other pairs",
+    ),
+}  # fmt: skip
+
+
+class UnusableError(DataError):
+    """An image or label cannot be used; `code` says which kind of problem it is."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +193,7 @@ class Finding:
     """One kind of problem in a dataset.
 
     Attributes:
+        code: names the kind, as in `docs/checks.md`.
         level: `error` stops the workflow, `warning` does not.
         problem: what is wrong, as a sentence.
         remedy: what to do about it.
@@ -23,7 +201,8 @@ class Finding:
         examples: some of them, with the detail of each.
     """
 
-    level: Literal["error", "warning"]
+    code: str
+    level: Level
     problem: str
     remedy: str
     count: int
@@ -35,19 +214,38 @@ class Finding:
         lines += [f"    {example}" for example in self.examples]
         if self.examples and self.count > len(self.examples):
             lines.append(f"    ... and {self.count - len(self.examples)} more")
-        return "\n".join([*lines, f"  Remedy: {self.remedy}"])
+        return "\n".join([*lines, f"  Remedy: {self.remedy} [{self.code}]"])
 
     def as_dict(self) -> dict[str, Any]:
         """The finding as plain data."""
         return asdict(self)
 
 
-def grouped_errors(faults: Iterable[tuple[str, str, str]]) -> list[Finding]:
-    """Turn `(problem, remedy, example)` triples into one error per kind of problem."""
-    examples: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for problem, remedy, example in faults:
-        examples[problem, remedy].append(example)
-    return [
-        Finding("error", problem, remedy, len(found), tuple(found[:SHOWN]))
-        for (problem, remedy), found in examples.items()
-    ]
+def finding(
+    code: str, examples: Sequence[str] = (), count: int | None = None, **details: Any
+) -> Finding:
+    """A finding of a kind.
+
+    Args:
+        code: the kind, a key of `KINDS`.
+        examples: what is affected; only some are kept.
+        count: how many are affected, where that is not the number of examples.
+        details: fill the gaps in the words of the kind.
+    """
+    kind = KINDS[code]
+    return Finding(
+        code,
+        kind.level,
+        kind.problem.format(**details),
+        kind.remedy.format(**details),
+        len(examples) if count is None else count,
+        tuple(examples[:SHOWN]),
+    )
+
+
+def grouped(faults: Iterable[Fault]) -> list[Finding]:
+    """Turn `(code, example)` pairs into one finding per kind, in the order of `KINDS`."""
+    examples: dict[str, list[str]] = defaultdict(list)
+    for code, example in faults:
+        examples[code].append(example)
+    return [finding(code, examples[code]) for code in KINDS if code in examples]

@@ -65,8 +65,8 @@ def find_frames(root: Path, images: str, labels: str) -> Iterator[Frame]:
         images: pattern of the image files.
         labels: pattern of the label files, with the same wildcards.
     """
-    matcher = re.compile(_regex(images))
-    for path in _files_below(root, _literal_folder(images)):
+    matcher = re.compile(pattern_regex(images))
+    for path in files_below(root, literal_folder(images)):
         if match := matcher.fullmatch(path):
             values = match.groupdict()
             group = values.get("group") or ""
@@ -85,14 +85,14 @@ def find_frames(root: Path, images: str, labels: str) -> Iterator[Frame]:
 def example_files(root: Path, count: int = 3) -> list[str]:
     """Some files that do lie under `root`, for a message about a pattern that found none."""
     found = []
-    for path in _files_below(root, ""):
+    for path in files_below(root, ""):
         found.append(path)
         if len(found) == count:
             break
     return found
 
 
-def _regex(pattern: str) -> str:
+def pattern_regex(pattern: str) -> str:
     """Translate a pattern; a wildcard that comes twice must have the same value both times."""
     parts, seen, position = [], set(), 0
     for match in WILDCARD.finditer(pattern):
@@ -121,12 +121,12 @@ def _fill(pattern: str, values: dict[str, str]) -> Iterator[str]:
         yield WILDCARD.sub(lambda _, words=words: next(words), pattern)  # type: ignore[misc]
 
 
-def _literal_folder(pattern: str) -> str:
+def literal_folder(pattern: str) -> str:
     """The folder at the start of a pattern that holds no wildcard."""
     return pattern[: pattern.index("{")].rpartition("/")[0]
 
 
-def _files_below(root: Path, folder: str) -> Iterator[str]:
+def files_below(root: Path, folder: str) -> Iterator[str]:
     """Paths of all files below `root/folder`, relative to `root`, in a stable order."""
     for current, folders, files in os.walk(root / folder, followlinks=True):
         folders.sort()

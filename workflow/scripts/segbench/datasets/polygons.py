@@ -5,23 +5,27 @@ along every edge.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, chain, pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from segbench.datasets.description import NOT_PAINTED
-from segbench.errors import DataError
+from segbench.datasets.description import MAX_IMAGE_PIXELS, NOT_PAINTED
+from segbench.datasets.findings import UnusableError
+from segbench.datasets.images import refuse_huge
 
 LabelMap = npt.NDArray[np.uint8]
-MAX_SIDE = 32768
-MAX_PIXELS = 178_956_970  # as Pillow: what a decoded image may have at the most
+EXACT_IN_FLOAT32 = 2**24  # whole numbers up to here are the same in float32
 
 
 def paint_polygons(
-    annotation: Mapping[str, Any], id_of_label: Mapping[str, int], background: int
+    annotation: Mapping[str, Any],
+    id_of_label: Mapping[str, int],
+    background: int,
+    max_pixels: int = MAX_IMAGE_PIXELS,
 ) -> LabelMap:
     """Paint polygons as the public IDD (AutoNUE) and Cityscapes tools do, pixel for pixel.
 
@@ -33,27 +37,31 @@ def paint_polygons(
         annotation: `imgWidth`, `imgHeight` and `objects`, each with `label` and `polygon`.
         id_of_label: class id of every known label, 255 for void ones, -1 for those left out.
         background: id of what no object covers.
+        max_pixels: a larger image is refused.
 
     Returns:
         Class ids, uint8 [imgHeight, imgWidth].
 
     Raises:
-        DataError: a field is missing or of another shape, or a label is unknown.
+        UnusableError: a field is missing or of another shape, or a label is unknown.
     """
-    image = _canvas(annotation, "imgWidth", "imgHeight", background)
-    draw = ImageDraw.Draw(image)
-    for place, item in _items(annotation, "objects"):
-        points = [(int(x), int(y)) for x, y in _points(item.get("polygon"), f"{place}.polygon")]
-        if item.get("deleted") or len(points) < 3:
+    ids, draw = _canvas(annotation, "imgWidth", "imgHeight", background, max_pixels)
+    items = _items(annotation, "objects")
+    outlines = _truncated([item.get("polygon") for item in items])
+    for position, (item, points) in enumerate(zip(items, outlines, strict=True)):
+        if item.get("deleted") or len(points) < 6:
             continue
-        class_id = _class_id(item.get("label"), id_of_label, place)
+        class_id = _class_id(item.get("label"), id_of_label, f"objects[{position}]")
         if class_id != NOT_PAINTED:
             draw.polygon(points, fill=class_id)
-    return np.asarray(image)
+    return ids
 
 
 def paint_labelme(
-    annotation: Mapping[str, Any], id_of_label: Mapping[str, int], background: int
+    annotation: Mapping[str, Any],
+    id_of_label: Mapping[str, int],
+    background: int,
+    max_pixels: int = MAX_IMAGE_PIXELS,
 ) -> LabelMap:
     """Paint shapes as labelme does: polygons, rectangles and circles, later over earlier.
 
@@ -62,16 +70,17 @@ def paint_labelme(
             `shape_type`.
         id_of_label: class id of every known label, 255 for void ones, -1 for those left out.
         background: id of what no shape covers.
+        max_pixels: a larger image is refused.
 
     Returns:
         Class ids, uint8 [imageHeight, imageWidth].
 
     Raises:
-        DataError: a field is missing or of another shape, or a label is unknown.
+        UnusableError: a field is missing or of another shape, or a label is unknown.
     """
-    image = _canvas(annotation, "imageWidth", "imageHeight", background)
-    draw = ImageDraw.Draw(image)
-    for place, item in _items(annotation, "shapes"):
+    ids, draw = _canvas(annotation, "imageWidth", "imageHeight", background, max_pixels)
+    for position, item in enumerate(_items(annotation, "shapes")):
+        place = f"shapes[{position}]"
         points = _points(item.get("points"), f"{place}.points")
         class_id = _class_id(item.get("label"), id_of_label, place)
         kind = item.get("shape_type") or "polygon"
@@ -89,53 +98,82 @@ def paint_labelme(
             bounds = (x - radius, y - radius, x + radius, y + radius)
             draw.ellipse(bounds, outline=class_id, fill=class_id)
         else:
-            raise DataError(
+            raise UnusableError(
+                "label-shape",
                 f"field `{place}` is a {kind} of {len(points)} points; areas are needed: a polygon "
-                "of three or more, a rectangle or a circle of two"
+                "of three or more, a rectangle or a circle of two",
             )
-    return np.asarray(image)
+    return ids
 
 
-def _canvas(annotation: Mapping[str, Any], width: str, height: str, fill: int) -> Image.Image:
+def _truncated(outlines: Sequence[Any]) -> list[Any]:
+    """The corners of all outlines in whole pixels, each as x0, y0, x1, y1, ...
+
+    All at once in arrays, which Pillow takes as they are; one by one where that is not exact or
+    an outline has another shape.
+    """
+    try:
+        regular = set(map(len, chain.from_iterable(outlines))) <= {2}
+        values = np.fromiter(chain.from_iterable(chain.from_iterable(outlines)), np.float64)
+    except (TypeError, ValueError, OverflowError):
+        regular = False
+    if not regular or not (np.abs(values) < EXACT_IN_FLOAT32).all():
+        pairs = (_points(one, f"objects[{i}].polygon") for i, one in enumerate(outlines))
+        return [[int(value) for pair in one for value in pair] for one in pairs]
+    whole = np.trunc(values).astype(np.float32)
+    ends = [0, *accumulate(2 * len(outline) for outline in outlines)]
+    return [whole[start:end] for start, end in pairwise(ends)]
+
+
+def _canvas(
+    annotation: Mapping[str, Any], width: str, height: str, fill: int, max_pixels: int
+) -> tuple[LabelMap, ImageDraw.ImageDraw]:
+    """An array, and what paints in it: copies of large images cost as much as the painting."""
     size = _side(annotation, width), _side(annotation, height)
-    if size[0] * size[1] > MAX_PIXELS:
-        raise DataError(f"announces {size[0]}x{size[1]} pixels, beyond the limit of {MAX_PIXELS}")
-    return Image.new("L", size, fill)
+    refuse_huge("huge-label", *size, max_pixels)
+    ids: LabelMap = np.full((size[1], size[0]), fill, np.uint8)
+    image = Image.frombuffer("L", size, ids, "raw", "L", 0, 1)
+    image.readonly = 0  # else painting would begin with a copy
+    return ids, ImageDraw.Draw(image)
 
 
 def _side(annotation: Mapping[str, Any], field: str) -> int:
     value = annotation.get(field)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= MAX_SIDE:
-        raise DataError(f"field `{field}` is not a size in pixels: {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+        raise UnusableError("label-shape", f"field `{field}` is not a size in pixels: {value!r}")
     return value
 
 
-def _items(annotation: Mapping[str, Any], field: str) -> list[tuple[str, dict[str, Any]]]:
-    """The objects of an annotation, each with its place for a message."""
+def _items(annotation: Mapping[str, Any], field: str) -> list[dict[str, Any]]:
+    """The objects of an annotation."""
     objects = annotation.get(field)
     if not isinstance(objects, list):
-        raise DataError(f"field `{field}` is not a list")
+        raise UnusableError("label-shape", f"field `{field}` is not a list")
     for position, item in enumerate(objects):
         if not isinstance(item, dict):
-            raise DataError(f"field `{field}[{position}]` is not a mapping")
-    return [(f"{field}[{position}]", item) for position, item in enumerate(objects)]
+            raise UnusableError("label-shape", f"field `{field}[{position}]` is not a mapping")
+    return objects
 
 
 def _points(points: Any, place: str) -> list[tuple[float, float]]:
     try:
         pairs = [(float(x), float(y)) for x, y in points]
     except (TypeError, ValueError, OverflowError):
-        raise DataError(f"field `{place}` is not a list of [x, y]") from None
+        raise UnusableError("label-shape", f"field `{place}` is not a list of [x, y]") from None
     if not all(math.isfinite(x) and math.isfinite(y) for x, y in pairs):
-        raise DataError(f"field `{place}` has a coordinate that is not finite")
+        raise UnusableError("label-shape", f"field `{place}` has a coordinate that is not finite")
     return pairs
 
 
 def _class_id(label: Any, id_of_label: Mapping[str, int], place: str) -> int:
     if not isinstance(label, str):
-        raise DataError(f"field `{place}.label` is not a text")
+        raise UnusableError("label-shape", f"field `{place}.label` is not a text")
     if label not in id_of_label and label.endswith("group"):
         label = label.removesuffix("group")
     if label not in id_of_label:
-        raise DataError(f"has the label '{label}', which belongs to no class and is not ignored")
+        raise UnusableError(
+            "unknown-polygon",
+            f"has the label '{label}', which belongs to no class and is not ignored "
+            f"(`{place}.label`)",
+        )
     return id_of_label[label]
