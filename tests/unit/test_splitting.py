@@ -1,6 +1,7 @@
 """Random splits keep groups whole and classes on both sides."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -51,6 +52,81 @@ def test_a_rare_class_comes_to_both_sides():
         pixels[[4, 17], 1] = 5
         on_val = stratified_split(names, pixels, 0.1, seed)
         assert on_val[[4, 17]].sum() == 1
+
+
+@st.composite
+def datasets(draw):
+    """Groups of frames, and which classes each group shows; classes may be in one group alone."""
+    groups, classes = draw(st.integers(2, 7)), draw(st.integers(1, 5))
+    sizes = draw(st.lists(st.integers(1, 4), min_size=groups, max_size=groups))
+    shown = draw(st.lists(st.integers(0, 2**classes - 1), min_size=groups, max_size=groups))
+    names = [f"drive{g}" for g, size in enumerate(sizes) for _ in range(size)]
+    rows = [[9 * (shown[g] >> c & 1) for c in range(classes)]
+            for g, size in enumerate(sizes) for _ in range(size)]  # fmt: skip
+    return names, np.array(rows, np.int64)
+
+
+def sides_of_classes(names, pixels, val_groups) -> list[int]:
+    """On how many sides each class is, where these groups are validated on."""
+    on_val = np.array([name in val_groups for name in names])
+    return [
+        int(pixels[on_val, c].any()) + int(pixels[~on_val, c].any()) for c in range(pixels.shape[1])
+    ]
+
+
+def groups_of_size(names, share) -> list[set[str]]:
+    """Every set of groups that is about as large as wanted, by trying all of them."""
+    groups = sorted(set(names))
+    subsets = [
+        {group for i, group in enumerate(groups) if number >> i & 1}
+        for number in range(1, 2 ** len(groups) - 1)
+    ]
+    off = [abs(sum(name in one for name in names) - share * len(names)) for one in subsets]
+    bound = max(max(names.count(group) for group in groups) / 2, min(off))
+    return [one for one, distance in zip(subsets, off, strict=True) if distance <= bound]
+
+
+@given(datasets(), st.sampled_from([0.1, 0.2, 0.35, 0.5]), st.integers(0, 999))
+def test_classes_come_to_both_sides_wherever_any_split_achieves_it(dataset, share, seed):
+    names, pixels = dataset
+    on_val = stratified_split(names, pixels, share, seed)
+    assert (stratified_split(names, pixels, share, seed) == on_val).all()
+    val_groups = {name for name, val in zip(names, on_val, strict=True) if val}
+    train_groups = {name for name, val in zip(names, on_val, strict=True) if not val}
+    assert val_groups
+    assert train_groups
+    assert not val_groups & train_groups
+    possible = groups_of_size(names, share)
+    assert val_groups in possible
+    found = sides_of_classes(names, pixels, val_groups).count(2)
+    assert found == max(sides_of_classes(names, pixels, one).count(2) for one in possible)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_many_rare_classes_come_to_both_sides_of_many_drives(seed):
+    """Eight classes in two of sixty drives each: a blind draw succeeds twice in 100,000."""
+    rng = np.random.default_rng(seed)
+    pixels = np.zeros((60, 9), np.int64)
+    pixels[:, 0] = 100
+    for rare, pair in enumerate(rng.permutation(60)[:16].reshape(8, 2), start=1):
+        pixels[pair, rare] = 1
+    on_val = stratified_split([f"d{i}" for i in range(60)], pixels, 0.15, seed)
+    assert on_val.sum() == 9
+    assert (pixels[on_val].sum(0) > 0).all()
+    assert (pixels[~on_val].sum(0) > 0).all()
+
+
+def test_many_single_frames_are_split_quickly():
+    """Without groups each frame is one of its own."""
+    pixels = np.ones((20_000, 26), np.int64)
+    pixels[:, 25] = 0
+    pixels[[5, 9], 25] = 1
+    began = time.monotonic()
+    on_val = stratified_split([f"f{i}" for i in range(20_000)], pixels, 0.2, 0)
+    # 3 s on two busy cores
+    assert time.monotonic() - began < 30
+    assert on_val.sum() == 4000
+    assert on_val[[5, 9]].sum() == 1
 
 
 def description(**splits) -> DatasetDescription:
