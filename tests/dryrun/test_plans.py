@@ -6,19 +6,18 @@ import pytest
 import yaml
 from helpers import ROOT, Checkout
 
-PER_MODEL = {"check_model"}
-PER_RUN = {"render_config", "train_run", "evaluate_run"}
-
 
 def test_the_demo_has_the_jobs_its_config_asks_for(checkout):
     jobs = checkout.dag()
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    models, seeds = len(config["models"]), len(config["seeds"])
-    assert {rule: jobs[rule] for rule in PER_RUN} == dict.fromkeys(PER_RUN, models * seeds)
-    assert jobs["check_model"] == models
-    once = ("obtain_dataset", "prepare_dataset", "check_dataset", "describe_dataset",
-            "compare_tables", "compare_figures")  # fmt: skip
-    assert {rule: jobs[rule] for rule in once} == dict.fromkeys(once, 1)
+    # two models from scratch, fine-tuned and zero-shot, each with a source; one from scratch alone
+    assert len(config["models"]) == 3
+    assert len(config["seeds"]) == 1
+    assert (jobs["render_config"], jobs["check_model"]) == (9, 9)
+    assert (jobs["train_run"], jobs["take_checkpoint"], jobs["evaluate_run"]) == (7, 2, 7)
+    per_dataset = ("obtain_dataset", "prepare_dataset", "check_dataset", "describe_dataset")
+    assert {rule: jobs[rule] for rule in per_dataset} == dict.fromkeys(per_dataset, 2)
+    assert (jobs["compare_tables"], jobs["compare_figures"]) == (1, 1)
 
 
 def test_another_config_takes_the_place_of_the_default_one(checkout):
@@ -40,9 +39,10 @@ def test_another_config_takes_the_place_of_the_default_one(checkout):
 @pytest.mark.parametrize(
     ("settings", "trainings"),
     [
-        (["seeds=[4]"], 3),
-        (["seeds=[0,1,2]"], 9),
-        (["seeds=[0]", "training={max_iters: 12, val_interval: 4}"], 3),
+        (["seeds=[4]"], 7),
+        (["seeds=[0,1,2]"], 21),
+        (["seeds=[0,1]", "initializations=[scratch]"], 6),
+        (["training={max_iters: 12, val_interval: 4}"], 7),
     ],
 )
 def test_keys_can_be_set_on_the_command_line(checkout, settings, trainings):
@@ -77,8 +77,9 @@ def test_an_archive_is_unpacked_and_a_folder_is_not(checkout):
     (checkout.root / "roads.zip").touch()
     (checkout.root / "roads").mkdir()
     source = "dataset_sources={{demo_rural: {}}}"
-    assert checkout.dag("--config", source.format("roads.zip"))["obtain_dataset"] == 1
-    assert checkout.dag("--config", source.format("roads"))["obtain_dataset"] == 0
+    alone = "initializations=[scratch]"  # without the dataset that models learn first
+    assert checkout.dag("--config", alone, source.format("roads.zip"))["obtain_dataset"] == 1
+    assert checkout.dag("--config", alone, source.format("roads"))["obtain_dataset"] == 0
 
 
 @pytest.mark.parametrize(
@@ -171,7 +172,8 @@ def test_a_folder_of_the_users_is_never_an_output(checkout):
     """Forcing every rule must not remove what the workflow did not make."""
     (checkout.root / "resources/datasets/demo_rural").mkdir(parents=True)
     source = "dataset_sources={demo_rural: resources/datasets/demo_rural}"
-    assert checkout.dag("-F", "--config", source)["obtain_dataset"] == 0
+    jobs = checkout.dag("-F", "--config", "initializations=[scratch]", source)
+    assert jobs["obtain_dataset"] == 0
 
 
 def test_it_runs_in_another_folder(checkout, tmp_path):
@@ -196,7 +198,7 @@ def test_a_missing_weights_file_names_the_key(checkout):
         )
     )
     done = checkout.run("-n")
-    assert "`models.m.backbone_weights`: no such file: gone.pth" in done.stdout + done.stderr
+    assert "`models.m`: imagenet: no such file: gone.pth" in done.stdout + done.stderr
 
 
 def test_the_library_of_this_checkout_is_run(checkout, tmp_path, monkeypatch):
@@ -224,11 +226,60 @@ def with_url(checkout: Checkout, url: str, sha256: str) -> None:
 def test_a_url_is_planned_without_a_network(checkout):
     # nothing listens on the port of discarded things
     with_url(checkout, "http://127.0.0.1:9/some/idd_lite.tar.gz?download=1", "ab" * 32)
-    pending = checkout.pending("prepare")
+    alone = ("--config", "initializations=[scratch]")
+    pending = checkout.pending("prepare", *alone)
     archive = "resources/data/abababababababab/idd_lite.tar.gz"
     assert pending[archive] == "download_dataset"
-    assert checkout.dag("prepare")["obtain_dataset"] == 1
+    assert checkout.dag("prepare", *alone)["obtain_dataset"] == 1
     # a copy of one's own is used instead
     (checkout.root / "roads").mkdir()
-    jobs = checkout.dag("prepare", "--config", "dataset_sources={demo_rural: roads}")
+    jobs = checkout.dag("prepare", *alone, "dataset_sources={demo_rural: roads}")
     assert jobs["download_dataset"] == jobs["obtain_dataset"] == 0
+
+
+def test_a_source_run_comes_before_what_starts_from_it(checkout):
+    pending = checkout.pending()
+    runs = "results/demo/runs/cgnet"
+    assert pending[f"{runs}/source/seed0/best.pth"] == "train_run"
+    assert pending[f"{runs}/finetuned/seed0/best.pth"] == "train_run"
+    assert pending[f"{runs}/zero_shot/seed0/best.pth"] == "take_checkpoint"
+    assert not any("pidnet_s/source" in path for path in pending)
+    done = checkout.run("-n", f"{runs}/finetuned/seed0/best.pth", expect=0)
+    assert f"{runs}/source/seed0/best.pth" in done.stdout
+
+
+def test_published_weights_are_got_once_and_without_a_network_in_the_plan(checkout):
+    (checkout.root / "mine.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "experiment": "mine",
+                "dataset": "config/datasets/demo_rural.yaml",
+                "source": "zoo",
+                "class_map": "config/class_maps/cityscapes_to_idd_level1.yaml",
+                "models": {
+                    "fcn": "fcn_r18-d8_4xb2-80k_cityscapes-512x1024",
+                    "pspnet": "pspnet_r18-d8_4xb2-80k_cityscapes-512x1024",
+                },
+                "initializations": ["imagenet", "finetuned", "zero_shot"],
+                "seeds": [0, 1],
+            }
+        )
+    )
+    jobs = checkout.dag("--configfile", "mine.yaml")
+    # a checkpoint for each model, and one backbone for both
+    assert jobs["get_weights"] == 3
+    assert (jobs["train_run"], jobs["take_checkpoint"]) == (8, 2)
+    pending = checkout.pending("--configfile", "mine.yaml")
+    assert "resources/weights/resnet18_v1c-b5776b93.pth" in pending
+
+
+def test_folds_are_runs_of_one_prepared_dataset(checkout):
+    text = (checkout.root / "config/datasets/demo_rural.yaml").read_text()
+    (checkout.root / "config/datasets/demo_rural.yaml").write_text(
+        text.replace("{split}", "train") + "splits: {folds: 3}\n"
+    )
+    jobs = checkout.dag("--config", "initializations=[scratch]")
+    assert (jobs["prepare_dataset"], jobs["check_model"]) == (1, 3)
+    assert (jobs["train_run"], jobs["evaluate_run"]) == (9, 9)
+    pending = checkout.pending("--config", "initializations=[scratch]")
+    assert "results/demo/runs/cgnet/scratch/seed0-fold2/best.pth" in pending

@@ -7,7 +7,7 @@ import yaml
 from helpers import ROOT
 
 from segbench.config import load_datasets, load_experiment
-from segbench.datasets.description import load_description
+from segbench.datasets.description import Splits, load_description
 from segbench.errors import ConfigError
 from segbench.runs import RunKey, run_table
 
@@ -189,11 +189,23 @@ def test_the_run_table_has_a_row_per_model_initialization_and_seed():
         },
     }
     experiment = load_experiment(changed(models=models))
-    assert run_table(experiment) == [
+    (dataset,) = load_datasets(experiment, ROOT)
+    assert run_table(experiment, dataset) == [
         RunKey("a", "scratch", 0), RunKey("a", "scratch", 1),
         RunKey("b", "scratch", 0), RunKey("b", "scratch", 1),
         RunKey("b", "imagenet", 0), RunKey("b", "imagenet", 1),
     ]  # fmt: skip
+
+
+def test_every_fold_is_a_run():
+    experiment = load_experiment(changed(seeds=[0, 3]))
+    (dataset,) = load_datasets(experiment, ROOT)
+    folded = dataset.model_copy(update={"splits": Splits(folds=3)})
+    runs = run_table(experiment, folded)
+    assert [run.path for run in runs] == [
+        f"pidnet/scratch/seed{seed}-fold{fold}" for seed in (0, 3) for fold in (0, 1, 2)
+    ]
+    assert [RunKey.of(run.model, run.initialization, run.repeat) for run in runs] == runs
 
 
 def test_a_dataset_can_lie_elsewhere():
@@ -230,6 +242,9 @@ DESCRIPTION = {
         ({"labels": {"format": "index", "path": "x.png"}}, "no wildcard '{split}'"),
         ({"labels": {"format": "polygons", "path": "{split}/{frame}"}}, "polygons need `labels`"),
         ({"source": {"demo": "lunar"}}, "`source.demo`: 'lunar' is not valid"),
+        ({"splits": {"folds": 1}}, "`splits.folds.count`: "),
+        ({"splits": {"folds": {"counts": 3}}}, "`splits.folds.counts`: unknown key"),
+        ({"splits": {"folds": 3, "random": {}}}, "`random` and `folds` both draw the sides"),
         ({"source": {}}, "name one of `path`, `url` and `demo`"),
         (
             {"classes": DESCRIPTION_CLASSES | {"ignore_values": [0, 255]}},

@@ -96,13 +96,13 @@ def images_with_accuracies(accuracies):
 
 
 def test_bootstrap_of_equal_images_is_a_point():
-    draws = bootstrap_mean_iou([images_with_accuracies([70] * 10)], resamples=50)
+    draws = bootstrap_mean_iou([(0, images_with_accuracies([70] * 10))], resamples=50)
     assert draws == pytest.approx(np.full(50, 0.7))
 
 
 def test_bootstrap_interval_is_that_of_the_mean_of_images():
     accuracies = np.random.default_rng(1).integers(20, 100, 40)
-    interval = Interval.of(bootstrap_mean_iou([images_with_accuracies(accuracies)], 4000))
+    interval = Interval.of(bootstrap_mean_iou([(0, images_with_accuracies(accuracies))], 4000))
     error = accuracies.std() / 100 / np.sqrt(len(accuracies))
     mean = accuracies.mean() / 100
     # for a plain mean the interval is known: about 1.96 standard errors to either side
@@ -111,13 +111,33 @@ def test_bootstrap_interval_is_that_of_the_mean_of_images():
 
 
 def test_bootstrap_is_paired_and_reproducible():
-    better = images_with_accuracies([50, 90, 10, 70])
-    worse = images_with_accuracies([45, 85, 5, 65])
+    better = (0, images_with_accuracies([50, 90, 10, 70]))
+    worse = (0, images_with_accuracies([45, 85, 5, 65]))
     gap = bootstrap_mean_iou([better], 300) - bootstrap_mean_iou([worse], 300)
     assert gap == pytest.approx(np.full(300, 0.05))
     assert (bootstrap_mean_iou([better], 30) == bootstrap_mean_iou([better], 30)).all()
 
 
 def test_bootstrap_averages_over_seeds():
-    runs = [images_with_accuracies([40] * 5), images_with_accuracies([60] * 5)]
+    runs = [(0, images_with_accuracies([40] * 5)), (0, images_with_accuracies([60] * 5))]
     assert bootstrap_mean_iou(runs, 20) == pytest.approx(np.full(20, 0.5))
+
+
+def test_bootstrap_of_folds_draws_in_each_fold_on_its_own():
+    # two folds of other sizes, whose images differ between the folds but not within them
+    folds = [(0, images_with_accuracies([40] * 5)), (1, images_with_accuracies([60] * 9))]
+    assert bootstrap_mean_iou(folds, 20) == pytest.approx(np.full(20, 0.5))
+    # equal folds are drawn differently, so their chance does not add up
+    images = images_with_accuracies(np.random.default_rng(2).integers(20, 100, 30))
+    alone = np.std(bootstrap_mean_iou([(0, images)], 4000))
+    together = np.std(bootstrap_mean_iou([(0, images), (1, images)], 4000))
+    assert together == pytest.approx(alone / np.sqrt(2), rel=0.1)
+
+
+def test_a_prediction_beyond_the_classes_is_wrong():
+    truth = np.array([[0, 0, 1, 255]], np.uint8)
+    predicted = np.array([[0, 2, 2, 2]], np.uint8)
+    counts = metrics.confusion_matrix(truth, predicted, 2, more_predictions=1)
+    assert counts.tolist() == [[1, 0, 1], [0, 0, 1]]
+    with pytest.raises(ValueError, match="neither one of the 2 classes"):
+        metrics.confusion_matrix(truth, predicted, 2)

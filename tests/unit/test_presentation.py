@@ -14,15 +14,23 @@ from segbench.errors import DataError
 from segbench.progress import Progress, duration
 from segbench.results import Contender, Run, models_table, pairwise_table, rank
 from segbench.summary import escaped, verdict
+from segbench.transfer_summary import answers
 from segbench.workspace import refuse_unwritable
 
 
-def run(model: str, seed: int, accuracies: list[int], initialization: str = "scratch") -> Run:
+def run(
+    model: str,
+    seed: int,
+    accuracies: list[int],
+    initialization: str = "scratch",
+    fold: int | None = None,
+) -> Run:
     """A run on images of one class whose mean IoU is the mean of the accuracies."""
     confusion = np.array([[[a, 100 - a], [0, 0]] for a in accuracies], np.int64)
     return Run(
-        model, initialization, seed, confusion,
-        {"classes_present": 1, "parameters": 10, "flops": None, "latency_ms": 5.0},
+        model, initialization, seed, fold, confusion,
+        {"classes_present": 1, "parameters": 10, "flops": None, "latency_ms": 5.0,
+         "unreachable": [], "miou_mapped": np.mean(accuracies) / 100},
         {"iterations": 8, "peak_memory_mb": 1.0, "train_minutes": 2.0, "device": "CPU"},
         pd.DataFrame(), Path(),
     )  # fmt: skip
@@ -218,3 +226,30 @@ def test_a_read_only_folder_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(Exception, match=r"no permission to write results there.*--directory"):
         refuse_unwritable(tmp_path / "results")
+
+
+def test_folds_are_compared_fold_by_fold():
+    """One fold is hard for both models, so their ranges overlap; yet one is always ahead."""
+    folded = rank([
+        run(model, 0, [accuracy + gain] * 20, fold=fold)
+        for model, gain in (("ahead", 5), ("behind", 0))
+        for fold, accuracy in enumerate((30, 60, 80))
+    ])  # fmt: skip
+    assert [contender.repeated_over for contender in folded] == ["folds", "folds"]
+    text = verdict(folded, "roads")
+    assert "3 folds from 35.0 to 85.0 %" in text
+    assert text.endswith("**a clear lead** on these images and folds.")
+    assert models_table(folded)["images"].tolist() == [60, 60]
+
+
+def test_the_answer_to_what_a_starting_point_is_worth():
+    ranked = rank([
+        run("m", 0, [60, 70, 80], "finetuned"), run("m", 0, [10, 20, 30], "zero_shot"),
+        run("m", 0, [55, 65, 75], "scratch"), run("other", 0, [50, 50, 50], "scratch"),
+    ])  # fmt: skip
+    (sentence,) = answers(ranked)
+    assert sentence == (
+        "**m**: fine-tuned 70.0 %, from scratch 65.0 %, as it is (zero-shot) 20.0 % mean IoU; "
+        "fine-tuned against as it is (zero-shot) +50.0 points (+50.0 to +50.0); "
+        "fine-tuned against from scratch +5.0 points (+5.0 to +5.0)."
+    )

@@ -11,7 +11,7 @@ from layouts import columns, png_bytes, write_image
 
 from segbench.datasets.description import DatasetDescription
 from segbench.datasets.prepare import prepare
-from segbench.datasets.splitting import stratified_split
+from segbench.datasets.splitting import stratified_folds, stratified_split
 from segbench.errors import DataError
 from segbench.schema import parse_section
 
@@ -129,11 +129,35 @@ def test_many_single_frames_are_split_quickly():
     assert on_val[[5, 9]].sum() == 1
 
 
+@given(st.lists(st.integers(0, 9), min_size=4, max_size=60), st.integers(2, 5), st.integers(0, 99))
+@settings(max_examples=25)
+def test_folds_keep_groups_whole_and_use_every_frame_once(groups, folds, seed):
+    names, pixels = [f"drive{g}" for g in groups], np.ones((len(groups), 3), np.int64)
+    if len(set(names)) < folds:
+        with pytest.raises(ValueError, match=f"cannot fill {folds} folds"):
+            stratified_folds(names, pixels, folds, seed)
+        return
+    dealt = stratified_folds(names, pixels, folds, seed)
+    assert set(dealt.tolist()) == set(range(folds))
+    assert len(set(zip(names, dealt.tolist(), strict=True))) == len(set(names))
+    assert (stratified_folds(names, pixels, folds, seed) == dealt).all()
+
+
+def test_folds_are_of_equal_size_and_share_rare_classes():
+    names = [f"d{i // 3}" for i in range(90)]
+    pixels = np.ones((90, 2), np.int64)
+    pixels[:, 1] = 0
+    pixels[[0, 20, 40, 60, 80], 1] = 5  # five drives, five folds
+    dealt = stratified_folds(names, pixels, 5, 0)
+    assert np.bincount(dealt).tolist() == [18] * 5
+    assert sorted(dealt[[0, 20, 40, 60, 80]].tolist()) == [0, 1, 2, 3, 4]
+
+
 def description(**splits) -> DatasetDescription:
     data = {
         "name": "x", "source": "x", "images": "img/{group}/{frame}.png",
         "labels": {"format": "index", "path": "gt/{group}/{frame}.png"},
-        "splits": {"random": splits},
+        "splits": splits if "folds" in splits else {"random": splits},
         "classes": {"classes": [{"name": n, "color": [i, i, i]} for i, n in enumerate("ab")]},
     }  # fmt: skip
     return parse_section(DatasetDescription, data, "x.yaml")
@@ -167,5 +191,28 @@ def test_a_dataset_without_a_split_is_split_and_the_split_is_kept(tmp_path):
 
 def test_one_group_cannot_be_split(tmp_path):
     make(tmp_path / "raw", groups=1, frames=5)
-    with pytest.raises(DataError, match=r"`splits.random`: all 5 frames belong to one group"):
+    with pytest.raises(DataError, match=r"`splits`: all 5 frames belong to one group"):
         prepare(description(), tmp_path / "raw", tmp_path / "out")
+
+
+def test_every_frame_is_validated_on_in_one_fold(tmp_path):
+    make(tmp_path / "raw")
+    prepare(description(folds=5), tmp_path / "raw", tmp_path / "out")
+    lists = {
+        (fold, side): (tmp_path / f"out/splits/fold{fold}/{side}.txt").read_text().split()
+        for fold in range(5)
+        for side in ("train", "val")
+    }
+    everything = sorted(f"{g}__{f}" for g in range(10) for f in range(2))
+    assert sorted(name for fold in range(5) for name in lists[fold, "val"]) == everything
+    for fold in range(5):
+        assert sorted(lists[fold, "train"] + lists[fold, "val"]) == everything
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert [(fold["train"], fold["val"]) for fold in manifest["folds"]] == [(16, 4)] * 5
+    assert {p.stem for p in (tmp_path / "out/val_img").iterdir()} == set(lists[0, "val"])
+
+
+def test_too_few_groups_for_the_folds_are_said(tmp_path):
+    make(tmp_path / "raw", groups=3)
+    with pytest.raises(DataError, match=r"`splits`: 3 groups cannot fill 5 folds"):
+        prepare(description(folds=5), tmp_path / "raw", tmp_path / "out")

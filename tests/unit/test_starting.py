@@ -187,15 +187,17 @@ def test_every_seed_has_a_source_run_that_all_share():
     assert [run for run in runs if run.initialization == "source"] == [
         RunKey("m", "source", 0), RunKey("m", "source", 1),
     ]  # fmt: skip
-    assert points.inputs("m", "finetuned", 1) == ["results/test/runs/m/source/seed1/best.pth"]
-    assert points.settings("m", "source", 0)["max_iters"] == 9
-    assert points.settings("m", "finetuned", 0).get("max_iters") is None
-    assert points.settings("m", "finetuned", 0)["class_map"] == list(range(7))
+    assert points.inputs(RunKey("m", "finetuned", 1)) == [
+        "results/test/runs/m/source/seed1/best.pth"
+    ]
+    assert points.settings(RunKey("m", "source", 0))["max_iters"] == 9
+    assert points.settings(RunKey("m", "finetuned", 0)).get("max_iters") is None
+    assert points.settings(RunKey("m", "finetuned", 0))["class_map"] == list(range(7))
 
 
 def test_a_published_checkpoint_is_evaluated_once():
     points = starts(source="zoo", initializations=["zero_shot", "finetuned"])
-    assert run_table(points.experiment) == [
+    assert run_table(points.experiment, points.target) == [
         RunKey("m", "zero_shot", 0), RunKey("m", "finetuned", 0), RunKey("m", "finetuned", 1),
     ]  # fmt: skip
 
@@ -203,7 +205,8 @@ def test_a_published_checkpoint_is_evaluated_once():
 def test_settings_of_one_model_do_not_depend_on_another():
     other = {"config": PIDNET, "training": {"batch_size": 2}}
     alone, together = starts(models={"a": PIDNET}), starts(models={"a": PIDNET, "b": other})
-    assert alone.settings("a", "scratch", 0) == together.settings("a", "scratch", 0)
+    run = RunKey("a", "scratch", 0)
+    assert alone.settings(run) == together.settings(run)
 
 
 def test_a_local_file_is_verified(tmp_path):

@@ -13,7 +13,7 @@ from segbench.config import load_datasets, load_experiment
 from segbench.devices import cuda_seems_present
 from segbench.errors import SegbenchError
 from segbench.provenance import code_digest, package_versions
-from segbench.runs import SOURCE_RUN, run_table
+from segbench.runs import SOURCE_RUN, RunKey, run_table
 from segbench.starting import StartingPoints
 from segbench.workspace import (
     listing_digest,
@@ -41,7 +41,7 @@ except SegbenchError as error:
     raise WorkflowError(str(error)) from None
 
 DATASETS = {description.name: description for description in (TARGET, *SOURCES)}
-RUNS = run_table(EXPERIMENT)
+RUNS = run_table(EXPERIMENT, TARGET)
 PREPARED = f"results/datasets/{TARGET.name}"
 OBTAINED = "resources/datasets"
 # keyed by the digest of a run, so experiments that share a run train it once
@@ -51,7 +51,8 @@ WORK = "results/work"
 wildcard_constraints:
     model="[A-Za-z0-9][A-Za-z0-9_.-]*",
     initialization="[a-z_]+",
-    seed=r"\d+",
+    # with the fold, where there is one
+    seed=r"\d+(-fold\d+)?",
     dataset="[A-Za-z0-9][A-Za-z0-9_.-]*",
 
 
@@ -87,9 +88,21 @@ def dataset_source(wildcards):
     return f"{OBTAINED}/{wildcards.dataset}" if source.is_made_here else source.path
 
 
+def run_of(wildcards):
+    """The run that a job is for."""
+    return RunKey.of(wildcards.model, wildcards.initialization, wildcards.seed)
+
+
+def checked_config(wildcards):
+    """The config of the first run of a model and initialization, which stands for all of them."""
+    pair = (wildcards.model, wildcards.initialization)
+    run = next(r for r in STARTS.all_runs() if (r.model, r.initialization) == pair)
+    return f"{RESULTS}/runs/{run.path}/config.py"
+
+
 def initial_weights(wildcards):
     """The weights files that a run starts from."""
-    return STARTS.inputs(wildcards.model, wildcards.initialization, int(wildcards.seed))
+    return STARTS.inputs(run_of(wildcards))
 
 
 def known_weights(wildcards):

@@ -40,7 +40,7 @@ rule compare_tables:
         "../../envs/segbench.yaml"
     params:
         code=code("compare_tables.py"),
-        runs=[(run.model, run.initialization, run.seed) for run in RUNS],
+        runs=[(r.model, r.initialization, r.seed, r.fold) for r in RUNS],
         experiment=EXPERIMENT.experiment,
     script:
         "../scripts/compare_tables.py"
@@ -108,6 +108,6 @@ rule compare_figures:
         "../../envs/segbench.yaml"
     params:
         code=code("compare_figures.py"),
-        runs=[(run.model, run.initialization, run.seed) for run in RUNS],
+        runs=[(r.model, r.initialization, r.seed, r.fold) for r in RUNS],
     script:
         "../scripts/compare_figures.py"

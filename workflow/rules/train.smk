@@ -19,7 +19,7 @@ rule render_config:
         zoo_config=lambda w: EXPERIMENT.models[w.model].config,
         zoo_digest=lambda w: zoo.config_digest(EXPERIMENT.models[w.model].config),
         published_batch=lambda w: zoo.published_batch(EXPERIMENT.models[w.model].config),
-        settings=lambda w: STARTS.settings(w.model, w.initialization, int(w.seed)),
+        settings=lambda w: STARTS.settings(run_of(w)),
     script:
         "../scripts/render_config.py"
 
@@ -29,7 +29,7 @@ rule render_config:
 rule check_model:
     input:
         manifest=of_dataset("manifest.json"),
-        config=f"{RESULTS}/runs/{{model}}/{{initialization}}/seed{EXPERIMENT.seeds[0]}/config.py",
+        config=checked_config,
         weights=known_weights,
     output:
         f"{RESULTS}/check/{{model}}/{{initialization}}.json",
@@ -96,7 +96,7 @@ rule take_checkpoint:
     input:
         model_check=f"{RESULTS}/check/{{model}}/zero_shot.json",
         config=f"{RESULTS}/runs/{{model}}/zero_shot/seed{{seed}}/config.py",
-        weights=lambda w: STARTS.inputs(w.model, "zero_shot", int(w.seed)),
+        weights=lambda w: STARTS.inputs(RunKey.of(w.model, "zero_shot", w.seed)),
     output:
         checkpoint=f"{RESULTS}/runs/{{model}}/zero_shot/seed{{seed}}/best.pth",
         history=f"{RESULTS}/runs/{{model}}/zero_shot/seed{{seed}}/history.csv",

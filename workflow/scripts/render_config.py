@@ -11,7 +11,6 @@ from segbench.rendering import render
 def main(snakemake):
     recipe = Recipe(
         run=snakemake.params.run,
-        seed=int(snakemake.wildcards.seed),
         published_batch=snakemake.params.published_batch,
         **snakemake.params.settings,
     )

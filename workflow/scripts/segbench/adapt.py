@@ -43,6 +43,7 @@ class Recipe:
         run: names the run in messages, `model/initialization/seed0`.
         initialization: `scratch`, `imagenet`, `finetuned` or `zero_shot`.
         seed: seeds weights, sampling and augmentation.
+        fold: which fold is validated on, None without cross-validation.
         published_batch: total batch the zoo config was published with, None if unknown.
         weights: local checkpoint, of the backbone for `imagenet`, of the whole model for
             `finetuned` and `zero_shot`.
@@ -63,6 +64,7 @@ class Recipe:
     run: str
     initialization: str
     seed: int
+    fold: int | None = None
     published_batch: int | None = None
     weights: str | None = None
     source_classes: Sequence[str] = ()
@@ -118,6 +120,8 @@ class Adaptation:
 
     def _iters_of_epochs(self) -> int:
         images = int(self.manifest["splits"]["train"]["images"])
+        if self.recipe.fold is not None:
+            images = int(self.manifest["folds"][self.recipe.fold]["train"])
         return math.ceil((self.recipe.epochs or 0) * images / self.batch)
 
     def note(self, text: str) -> None:
@@ -237,12 +241,13 @@ class Adaptation:
         return {"type": "RareClassSampler", "probabilities": probabilities}
 
     def _dataset(self, side: str, pipeline: list[Node]) -> Node:
-        classes = self.manifest["classes"]
+        classes, fold = self.manifest["classes"], self.recipe.fold
         return {
             "type": "FrameDataset",
             "data_root": self.manifest["folder"],
-            "ann_file": f"splits/{side}.txt",
-            "data_prefix": {"img_path": f"{side}_img", "seg_map_path": f"{side}_label"},
+            "ann_file": f"splits/{side}.txt" if fold is None else f"splits/fold{fold}/{side}.txt",
+            "data_prefix": _prefix(side),
+            "more_prefix": None if fold is None else _prefix("train" if side == "val" else "val"),
             "metainfo": {
                 "classes": [c["name"] for c in classes],
                 "palette": [c["color"] for c in classes],
@@ -371,3 +376,8 @@ class Adaptation:
     def _published_imports(self) -> list[str]:
         imports = (self.config.get("custom_imports") or {}).get("imports") or []
         return [imports] if isinstance(imports, str) else list(imports)
+
+
+def _prefix(side: str) -> Node:
+    """Folders of one side of a prepared dataset."""
+    return {"img_path": f"{side}_img", "seg_map_path": f"{side}_label"}

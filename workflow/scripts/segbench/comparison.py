@@ -21,17 +21,15 @@ from segbench import (
 from segbench.results import Contender, Run
 
 LOG = logging.getLogger(__name__)
-NOTE = (
-    "Mean IoU over the classes present in the validation images, mean over the seeds. "
-    "The 95 % interval is a bootstrap over images; ± is the standard deviation over seeds."
-)
 
 
-def read_runs(keys: Sequence[tuple[str, str, int]], folders: Sequence[Path]) -> list[Contender]:
+def read_runs(
+    keys: Sequence[tuple[str, str, int, int | None]], folders: Sequence[Path]
+) -> list[Contender]:
     """Read runs and rank them.
 
     Args:
-        keys: model, initialization and seed of each run.
+        keys: model, initialization, seed and fold of each run.
         folders: where each run's files are.
     """
     return results.rank([Run.read(*key, folder) for key, folder in zip(keys, folders, strict=True)])
@@ -56,14 +54,17 @@ def write_tables(
 
     protocol = _protocol(contenders, manifest["name"])
     tables.write_readable(
-        readable.readable_models(models), folder / "models", "Models", f"{NOTE} {protocol}"
+        readable.readable_models(models),
+        folder / "models",
+        "Models",
+        f"{_note(contenders)} {protocol}",
     )
     tables.write_readable(
         readable.readable_classes(contenders, per_class),
         folder / "per_class",
         "IoU per class, %",
-        f"Mean over the seeds; {tables.NOT_THERE} marks a class that is absent from the validation "
-        f"images. {protocol}",
+        f"Mean over the {contenders[0].repeated_over}; {tables.NOT_THERE} marks a class that is "
+        f"absent from the validation images. {protocol}",
     )
     warnings = json.loads(check_path.read_text())["warnings"]
     page = summary.landing_page(contenders, models, manifest, experiment, warnings)
@@ -80,9 +81,8 @@ def write_figures(
     manifest = json.loads(manifest_path.read_text())
     name = manifest["name"]
     per_class = results.per_class_table(contenders, [c["name"] for c in manifest["classes"]])
-    images = manifest["splits"]["val"]["images"]
     drawn = {
-        "models": figures.plot_models(contenders, f"{name}: mean IoU on {images} images"),
+        "models": figures.plot_models(contenders, f"{name}: mean IoU on {_images(contenders[0])}"),
         "per_class": figures.plot_per_class(contenders, per_class, f"{name}: IoU per class, %"),
         "training": figures.plot_training(contenders, f"{name}: how the models learnt"),
     }
@@ -110,10 +110,26 @@ def _protocol(contenders: Sequence[Contender], dataset: str) -> str:
     devices = sorted({run.record["device"] for run in runs})
     seeds = sorted({run.seed for run in runs})
     return (
-        f"Protocol: {dataset}, {runs[0].scores['protocol']} ({len(runs[0].confusion)} images); "
+        f"Protocol: {dataset}, {runs[0].scores['protocol']} ({_images(contenders[0])}); "
         f"{_listed(iterations)} iterations, batch {_listed(batches)}, crop {_listed(crops)}; "
         f"seeds {_listed(seeds)}; {_listed(devices)}."
     )
+
+
+def _note(contenders: Sequence[Contender]) -> str:
+    """How to read the table of models."""
+    over = contenders[0].repeated_over
+    return (
+        f"Mean IoU over the classes present in the validation images, mean over the {over}. "
+        "The 95 % interval is a bootstrap over images; ± is the standard deviation over "
+        f"{over}."
+    )
+
+
+def _images(contender: Contender) -> str:
+    runs = [run for run in contender.runs if run.seed == contender.runs[0].seed]
+    folds = f" in {len(runs)} folds" if runs[0].fold is not None else ""
+    return f"{sum(len(run.confusion) for run in runs)} images{folds}"
 
 
 def _listed(values: Sequence[object]) -> str:

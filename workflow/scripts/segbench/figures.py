@@ -45,7 +45,8 @@ def plot_models(contenders: Sequence[Contender], title: str) -> Figure:
     axes.set_xlim(0, min(100.0, top * 1.1 + 3))
     axes.set_yticks(range(len(contenders)), [c.label for c in contenders])
     axes.invert_yaxis()
-    axes.set_xlabel("mean IoU, %    (bar: mean over seeds, dot: one seed, line: 95 % over images)")
+    over = contenders[0].repeated_over
+    axes.set_xlabel(f"mean IoU, %    (bar: mean over {over}, dot: one run, line: 95 % over images)")
     axes.set_title(title, loc="left")
     axes.grid(axis="y", visible=False)
     sns.despine(figure, left=True)

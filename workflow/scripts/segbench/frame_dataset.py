@@ -21,16 +21,33 @@ from segbench.sampling import RareClassOrder
 
 @DATASETS.register_module()
 class FrameDataset(BaseSegDataset):  # type: ignore[misc]
-    """Frames named by a split file, with images of any suffix and labels as PNG."""
+    """Frames named by a split file, with images of any suffix and labels as PNG.
+
+    Args:
+        more_prefix: folders of the other side, in which frames of a fold may lie as well.
+        settings: those of MMSegmentation's dataset.
+    """
+
+    def __init__(self, more_prefix: dict[str, str] | None = None, **settings: Any) -> None:
+        self.more_prefix = more_prefix
+        super().__init__(**settings)
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """List images with their labels, in the order of the split file."""
-        images = {path.stem: path for path in Path(self.data_prefix["img_path"]).iterdir()}
-        labels = Path(self.data_prefix["seg_map_path"])
+        places = [(Path(self.data_prefix["img_path"]), Path(self.data_prefix["seg_map_path"]))]
+        if self.more_prefix:
+            root = Path(self.data_root)
+            more = self.more_prefix
+            places.append((root / more["img_path"], root / more["seg_map_path"]))
+        found = {
+            path.stem: (path, labels / f"{path.stem}.png")
+            for images, labels in places
+            for path in images.iterdir()
+        }
         return [
             {
-                "img_path": str(images[name]),
-                "seg_map_path": str(labels / f"{name}.png"),
+                "img_path": str(found[name][0]),
+                "seg_map_path": str(found[name][1]),
                 "label_map": None,
                 "reduce_zero_label": False,
                 "seg_fields": [],
@@ -43,9 +60,9 @@ class FrameDataset(BaseSegDataset):  # type: ignore[misc]
 
     def frames_of_classes(self) -> list[npt.NDArray[np.int64]]:
         """For each class the indices of the frames that show it."""
-        split = Path(self.ann_file)
-        table = split.parent.parent / "frames.csv"
-        return frames_of_classes(table, split.stem, self._names(), len(self.metainfo["classes"]))
+        side = None if self.more_prefix else Path(self.ann_file).stem
+        table = Path(self.data_root) / "frames.csv"
+        return frames_of_classes(table, side, self._names(), len(self.metainfo["classes"]))
 
 
 @DATA_SAMPLERS.register_module()

@@ -1,5 +1,6 @@
 """How sure a score is: bootstrap intervals over the validation images. Needs NumPy alone."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,27 +29,36 @@ class Interval:
         return cls(float(low), float(high))
 
 
-def bootstrap_mean_iou(runs: Sequence[Counts], resamples: int = RESAMPLES, seed: int = 0) -> Scores:
+def bootstrap_mean_iou(
+    runs: Sequence[tuple[int, Counts]], resamples: int = RESAMPLES, seed: int = 0
+) -> Scores:
     """Mean IoU of a model on resampled validation sets (percentile bootstrap, Efron 1979).
 
     Images are drawn with replacement, and the same draws are used for every run and every model
-    that is given the same number of images, so that scores can be compared draw by draw. The
-    score of a draw is the mean over the runs of the mean IoU of the summed matrices.
+    that is scored on the same fold, so that scores can be compared draw by draw. The score of a
+    draw is the mean over the runs of the mean IoU of the summed matrices.
 
     Args:
-        runs: for each seed the matrices per image, int64 [images, classes, predictions].
+        runs: the fold of each run, 0 without cross-validation, and its matrices per image, int64
+            [images, classes, predictions].
         resamples: number of draws.
         seed: decides the draws.
 
     Returns:
         Mean IoU of each draw, [resamples].
     """
-    images = runs[0].shape[0]
-    draws = np.random.default_rng(seed).multinomial(
-        images, np.full(images, 1 / images), size=resamples
-    )
-    scores = [_mean_iou_of_draws(draws, counts) for counts in runs]
+    scores = [
+        _mean_iou_of_draws(_draws(len(counts), resamples, seed, fold), counts)
+        for fold, counts in runs
+    ]
     return np.asarray(np.mean(scores, axis=0))
+
+
+@functools.lru_cache(maxsize=32)
+def _draws(images: int, resamples: int, seed: int, fold: int) -> npt.NDArray[np.int64]:
+    """How often each image of a fold is drawn, [resamples, images]."""
+    rng = np.random.default_rng([seed, fold] if fold else seed)
+    return rng.multinomial(images, np.full(images, 1 / images), size=resamples)
 
 
 def _mean_iou_of_draws(draws: npt.NDArray[np.int64], counts: Counts) -> Scores:

@@ -21,8 +21,9 @@ def readable_models(table: pd.DataFrame) -> pd.DataFrame:
     ]
     if (table["unreachable"] != "").any():
         readable["over mapped classes %"] = [percent(value) for value in table["miou_mapped"]]
-    readable["seeds"] = [str(runs) for runs in table["runs"]]
-    readable["± over seeds"] = [percent(value) for value in table["miou_std"]]
+    over = table["repeated_over"].iloc[0]
+    readable["runs" if "folds" in over else "seeds"] = [str(runs) for runs in table["runs"]]
+    readable[f"± over {over}"] = [percent(value) for value in table["miou_std"]]
     readable["pixel acc. %"] = [percent(value) for value in table["aacc"]]
     readable["mean acc. %"] = [percent(value) for value in table["macc"]]
     readable["params M"] = [f"{value / 1e6:.2f}" for value in table["params"]]

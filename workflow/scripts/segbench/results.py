@@ -22,7 +22,7 @@ class Run:
     """One finished run: what it was, and what it left behind.
 
     Attributes:
-        model, initialization, seed: the row of the run table.
+        model, initialization, seed, fold: the row of the run table.
         confusion: int64 [images, classes, classes].
         scores: content of `metrics.json`.
         record: content of `train.json`.
@@ -33,6 +33,7 @@ class Run:
     model: str
     initialization: str
     seed: int
+    fold: int | None
     confusion: metrics.Counts
     scores: dict[str, Any]
     record: dict[str, Any]
@@ -40,7 +41,9 @@ class Run:
     folder: Path
 
     @classmethod
-    def read(cls, model: str, initialization: str, seed: int, folder: Path) -> "Run":
+    def read(
+        cls, model: str, initialization: str, seed: int, fold: int | None, folder: Path
+    ) -> "Run":
         """Read the files of a run."""
         with np.load(folder / "confusion.npz") as stored:
             confusion = stored["confusion"]
@@ -48,6 +51,7 @@ class Run:
             model=model,
             initialization=initialization,
             seed=seed,
+            fold=fold,
             confusion=confusion,
             scores=json.loads((folder / "metrics.json").read_text()),
             record=json.loads((folder / "train.json").read_text()),
@@ -68,7 +72,7 @@ class Contender:
     Attributes:
         model, initialization: names of it.
         label: how it is called in figures, without what all contenders share.
-        runs: one per seed.
+        runs: one per seed and fold.
         draws: bootstrap mean IoU, the same resampled images for every contender.
     """
 
@@ -77,6 +81,13 @@ class Contender:
     label: str
     runs: list[Run]
     draws: metrics.Scores
+
+    @property
+    def repeated_over(self) -> str:
+        """What its runs differ in: `seeds`, `folds`, or `seeds and folds`."""
+        folds = len({run.fold for run in self.runs}) > 1
+        seeds = len({run.seed for run in self.runs}) > 1 or not folds
+        return " and ".join(["seeds"] * seeds + ["folds"] * folds)
 
     @property
     def mious(self) -> list[float]:
@@ -95,8 +106,8 @@ class Contender:
 
     @property
     def best_run(self) -> Run:
-        """The run with the highest mean IoU."""
-        return max(self.runs, key=lambda run: run.miou)
+        """The run with the highest mean IoU; of the first fold, which all contenders have."""
+        return max((run for run in self.runs if not run.fold), key=lambda run: run.miou)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +128,20 @@ class Difference:
         return Interval.of(self.first.draws - self.second.draws)
 
     @property
+    def is_mixed(self) -> bool:
+        """Whether the repeats disagree on which of the two is ahead.
+
+        Folds differ in difficulty, so the same folds are compared; seeds have nothing in common.
+        """
+        ours, theirs = self.first, self.second
+        if len(ours.runs) < 2 or len(theirs.runs) < 2:
+            return False
+        if "folds" not in ours.repeated_over:
+            return min(ours.mious) <= max(theirs.mious)
+        other = {(run.seed, run.fold): run.miou for run in theirs.runs}
+        return any(run.miou <= other.get((run.seed, run.fold), -1.0) for run in ours.runs)
+
+    @property
     def is_clear(self) -> bool:
         """Whether the interval leaves out zero."""
         return self.interval.low > 0 or self.interval.high < 0
@@ -133,8 +158,8 @@ def rank(runs: Sequence[Run]) -> list[Contender]:
             model=model,
             initialization=initialization,
             label=f"{model} ({initialization})" if several else model,
-            runs=sorted(group, key=lambda run: run.seed),
-            draws=bootstrap_mean_iou([run.confusion for run in group]),
+            runs=sorted(group, key=lambda run: (run.seed, run.fold or 0)),
+            draws=bootstrap_mean_iou([(run.fold or 0, run.confusion) for run in group]),
         )
         for (model, initialization), group in groups.items()
     ]
@@ -154,6 +179,7 @@ def _model_row(contender: Contender) -> dict[str, Any]:
         "model": contender.model,
         "initialization": contender.initialization,
         "runs": len(runs),
+        "repeated_over": contender.repeated_over,
         "miou": contender.miou,
         # the spread of one run is unknown, not zero
         "miou_std": float(np.std(contender.mious, ddof=1)) if len(runs) > 1 else np.nan,
@@ -165,7 +191,7 @@ def _model_row(contender: Contender) -> dict[str, Any]:
         "aacc": _mean([metrics.pixel_accuracy(counts) for counts in summed]),
         "macc": _mean([metrics.mean_over_classes(metrics.class_accuracy(c)) for c in summed]),
         "classes_present": runs[0].scores["classes_present"],
-        "images": len(runs[0].confusion),
+        "images": sum(len(run.confusion) for run in runs if run.seed == runs[0].seed),
         "iterations": runs[0].record["iterations"],
         "params": runs[0].scores["parameters"],
         "flops": runs[0].scores["flops"],
@@ -194,6 +220,7 @@ def per_class_table(contenders: Sequence[Contender], classes: Sequence[str]) -> 
                         "model": run.model,
                         "initialization": run.initialization,
                         "seed": run.seed,
+                        **({} if run.fold is None else {"fold": run.fold}),
                         "class": name,
                         **{column: values[i] for column, values in columns.items()},
                     }
@@ -208,6 +235,7 @@ def runs_table(contenders: Sequence[Contender]) -> pd.DataFrame:
             "model": run.model,
             "initialization": run.initialization,
             "seed": run.seed,
+            **({} if run.fold is None else {"fold": run.fold}),
             "miou": run.miou,
             "aacc": float(metrics.pixel_accuracy(run.confusion.sum(0))),
             "best_iteration": run.record["best_iteration"],

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from segbench.config import Experiment
+from segbench.datasets.description import DatasetDescription
 
 # what `finetuned` and `zero_shot` start from when it is trained here: a run that is not compared
 SOURCE_RUN = "source"
@@ -11,28 +12,47 @@ SOURCE_RUN = "source"
 
 @dataclass(frozen=True, slots=True)
 class RunKey:
-    """One training of an experiment."""
+    """One training of an experiment.
+
+    Attributes:
+        model, initialization, seed: what is trained.
+        fold: which fold it is validated on, None without cross-validation.
+    """
 
     model: str
     initialization: str
     seed: int
+    fold: int | None = None
+
+    @classmethod
+    def of(cls, model: str, initialization: str, repeat: str) -> "RunKey":
+        """The run whose `repeat` is the last part of its path, without `seed`."""
+        seed, _, fold = repeat.partition("-fold")
+        return cls(model, initialization, int(seed), int(fold) if fold else None)
+
+    @property
+    def repeat(self) -> str:
+        """Seed and fold, as in the path: `0` or `0-fold2`."""
+        return str(self.seed) if self.fold is None else f"{self.seed}-fold{self.fold}"
 
     @property
     def path(self) -> str:
         """Folder of the run below the experiment's `runs/`."""
-        return f"{self.model}/{self.initialization}/seed{self.seed}"
+        return f"{self.model}/{self.initialization}/seed{self.repeat}"
 
 
-def run_table(experiment: Experiment) -> list[RunKey]:
-    """Every run that is compared, in the order of the config."""
-    return list(_rows(experiment))
+def run_table(experiment: Experiment, dataset: DatasetDescription) -> list[RunKey]:
+    """Every run that is compared on a dataset, in the order of the config."""
+    return list(_rows(experiment, dataset))
 
 
-def _rows(experiment: Experiment) -> Iterator[RunKey]:
+def _rows(experiment: Experiment, dataset: DatasetDescription) -> Iterator[RunKey]:
+    folds = dataset.splits.folds
     for model in experiment.models:
         for initialization in experiment.initializations_of(model):
             for seed in _seeds(experiment, initialization):
-                yield RunKey(model, initialization, seed)
+                for fold in range(folds.count) if folds else (None,):
+                    yield RunKey(model, initialization, seed, fold)
 
 
 def _seeds(experiment: Experiment, initialization: str) -> tuple[int, ...]:

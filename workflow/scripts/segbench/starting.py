@@ -62,16 +62,17 @@ class StartingPoints:
         files = [self.weights(run.model, run.initialization) for run in self.all_runs()]
         return {str(file.path): file for file in files if file is not None and file.origin}
 
-    def inputs(self, model: str, initialization: str, seed: int) -> list[str]:
+    def inputs(self, run: RunKey) -> list[str]:
         """Files with weights that a run starts from."""
-        if initialization in TRANSFERRED and not self._from_zoo:
-            return [f"{self.results}/runs/{RunKey(model, SOURCE_RUN, seed).path}/best.pth"]
-        file = self.weights(model, initialization)
+        if run.initialization in TRANSFERRED and not self._from_zoo:
+            source = RunKey(run.model, SOURCE_RUN, run.seed)
+            return [f"{self.results}/runs/{source.path}/best.pth"]
+        file = self.weights(run.model, run.initialization)
         return [] if file is None else [str(file.path)]
 
     def all_runs(self) -> list[RunKey]:
         """The runs that are compared, and those on the source dataset that they start from."""
-        runs = run_table(self.experiment)
+        runs = run_table(self.experiment, self.target)
         if self._from_zoo:
             return runs
         sources = [
@@ -96,23 +97,25 @@ class StartingPoints:
         given = self.experiment.class_map if settings.class_map is None else settings.class_map
         return class_map(names, _names(self.target), given, self.workflow)
 
-    def settings(self, model: str, initialization: str, seed: int) -> dict[str, Any]:
-        """Plain values that, with the seed, shape the config of a run.
+    def settings(self, run: RunKey) -> dict[str, Any]:
+        """Plain values that shape the config of a run.
 
         Kept free of what other models ask for, so that a change to one leaves the others alone.
         """
+        model, starts_from = run.model, run.initialization
         training = self.experiment.training_of(model)
-        starts_from = initialization
-        if initialization == SOURCE_RUN and self.experiment.source is not None:
+        if run.initialization == SOURCE_RUN and self.experiment.source is not None:
             training = training.overridden_by(self.experiment.source.training)
             starts_from = self.experiment.source.initialization
         settings: dict[str, Any] = training.model_dump(exclude_none=True)
-        settings["initialization"] = starts_from
+        settings |= {"initialization": starts_from, "seed": run.seed}
+        if run.fold is not None:
+            settings["fold"] = run.fold
         if self.experiment.models[model].overrides:
             settings["overrides"] = self.experiment.models[model].overrides
-        if files := self.inputs(model, initialization, seed):
+        if files := self.inputs(run):
             settings["weights"] = files[0]
-        if initialization in TRANSFERRED:
+        if run.initialization in TRANSFERRED:
             mapped = self.class_map(model)
             settings["source_classes"] = list(mapped.source)
             settings["class_map"] = list(mapped.ids)

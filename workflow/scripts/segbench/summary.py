@@ -46,14 +46,15 @@ def verdict(contenders: Sequence[Contender], dataset: str) -> str:
         return f"{text}{ahead}. **Too few validation images** to rely on it."
     if not difference.is_clear:
         return f"{text}{ahead}: **too close to call** on these images."
-    if _seeds_overlap(best, contenders[1]):
+    if difference.is_mixed:
+        over = best.repeated_over
         return (
-            f"{text}{ahead}. The images tell the two apart, but the spread over seeds does not: "
-            "**train more seeds** before relying on it."
+            f"{text}{ahead}. The images tell the two apart, but the spread over {over} does not: "
+            f"**train more {over}** before relying on it."
         )
     if len(best.runs) == 1:
         return f"{text}{ahead}. With one seed each, chance in training is not ruled out."
-    return f"{text}{ahead}: **a clear lead** on these images and seeds."
+    return f"{text}{ahead}: **a clear lead** on these images and {best.repeated_over}."
 
 
 def facts(contenders: Sequence[Contender], manifest: Mapping[str, Any]) -> dict[str, str]:
@@ -153,11 +154,8 @@ def _seeds(contender: Contender) -> str:
     if count == 1:
         return "one seed"
     low, high = min(contender.mious), max(contender.mious)
-    return f"{count} seeds from {percent(low)} to {percent(high)} %"
-
-
-def _seeds_overlap(best: Contender, other: Contender) -> bool:
-    return len(best.runs) > 1 and len(other.runs) > 1 and min(best.mious) <= max(other.mious)
+    over = contender.repeated_over.replace("seeds and folds", "seeds times folds")
+    return f"{count} {over} from {percent(low)} to {percent(high)} %"
 
 
 def _training_facts(contender: Contender) -> str:
@@ -177,7 +175,8 @@ def _narrow_columns(table: pd.DataFrame) -> Iterator[str]:
     yield "model"
     if table["initialization"].nunique() > 1:
         yield "init."
-    yield from ("mean IoU %", "95 % interval", "± over seeds", "ms/image")
+    over = table["repeated_over"].iloc[0]
+    yield from ("mean IoU %", "95 % interval", f"± over {over}", "ms/image")
 
 
 def _raw_html(element: str) -> list[str]:

@@ -58,7 +58,8 @@ def plot_slopes(contenders: Sequence[Contender], title: str) -> Figure:
     axes.set_title(title, loc="left")
     axes.grid(axis="x", visible=False)
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
-    axes.set_xlabel("line: mean over seeds, dot: one seed, band: 95 % over images", fontsize=10)
+    over = contenders[0].repeated_over
+    axes.set_xlabel(f"line: mean over {over}, dot: one run, band: 95 % over images", fontsize=10)
     sns.despine(figure)
     return figure
 

@@ -64,6 +64,18 @@ def _absent_classes(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[
             yield finding(code, absent)
 
 
+def _absent_in_folds(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[Finding]:
+    names = _class_names(manifest)
+    absent = [
+        f"{name} in fold {number}"
+        for number, fold in enumerate(manifest["folds"])
+        for name, count in zip(names, fold["val_class_pixels"], strict=True)
+        if count == 0
+    ]
+    if absent:
+        yield finding("absent-in-fold", absent)
+
+
 def _binary_masks(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[Finding]:
     """Masks of 0 and 255, of which the 255 was taken for void."""
     train = manifest["splits"]["train"]
@@ -152,6 +164,6 @@ def _pixels_of_all(manifest: dict[str, Any]) -> list[int]:
 
 Check = Callable[[dict[str, Any], pd.DataFrame], Iterator[Finding]]
 CHECKS: tuple[Check, ...] = (
-    _absent_classes, _binary_masks, _shifted_labels, _void_classes, _rare_classes, _few_images,
-    _shared_groups, _duplicates,
+    _absent_classes, _absent_in_folds, _binary_masks, _shifted_labels, _void_classes, _rare_classes,
+    _few_images, _shared_groups, _duplicates,
 )  # fmt: skip

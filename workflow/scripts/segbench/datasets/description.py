@@ -254,6 +254,24 @@ class RandomSplit(Section):
     seed: Seed = Field(default=0, description="another seed draws another split")
 
 
+class Folds(Section):
+    """Cross-validation: every group is on the validation side of one fold."""
+
+    count: Annotated[int, BeforeValidator(integer_from_text), Field(ge=2, le=20)] = Field(
+        description="number of folds; every model is trained once for each"
+    )
+    seed: Seed = Field(default=0, description="another seed draws other folds")
+
+
+def _folds_from_number(value: Any) -> Any:
+    return value if isinstance(value, Mapping) else {"count": value}
+
+
+FoldsOrNumber = Annotated[
+    Folds, BeforeValidator(_folds_from_number, json_schema_input_type=int | Folds)
+]
+
+
 class Splits(Section):
     """Which frames make which side: a value of the wildcard `{split}`, or a list file."""
 
@@ -272,6 +290,17 @@ class Splits(Section):
         "pattern has it (all images of a drive on one side), else image by image",
     )
 
+    folds: FoldsOrNumber | None = Field(
+        default=None,
+        description="instead: cross-validation. All matching images are dealt to this many folds, "
+        "by `{group}` where the pattern has it, and every model is trained once for each fold",
+    )
+
+    @property
+    def are_drawn(self) -> bool:
+        """Whether segbench draws the sides, so that patterns need no `{split}`."""
+        return self.random is not None or self.folds is not None
+
     @property
     def are_lists(self) -> bool:
         """Whether both sides are list files, so that patterns need no `{split}`."""
@@ -281,6 +310,8 @@ class Splits(Section):
     def _two_sides(self) -> Self:
         if self.train == self.val:
             raise ValueError(f"train and val are both '{self.train}'; they must differ")
+        if self.random and self.folds:
+            raise ValueError("`random` and `folds` both draw the sides; give one of them")
         return self
 
 
@@ -312,7 +343,7 @@ class DatasetDescription(Section):
     def _patterns_fit(self) -> Self:
         for key, pattern in (("images", self.images), ("labels.path", self.labels.path)):
             if problem := pattern_problem(
-                pattern, needs_split=not (self.splits.are_lists or self.splits.random)
+                pattern, needs_split=not (self.splits.are_lists or self.splits.are_drawn)
             ):
                 raise ValueError(f"`{key}`: {problem}")
         if self.labels.format == "rgb":

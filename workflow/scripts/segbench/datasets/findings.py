@@ -136,6 +136,11 @@ KINDS: dict[str, Kind] = {
         "warning", "classes without a pixel on the val side",
         "its IoU is NaN and left out of every mean: add images that show it",
     ),
+    "absent-in-fold": Kind(
+        "warning", "classes without a pixel in the validation images of a fold",
+        "its IoU is NaN there and left out of that fold's mean: use fewer folds, or add images "
+        "that show it in other groups",
+    ),
     "starts-at-one": Kind(
         "warning", "the first class, value 0, never occurs though other classes do",
         "if 0 means void and the classes start at 1 in these labels, give each class its `values` "

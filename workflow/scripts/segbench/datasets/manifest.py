@@ -23,11 +23,22 @@ Counts = npt.NDArray[np.int64]
 
 
 def write_splits(folder: Path, records: Sequence[dict[str, Any]]) -> None:
-    """Write `splits/train.txt` and `splits/val.txt`, the names of the frames of each side."""
-    (folder / "splits").mkdir(exist_ok=True)
+    """Write `splits/train.txt` and `splits/val.txt`, the names of the frames of each side.
+
+    With folds also `splits/fold0/train.txt` and so on; the images lie as for the first fold.
+    """
     for side in SIDES:
         names = [record["name"] for record in records if record["split"] == side]
-        (folder / "splits" / f"{side}.txt").write_text("".join(f"{name}\n" for name in names))
+        _write_list(folder / "splits" / f"{side}.txt", names)
+    for fold in sorted({record["fold"] for record in records if "fold" in record}):
+        for side in SIDES:
+            names = [r["name"] for r in records if (r["fold"] == fold) == (side == "val")]
+            _write_list(folder / "splits" / f"fold{fold}" / f"{side}.txt", names)
+
+
+def _write_list(path: Path, names: Sequence[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{name}\n" for name in names))
 
 
 def write_manifest(
@@ -62,6 +73,7 @@ def write_manifest(
         "image_suffixes": sorted(frames["suffix"].unique().tolist()),
         "images_placed_by": sorted(frames["placed"].unique().tolist()),
         "splits": {side: _side_summary(frames, pixels, side) for side in SIDES},
+        "folds": _folds(frames, pixels),
         "cooccurrence": _cooccurrence(pixels[:, :-1]),
         "findings": [finding.as_dict() for finding in findings],
     }
@@ -78,7 +90,22 @@ def _cooccurrence(pixels: Counts) -> list[list[int]]:
 def _content_hash(frames: pd.DataFrame) -> str:
     """A hash of what a model can see: names, images and labels, not where they came from."""
     columns = ["split", "name", "image_sha256", "label_sha256"]
+    columns += ["fold"] if "fold" in frames else []
     return hashlib.sha256(frames[columns].to_csv(index=False).encode()).hexdigest()
+
+
+def _folds(frames: pd.DataFrame, pixels: Counts) -> list[dict[str, Any]]:
+    """For each fold how many images are trained and validated on, and the latter's classes."""
+    if "fold" not in frames:
+        return []
+    return [
+        {
+            "train": int((frames["fold"] != fold).sum()),
+            "val": int((frames["fold"] == fold).sum()),
+            "val_class_pixels": pixels[(frames["fold"] == fold).to_numpy(), :-1].sum(0).tolist(),
+        }
+        for fold in sorted(frames["fold"].unique())
+    ]
 
 
 def _side_summary(frames: pd.DataFrame, pixels: Counts, side: str) -> dict[str, Any]:

@@ -18,14 +18,14 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from segbench.datasets.description import DatasetDescription, RandomSplit
+from segbench.datasets.description import DatasetDescription, RandomSplit, Splits
 from segbench.datasets.findings import KINDS, grouped
 from segbench.datasets.frames import Outcome, Task, Workshop
 from segbench.datasets.labels import LabelReader
 from segbench.datasets.manifest import SIDES, Counts, write_manifest, write_splits
 from segbench.datasets.reuse import Memory
 from segbench.datasets.sides import UNSPLIT, frames_of_sides
-from segbench.datasets.splitting import stratified_split
+from segbench.datasets.splitting import stratified_folds, stratified_split
 from segbench.errors import DataError
 from segbench.progress import Progress
 
@@ -80,8 +80,8 @@ def prepare(
         listing = "\n".join(errors)
         raise DataError(f"{description.name}: the dataset cannot be used as it is.\n{listing}")
     records, pixels = _gathered(outcomes)
-    if description.splits.random:
-        records, pixels = _split_at_random(records, pixels, folder, description.splits.random)
+    if description.splits.are_drawn:
+        records, pixels = _draw_sides(records, pixels, folder, description.splits)
     write_splits(folder, records)
     write_manifest(folder, description, records, pixels, findings)
 
@@ -140,16 +140,24 @@ def _gathered(outcomes: Sequence[Outcome]) -> tuple[Records, Counts]:
     return records, np.stack([one.pixels for one in outcomes if one.pixels is not None])
 
 
-def _split_at_random(
-    records: Records, pixels: Counts, folder: Path, split: RandomSplit
+def _draw_sides(
+    records: Records, pixels: Counts, folder: Path, splits: Splits
 ) -> tuple[Records, Counts]:
     """Move prepared frames to their sides, which can be drawn only now that classes are counted."""
     groups = [record["group"] or record["name"] for record in records]
     try:
-        on_val = stratified_split(groups, pixels[:, :-1], split.val, split.seed)
+        if splits.folds:
+            folds = stratified_folds(groups, pixels[:, :-1], splits.folds.count, splits.folds.seed)
+            for record, fold in zip(records, folds.tolist(), strict=True):
+                record["fold"] = fold
+            # on disk the sides are those of the first fold
+            on_val = folds == 0
+        else:
+            split = splits.random or RandomSplit()
+            on_val = stratified_split(groups, pixels[:, :-1], split.val, split.seed)
     except ValueError as error:
         raise DataError(
-            f"`splits.random`: {error}, so there is nothing to draw. Correct `{{group}}` in the "
+            f"`splits`: {error}, so there is nothing to draw. Correct `{{group}}` in the "
             "pattern of the images, or name a split of your own."
         ) from None
     for record, val in zip(records, on_val, strict=True):

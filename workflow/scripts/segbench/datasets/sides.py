@@ -48,7 +48,7 @@ def frames_of_sides(
         )
     frames = list(find_frames(root, description.images, description.labels.path))
     findings = list(_strays(description, root, frames))
-    if description.splits.random:
+    if description.splits.are_drawn:
         if not frames:
             raise _nothing_found(root, description, "")
         sides = {UNSPLIT: frames}
@@ -178,7 +178,7 @@ def _of_no_frame(
     A file such as `7_inst.png` beside frame `7` belongs to it.
     """
     splits = description.splits
-    by_value = not (splits.are_lists or splits.random)
+    by_value = not (splits.are_lists or splits.are_drawn)
     keys = [key for key in ("split", "group") if key in pattern.groupindex]
     known = {(*(getattr(frame, key) for key in keys), frame.frame) for frame in frames}
     found = []

@@ -5,6 +5,7 @@ Needs NumPy alone; knows nothing of files.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -136,3 +137,62 @@ def _swapped(chosen: Flags, judge: _Judge, rng: np.random.Generator) -> Flags:
         if judge.missing(better[None]) >= judge.missing(chosen[None]):
             return chosen
         chosen = better
+
+
+def stratified_folds(
+    groups: Sequence[str], pixels: npt.NDArray[np.int64], folds: int, seed: int
+) -> npt.NDArray[np.int64]:
+    """Deal frames to folds of about equal size so that groups stay whole and classes are shared.
+
+    Of many random deals, each group going to the fold with the fewest frames, the one is taken in
+    which the fewest classes miss a fold or are in one fold alone, and among those the one in which
+    the classes' pixels are shared most nearly alike.
+
+    Args:
+        groups: the group of each frame; all frames of a group go to one fold.
+        pixels: pixels of each class in each frame, [frames, classes].
+        folds: number of folds.
+        seed: decides the deals; the same seed gives the same folds.
+
+    Returns:
+        The fold in which each frame is validated on, [frames].
+
+    Raises:
+        ValueError: there are fewer groups than folds.
+    """
+    names, member_of = np.unique(np.asarray(groups), return_inverse=True)
+    if len(names) < folds:
+        raise ValueError(f"{len(names)} groups cannot fill {folds} folds")
+    frames = np.bincount(member_of)
+    content = np.zeros((len(names), pixels.shape[1]))
+    np.add.at(content, member_of, pixels)
+    content = content[:, content.sum(0) > 0]
+    rng = np.random.default_rng(seed)
+    deals = [_deal(frames, folds, rng) for _ in range(DRAWS)]
+    best = min(deals, key=lambda deal: _unevenness(deal, frames, content, folds))
+    return np.asarray(best[member_of])
+
+
+def _deal(frames: npt.NDArray[np.int64], folds: int, rng: np.random.Generator) -> Any:
+    """The fold of each group: in random order, each to the fold with the fewest frames."""
+    dealt = np.zeros(len(frames), np.int64)
+    sizes = np.zeros(folds)
+    for number, group in enumerate(rng.permutation(len(frames))):
+        # every fold gets a group, however large the first ones are
+        dealt[group] = number if number < folds else int(np.argmin(sizes))
+        sizes[dealt[group]] += frames[group]
+    return dealt
+
+
+def _unevenness(
+    deal: npt.NDArray[np.int64],
+    frames: npt.NDArray[np.int64],
+    content: npt.NDArray[np.float64],
+    folds: int,
+) -> tuple[int, float]:
+    """How many pairs of fold and class lack it in validation or training, then how uneven."""
+    member = np.arange(folds)[:, None] == deal
+    shares = member @ content / content.sum(0)
+    lacking = int(np.count_nonzero(shares == 0) + np.count_nonzero(shares == 1))
+    sizes = member @ frames / frames.sum()
+    return lacking, float(np.abs(shares - 1 / folds).mean() + np.abs(sizes - 1 / folds).mean())
