@@ -37,7 +37,8 @@ RUNS = run_table(EXPERIMENT)
 RESULTS = f"results/{EXPERIMENT.experiment}"
 PREPARED = f"results/datasets/{DATASET.name}"
 OBTAINED = f"resources/datasets/{DATASET.name}"
-# keyed by the digest of a run, so experiments that share a run train it once
+# training states, keyed by the digest of a run, so experiments that share a run train it once;
+# and what is known of the files of each dataset
 WORK = "results/work"
 
 

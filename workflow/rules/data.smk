@@ -46,6 +46,7 @@ rule prepare_dataset:
         code=code("prepare_dataset.py"),
         description=lambda wildcards: DATASET.model_dump_json(),
         listing=listing_digest(DATASET.source),
+        memory=f"{WORK}/datasets/{DATASET.name}",
     script:
         "../scripts/prepare_dataset.py"
 
