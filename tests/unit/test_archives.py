@@ -134,3 +134,20 @@ def test_a_zip_with_a_damaged_stream_is_reported(tmp_path):
     with pytest.raises(DataError, match="damaged"):
         unpack(path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_tar_that_is_cut_between_two_files_is_refused(tmp_path):
+    """Nothing in what is left is damaged; only the mark at the end is missing."""
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w") as archive:
+        for name in ("x", "y"):
+            info = member(name)
+            info.size = 512
+            archive.addfile(info, io.BytesIO(bytes(512)))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:1024])
+    with pytest.raises(DataError, match=r"a\.tar: .*stops before its end mark.*Download it again"):
+        unpack(path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    path.write_bytes(whole)
+    assert unpack(path, tmp_path / "out") == 2

@@ -44,7 +44,8 @@ DATASETS = {description.name: description for description in (TARGET, *SOURCES)}
 RUNS = run_table(EXPERIMENT, TARGET)
 PREPARED = f"results/datasets/{TARGET.name}"
 OBTAINED = "resources/datasets"
-# keyed by the digest of a run, so experiments that share a run train it once
+# training states, keyed by the digest of a run, so experiments that share a run train it once;
+# and what is known of the files of each dataset
 WORK = "results/work"
 
 

@@ -15,7 +15,8 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, cast
+from tarfile import EOFHeaderError  # type: ignore[attr-defined]
+from typing import IO, Self, cast
 
 from segbench.errors import DataError
 
@@ -71,8 +72,27 @@ def _size_limit(archive: Path) -> int:
     return min(MAX_BYTES, max(NEVER_REFUSED_BYTES, MAX_RATIO * archive.stat().st_size))
 
 
+class _Tar(tarfile.TarFile):
+    """Knows whether its end mark was seen; tarfile takes the end of the file for it."""
+
+    has_ended = False
+
+
+class _Member(tarfile.TarInfo):
+    @classmethod
+    def fromtarfile(cls, tarfile: _Tar) -> Self:  # type: ignore[override]
+        try:
+            return super().fromtarfile(tarfile)
+        except EOFHeaderError:
+            tarfile.has_ended = True
+            raise
+
+
 def _tar_files(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    with _decompressed(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+    with (
+        _decompressed(archive) as stream,
+        _Tar.open(fileobj=stream, mode="r|", tarinfo=_Member) as tar,
+    ):
         for member in tar:
             if member.isdir():
                 continue
@@ -82,6 +102,8 @@ def _tar_files(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
             content = tar.extractfile(member)
             assert content is not None  # a regular file always has one
             yield _safe_name(archive, member.name), content
+        if not tar.has_ended:
+            raise EOFError("it stops before its end mark, perhaps between two files")
         # the checksum of a compressed stream is at its very end, after the last member
         while stream.read(CHUNK):
             pass

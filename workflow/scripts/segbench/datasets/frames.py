@@ -3,12 +3,14 @@
 Each file is opened once. Knows one frame at a time, and nothing of the dataset as a whole.
 """
 
+import errno
 import hashlib
 import os
 import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 import cv2
@@ -16,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segbench.datasets.findings import Fault, UnusableError
-from segbench.datasets.images import inspect_image
+from segbench.datasets.images import Inspected, inspect_image
 from segbench.datasets.labels import Counts, LabelReader
 from segbench.datasets.layout import Frame
 from segbench.files import place
@@ -148,50 +150,42 @@ class Workshop:
         return True
 
     def _read(self, task: Task, image: Path, label: str, stamps: tuple[Stamp, Stamp]) -> Outcome:
-        read_at = time.time_ns()
+        read_at, path = time.time_ns(), image
         try:
-            data = image.read_bytes()
+            data = _content(image, "unreadable-image")
             found = inspect_image(data, self.max_pixels)
-        except OSError as error:
-            return _fault("unreadable-image", f"{image}: {error.strerror}")
+            path = self.root / label
+            read = self.reader.read_counted(_content(path, "unreadable-label"))
+            _refuse_other_size(read.ids.shape, found)
         except UnusableError as error:
-            return _fault(error.code, f"{image}: {error}")
-        label_path = self.root / label
-        try:
-            read = self.reader.read_counted(label_path.read_bytes())
-        except OSError as error:
-            return _fault("unreadable-label", f"{label_path}: {error.strerror}")
-        except UnusableError as error:
-            return _fault(error.code, f"{label_path}: {error}")
-        height, width = read.ids.shape
-        if (height, width) != (found.height, found.width):
-            sizes = f"{width}x{height}, image {found.width}x{found.height}"
-            return _fault("label-size", f"{label_path}: {sizes}")
-        record = {
-            "split": task.side,
-            "name": task.frame.name,
-            "group": task.frame.group,
-            "height": height,
-            "width": width,
-            "brightness": found.brightness,
-            "suffix": image.suffix.lower(),
-            "placed": "",
-            "image_sha256": hashlib.sha256(data).hexdigest(),
-            "label_sha256": hashlib.sha256(np.ascontiguousarray(read.ids).data).hexdigest(),
-        }
-        record = self._placed(task, record)
-        warnings = []
-        if found.has_hole:
-            warnings.append(("hole-in-image", str(image)))
-        if read.doubt:
-            warnings.append(("palette-colors", f"{label_path}: {read.doubt}"))
+            return _fault(error.code, f"{path}: {error}")
+        record = self._placed(
+            task,
+            {
+                "split": task.side,
+                "name": task.frame.name,
+                "group": task.frame.group,
+                "height": found.height,
+                "width": found.width,
+                "brightness": found.brightness,
+                "suffix": image.suffix.lower(),
+                "placed": "",
+                "image_sha256": hashlib.sha256(data).hexdigest(),
+                "label_sha256": hashlib.sha256(np.ascontiguousarray(read.ids).data).hexdigest(),
+            },
+        )
         kept = self._write(task, read.ids)
-        settled = max(stamps[0][1], stamps[1][1]) < read_at - UNSETTLED_NS
+        odd = (("hole-in-image", image, found.has_hole), ("palette-colors", path, read.doubt))
+        warnings = tuple(
+            (code, f"{where}: {detail}" if isinstance(detail, str) else str(where))
+            for code, where, detail in odd
+            if detail
+        )
         known = None
-        if kept and settled:
+        if kept and max(stamps[0][1], stamps[1][1]) < read_at - UNSETTLED_NS:
             pixels = tuple(read.pixels.tolist())
-            known = Known(stamps[0], label, stamps[1], kept, record, pixels, tuple(warnings))
-        return Outcome(record, read.pixels, tuple(warnings), known)
+            known = Known(stamps[0], label, stamps[1], kept, record, pixels, warnings)
+        return Outcome(record, read.pixels, warnings, known)
 
     def _placed(self, task: Task, record: dict[str, Any]) -> dict[str, Any]:
         """Place the image; the record says on which side it is now, and how it was placed."""
@@ -220,10 +214,25 @@ def stamp(path: Path) -> Stamp:
     """Size, time of change and inode of a file.
 
     Raises:
-        OSError: there is no such file, or it is no file.
+        OSError: there is no such file, or it is a folder or the like.
     """
     status = path.stat()
+    if not S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "is no file", str(path))
     return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def _content(path: Path, code: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UnusableError(code, error.strerror or str(error)) from None
+
+
+def _refuse_other_size(shape: tuple[int, ...], image: Inspected) -> None:
+    if shape != (image.height, image.width):
+        sizes = f"{shape[1]}x{shape[0]}, image {image.width}x{image.height}"
+        raise UnusableError("label-size", sizes)
 
 
 def kept_name(image: str) -> str:
