@@ -1,7 +1,9 @@
 """Prove that a model can be trained and evaluated, before any training starts.
 
 Builds it for its dataset, loads its weights, takes one training step on two random crops and
-predicts one image of the dataset's size. Imports torch and mmseg.
+predicts one image. To take seconds, large crops and images are tried smaller, after the layers'
+shapes have been proven in full on the meta device, which also tells how much memory a training
+takes. Imports torch and mmseg.
 """
 
 import json
@@ -15,11 +17,27 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from torch import nn
 
+from segbench import memory
 from segbench.building import build_model, load_config
 from segbench.errors import ModelError
+from segbench.model_parts import FIXED_SIZE
 from segbench.optimizing import build_optimizer, build_schedulers
+from segbench.zoo_config import Shape
 
 LOG = logging.getLogger(__name__)
+# longest side of the crop and the image that are tried
+TRIED_CROP, TRIED_IMAGE = 256, 512
+# no backbone reduces its input by more than this
+COARSEST = 32
+# what PyTorch says when a batch or a crop is too small, and what to do
+REMEDIES = {
+    "more than 1 value per channel": "Batch norm needs more values: raise `batch_size` to 2 or "
+    "more, or raise `crop_size`.",
+    "kernel size can't be greater": "The crop is too small for its pooling: raise `crop_size`.",
+    "output size is too small": "The crop is too small for its pooling: raise `crop_size`.",
+    "sizes of tensors must match": "Choose a `crop_size` whose sides are multiples of 32.",
+    "must match the size of tensor": "Choose a `crop_size` whose sides are multiples of 32.",
+}
 
 
 def preflight(config_path: Path, manifest_path: Path, report_path: Path) -> None:
@@ -31,8 +49,11 @@ def preflight(config_path: Path, manifest_path: Path, report_path: Path) -> None
         report_path: JSON with the number of parameters, the adaptations and the weights.
 
     Raises:
-        ModelError: the model cannot be built, trained or evaluated, with the remedy.
+        ModelError: the model cannot be built, trained or evaluated, or takes far more memory than
+            there is, with the remedy.
     """
+    # checks run side by side, and one thread each is faster than all of them in each
+    torch.set_num_threads(1)
     config = load_config(config_path)
     run = config.segbench.run
     height, width = json.loads(manifest_path.read_text())["image_sizes"][0][:2]
@@ -40,12 +61,17 @@ def preflight(config_path: Path, manifest_path: Path, report_path: Path) -> None
         model, weights = build_model(config, config.randomness.seed)
     except ModelError as error:
         raise ModelError(f"{run}: {error}") from None
-    if config.segbench.initialization != "zero_shot":  # nothing is trained there
-        _try_step(model, config, run)
+    found, memory_note = None, "nothing is trained"
+    if config.segbench.initialization != "zero_shot":
+        found = memory.estimate(model, config)
+        memory_note = _judge_memory(found, run)
+        _try_step(model, config, run, shapes_are_proven=found is not None)
     _try_image(model, config, run, height, width)
     report = {
         "run": run,
         "parameters": sum(p.numel() for p in model.parameters()),
+        "memory_bytes": found.total if found else None,
+        "memory": memory_note,
         "weights": weights.sentence() if weights else "all random",
         "adaptations": list(config.segbench.adaptations),
     }
@@ -53,9 +79,22 @@ def preflight(config_path: Path, manifest_path: Path, report_path: Path) -> None
     LOG.info("%s: builds and trains, %.2f M parameters", run, report["parameters"] / 1e6)
 
 
-def _try_step(model: nn.Module, config: Config, run: str) -> None:
+def _judge_memory(found: memory.Estimate | None, run: str) -> str:
+    if found is None:
+        return "not estimated: this model looks at values as it runs"
+    kind, sentence = memory.verdict(found, *memory.available())
+    if kind == "beyond":
+        raise ModelError(f"{run}: {sentence}")
+    (LOG.warning if kind == "tight" else LOG.info)("%s: %s", run, sentence)
+    return sentence
+
+
+def _try_step(model: nn.Module, config: Config, run: str, shapes_are_proven: bool) -> None:
     """One training step on random pixels, with the transforms that come after loading."""
     height, width = config.segbench.crop_size
+    crop = (height, width)
+    if shapes_are_proven and config.model.backbone.get("type") not in FIXED_SIZE:
+        crop = smaller(height, TRIED_CROP), smaller(width, TRIED_CROP)
     model.train()
     try:
         optim = build_optimizer(model, config)
@@ -66,22 +105,51 @@ def _try_step(model: nn.Module, config: Config, run: str) -> None:
             "Check `optim_wrapper` and `param_scheduler` in `overrides` or in your config."
         ) from None
     try:
-        batch = _batch(config, height, width)
-        model.train_step(batch, optim)  # type: ignore[operator]
+        try:
+            _step(model, config, crop, optim)
+        except Exception:  # the smaller crop may be the fault
+            if crop == (height, width):
+                raise
+            _step(model, config, (height, width), optim)
     except Exception as error:  # a model's code is foreign
         raise ModelError(
             f"{run}: a training step on crops of {height}x{width} fails: {_first_line(error)}. "
-            "Try another `crop_size`, or a larger `batch_size`, for this model."
+            f"{_remedy(error)}"
         ) from None
+
+
+def _step(model: Any, config: Config, crop: Shape, optim: Any) -> None:
+    # otherwise a smaller crop is padded to the size of the config
+    model.data_preprocessor.size = crop
+    try:
+        model.train_step(_batch(config, *crop), optim)
+    finally:
+        model.data_preprocessor.size = tuple(config.segbench.crop_size)
+
+
+def smaller(side: int, limit: int) -> int:
+    """A shorter side that leaves the same rest when halved again and again.
+
+    So whatever a model does with a side that does not divide, it does with this one.
+    """
+    return side if side <= limit else limit - COARSEST + side % COARSEST
+
+
+def _remedy(error: Exception) -> str:
+    text = str(error).lower()
+    found = next((remedy for said, remedy in REMEDIES.items() if said in text), None)
+    return found or "Try another `crop_size`, or a larger `batch_size`, for this model."
 
 
 def _batch(config: Config, height: int, width: int) -> dict[str, Any]:
     """Random images with labels, as many as a batch has but two at the most."""
     classes = len(config.train_dataloader.dataset.metainfo.classes)
     rng = np.random.default_rng(0)
-    pipeline = Compose(
-        [step for step in config.train_dataloader.dataset.pipeline if not _loads(step)]
-    )
+    steps = [dict(step) for step in config.train_dataloader.dataset.pipeline if not _loads(step)]
+    for step in steps:
+        if "crop_size" in step:
+            step["crop_size"] = (height, width)
+    pipeline = Compose(steps)
     samples = [
         pipeline(_random_sample(rng, height, width, classes))
         for _ in range(min(2, config.train_dataloader.batch_size))
@@ -92,7 +160,10 @@ def _batch(config: Config, height: int, width: int) -> dict[str, Any]:
     }
 
 
-def _try_image(model: nn.Module, config: Config, run: str, height: int, width: int) -> None:
+def _try_image(
+    model: nn.Module, config: Config, run: str, full_height: int, full_width: int
+) -> None:
+    height, width = smaller(full_height, TRIED_IMAGE), smaller(full_width, TRIED_IMAGE)
     sample = {
         "img": np.zeros((height, width, 3), np.uint8),
         "img_shape": (height, width),
@@ -108,8 +179,8 @@ def _try_image(model: nn.Module, config: Config, run: str, height: int, width: i
             model.test_step(batch)  # type: ignore[operator]
     except Exception as error:  # a model's code is foreign
         raise ModelError(
-            f"{run}: predicting an image of {height}x{width} fails: {_first_line(error)}. "
-            "Set `image_size` to a size this model accepts."
+            f"{run}: predicting an image of {full_height}x{full_width} fails: "
+            f"{_first_line(error)}. Set `image_size` to a size this model accepts."
         ) from None
 
 

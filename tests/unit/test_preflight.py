@@ -1,0 +1,142 @@
+"""Models are proven before any training: built, stepped, and weighed against the memory."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+from torch import nn
+
+from segbench import zoo
+from segbench.adapt import Recipe
+from segbench.errors import ModelError
+from segbench.memory import OVERHEAD, Estimate, estimate, verdict
+from segbench.preflight import preflight, smaller
+from segbench.rendering import adapted, render
+
+GIB = 2**30
+
+
+def write_manifest(path: Path, count: int) -> Path:
+    classes = [{"name": f"class {i}", "color": [i, i, i]} for i in range(count)]
+    content = {"name": "drawn", "classes": classes, "image_sizes": [[270, 330, 1]]}
+    path.write_text(json.dumps(content))
+    return path
+
+
+@pytest.fixture
+def check(tmp_path):
+    """Check one model of the zoo for seven classes and images of 270x330."""
+    manifest = write_manifest(tmp_path / "manifest.json", 7)
+
+    def check_model(name: str, **recipe) -> dict:
+        settings = {"crop_size": (128, 160), "batch_size": 2, "max_iters": 100} | recipe
+        config = tmp_path / "config.py"
+        run = Recipe(run="m/scratch/seed0", initialization="scratch", seed=0, **settings)
+        config.write_text(render(zoo.config_path(name), manifest, run))
+        preflight(config, manifest, tmp_path / "report.json")
+        return json.loads((tmp_path / "report.json").read_text())
+
+    return check_model
+
+
+FAST_SCNN = "fast_scnn_8xb4-160k_cityscapes-512x1024"
+
+
+def test_a_model_that_works_is_reported_with_its_memory(check):
+    report = check(FAST_SCNN, crop_size=(512, 512), batch_size=4)
+    assert report["parameters"] == pytest.approx(1.4e6, rel=0.1)
+    assert report["memory_bytes"] > OVERHEAD
+    assert report["memory"].startswith("training takes about ")
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe", "problem", "remedy"),
+    [
+        (FAST_SCNN, {"batch_size": 500_000}, "training takes about ", "Lower `batch_size` or"),
+        ("mobilenet-v3-d8-s_lraspp_4xb4-320k_cityscapes-512x1024", {},
+         "a training step on crops of 128x160 fails", "raise `crop_size`"),
+        ("deeplabv3_r18-d8_4xb2-80k_cityscapes-512x1024", {"batch_size": 1},
+         "a training step on crops of 128x160 fails", "raise `batch_size` to 2"),
+    ],
+)  # fmt: skip
+def test_a_model_that_cannot_be_trained_is_stopped_with_the_remedy(
+    check, name, recipe, problem, remedy
+):
+    with pytest.raises(ModelError) as caught:
+        check(name, **recipe)
+    assert f"m/scratch/seed0: {problem}" in str(caught.value)
+    assert remedy in str(caught.value)
+
+
+class OneConvolution(nn.Module):
+    """Called as a segmentor is; of known size."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 4, 1, bias=False)
+
+    def forward(self, images, samples, mode):
+        return torch.relu(self.layer(images))
+
+
+def test_memory_by_hand():
+    config = Config(
+        {
+            "train_dataloader": {"batch_size": 2, "dataset": {"metainfo": {"classes": ["a", "b"]}}},
+            "segbench": {"crop_size": (8, 16)},
+            "optim_wrapper": {"type": "OptimWrapper", "optimizer": {"type": "AdamW"}},
+        }
+    )
+    found = estimate(OneConvolution(), config)
+    assert found is not None
+    # 12 weights of 4 bytes: themselves, gradients and two averages
+    assert found.weights == 12 * 4 * 4
+    # the images for the convolution, its output after ReLU, and three maps of two classes
+    pixels = 2 * 8 * 16
+    assert found.activations == 4 * pixels * (3 + 4 + 3 * 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "crop", "images", "published"),
+    [
+        # one V100 of four: two images of 512x1024 and 19 classes
+        ("deeplabv3plus_r50-d8_4xb2-40k_cityscapes-512x1024", 19, (512, 1024), 2, 7.5),
+        # one V100 of eight: two images of 512x512 and 150 classes
+        ("swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512",
+         150, (512, 512), 2, 5.02),
+    ],
+)  # fmt: skip
+def test_estimates_come_near_to_what_was_published(
+    tmp_path, name, classes, crop, images, published
+):
+    manifest = write_manifest(tmp_path / "manifest.json", classes)
+    recipe = Recipe(run="r", initialization="scratch", seed=0, crop_size=crop, batch_size=images)
+    config = adapted(zoo.config_path(name), manifest, recipe)
+    init_default_scope("mmseg")
+    found = estimate(MODELS.build(config.model), config)
+    assert found is not None
+    assert (found.total - OVERHEAD) / 1e9 == pytest.approx(published, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("gib", "kind"), [(8.9, "fine"), (9.1, "tight"), (14.9, "tight"), (15.1, "beyond")]
+)
+def test_only_what_is_far_beyond_the_memory_stops(gib, kind):
+    found = Estimate(weights=0, activations=round(gib * GIB) - OVERHEAD)
+    judged, sentence = verdict(found, 10 * GIB, "a GPU")
+    assert judged == kind
+    assert f"about {gib} GiB of 10.0 GiB (a GPU)" in sentence
+    assert ("precision: bfloat16" in sentence) == (kind != "fine")
+
+
+@given(st.integers(1, 5000))
+def test_a_smaller_side_divides_as_the_full_one_does(side):
+    tried = smaller(side, 256)
+    assert 0 < tried <= 256
+    assert (tried - side) % 32 == 0
