@@ -105,6 +105,7 @@ class _Version:
 
     @classmethod
     def of(cls, url: str, response: requests.Response) -> "_Version":
+        """The version that a response with a whole file tells of."""
         length = response.headers.get("Content-Length", "")
         size = int(length) if length.isdecimal() else None
         return cls(url, _validator(response), size)
