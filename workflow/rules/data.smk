@@ -41,11 +41,7 @@ if DATASET.source.is_made_here:
         threads: 8
         params:
             code=code("obtain_dataset.py"),
-            demo=lambda wildcards: (
-                DATASET.source.model_dump_json(exclude_defaults=True)
-                if DATASET.source.demo
-                else None
-            ),
+            demo=lambda wildcards: DATASET.source.drawing,
         script:
             "../scripts/obtain_dataset.py"
 
