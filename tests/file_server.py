@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import os
 import ssl
 import threading
 import time
@@ -114,6 +115,9 @@ def handler_of(server: FileServer) -> type[BaseHTTPRequestHandler]:
 def serving(**settings: object) -> Iterator[FileServer]:
     """Run a server for as long as the context lasts."""
     server = FileServer(**settings)  # type: ignore[arg-type]
+    # loopback is not reached through a proxy
+    for key in ("no_proxy", "NO_PROXY"):
+        os.environ[key] = ",".join(filter(None, [os.environ.get(key), "127.0.0.1"]))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler_of(server)) as http:
         http.daemon_threads = True
         http.block_on_close = False

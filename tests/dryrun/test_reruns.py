@@ -92,10 +92,11 @@ LIBRARY = "workflow/scripts/segbench"
 @pytest.mark.parametrize(
     ("path", "old", "new", "rules"),
     [
-        ("sampling.py", "SHUFFLE, AUGMENT = 1, 2", "SHUFFLE, AUGMENT = 1, 3",
+        ("sampling.py", "SHUFFLE, AUGMENT, RARE = 1, 2, 3", "SHUFFLE, AUGMENT, RARE = 1, 4, 3",
          {"train_run", "evaluate_run", "compare_tables", "compare_figures"}),
         ("intervals.py", "RESAMPLES = 2000", "RESAMPLES = 100",
          {"compare_tables", "compare_figures"}),
+        ("download.py", "MAX_REDIRECTS = 10", "MAX_REDIRECTS = 9", set()),
         ("preflight.py", "min(2, config", "min(3, config", set()),
         ("datasets/card.py", "SAMPLES_PER_SIDE = 3", "SAMPLES_PER_SIDE = 2", {"describe_dataset"}),
         ("sampling.py", "# MMSegmentation's transforms", "# The transforms", set()),

@@ -47,11 +47,7 @@ rule obtain_dataset:
     threads: 8
     params:
         code=code("obtain_dataset.py"),
-        demo=lambda w: (
-            DATASETS[w.dataset].source.model_dump_json(exclude_defaults=True)
-            if DATASETS[w.dataset].source.demo
-            else None
-        ),
+        demo=lambda w: DATASETS[w.dataset].source.drawing,
     script:
         "../scripts/obtain_dataset.py"
 

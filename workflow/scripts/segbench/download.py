@@ -105,9 +105,10 @@ class _Version:
 
     @classmethod
     def of(cls, url: str, response: requests.Response) -> "_Version":
+        """The version that a response with a whole file tells of."""
         length = response.headers.get("Content-Length", "")
         size = int(length) if length.isdecimal() else None
-        return cls(url, _validator(response), size)
+        return cls(shown(url), _validator(response), size)
 
 
 class _Part:
@@ -124,7 +125,7 @@ class _Part:
         self._hasher = hashlib.sha256()
         self.size = 0
         self.version = self._read_note()
-        if self.version and self.version.url == url and self.version.validator:
+        if self.version and self.version.url == shown(url) and self.version.validator:
             self._read_in()
 
     def _read_note(self) -> _Version | None:

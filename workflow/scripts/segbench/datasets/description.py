@@ -209,6 +209,12 @@ class Source(Section):
         return self.path if is_archive else None
 
     @property
+    def drawing(self) -> dict[str, Any] | None:
+        """What the demo generator is asked for, if the source is drawn."""
+        asked = self.model_dump(include={"train", "val", "size", "seed"})
+        return None if self.demo is None else {"domain": self.demo, **asked}
+
+    @property
     def is_made_here(self) -> bool:
         """Whether the folder that is prepared is made by the workflow, drawn or unpacked."""
         return self.demo is not None or self.archive is not None
