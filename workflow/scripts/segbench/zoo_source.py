@@ -1,6 +1,6 @@
 """What a zoo config was trained from and on: weights that it names, its checkpoint, its classes.
 
-Imports MMEngine's config, never torch or mmseg.
+Imports MMEngine's config when it reads one, never torch or mmseg.
 """
 
 import ast
@@ -9,20 +9,20 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
-
 from segbench import zoo, zoo_index
 from segbench.errors import ConfigError
-from segbench.zoo_config import pretrained_reference
 
 
 @functools.cache
-def read(name: str) -> Config:
+def read(name: str) -> Any:
     """Read a zoo config by its name, or a user's own by its path.
 
     Raises:
         ConfigError: it cannot be read.
     """
+    # only where a config must be read: it takes a quarter of a second, and dry runs are frequent
+    from mmengine.config import Config
+
     path = zoo.config_path(name)
     try:
         return Config.fromfile(str(path), import_custom_modules=False)
@@ -36,6 +36,8 @@ def backbone_reference(name: str) -> str:
     Raises:
         ConfigError: it names none, or a file that is nowhere to be downloaded.
     """
+    from segbench.zoo_config import pretrained_reference
+
     reference = pretrained_reference(read(name).get("model") or {})
     if reference is None:
         raise ConfigError(
