@@ -71,7 +71,7 @@ def loaded_by(code: str) -> set[str]:
 @pytest.mark.parametrize(
     ("module", "forbidden"),
     [
-        ("segbench.config, segbench.runs, segbench.starting, segbench.provenance, segbench.workspace",
+        ("segbench.config, segbench.starting, segbench.provenance, segbench.workspace",
          {"torch", "mmseg", "mmengine", "pandas", "numpy", "matplotlib"}),
         ("segbench.comparison", {"torch", "mmseg", "mmengine"}),
         ("segbench.datasets.prepare, segbench.demo.dataset", {"torch", "mmseg", "matplotlib"}),
