@@ -102,6 +102,14 @@ def test_a_wrong_config_ends_with_one_message(checkout, arguments, message):
     assert "Traceback" not in done.stdout + done.stderr
 
 
+def test_a_key_that_is_given_twice_is_refused(checkout):
+    path = checkout.root / "config/config.yaml"
+    path.write_text(path.read_text() + "seeds: [1]\n")
+    done = checkout.run("-n")
+    assert done.returncode != 0
+    assert "the key 'seeds' is given twice" in done.stdout + done.stderr
+
+
 def test_results_that_cannot_be_written_end_with_one_message(checkout):
     (checkout.root / "results").write_text("in the way")
     done = checkout.run("-n")

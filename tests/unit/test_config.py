@@ -289,6 +289,9 @@ def test_a_missing_or_broken_description_is_named(tmp_path):
     (tmp_path / "broken.yaml").write_text("name: [")
     with pytest.raises(ConfigError, match=r"broken\.yaml: not valid YAML"):
         load_description(tmp_path / "broken.yaml")
+    (tmp_path / "twice.yaml").write_text("name: a\nlabels: {path: x, path: y}\n")
+    with pytest.raises(ConfigError, match=r"twice\.yaml: .*'path' is given twice, again in line 2"):
+        load_description(tmp_path / "twice.yaml")
     (tmp_path / "text.yaml").write_text("just text")
     with pytest.raises(ConfigError, match=r"text\.yaml: a mapping with keys is needed"):
         load_description(tmp_path / "text.yaml")

@@ -192,3 +192,29 @@ def test_two_processes_never_train_the_same_run(tmp_path):
         pass
     with alone(tmp_path / "lock"):
         pass
+
+
+def test_a_transformer_resizes_its_position_table_itself(tmp_path):
+    """The table of another image size does not fit by shape; the backbone adapts it."""
+    from mmseg.models.backbones import VisionTransformer
+
+    settings = {"patch_size": 16, "embed_dims": 32, "num_layers": 2, "num_heads": 2}
+    small = VisionTransformer(img_size=64, **settings)
+    large = VisionTransformer(img_size=128, **settings)
+    path = save(tmp_path / "vit.pth", {"state_dict": small.state_dict()})
+    report = load_backbone(large, path)
+    assert report.loaded == report.wanted
+    # the class token and a constant table come through any resizing unchanged
+    assert torch.equal(large.pos_embed[:, 0], small.pos_embed[:, 0])
+    assert torch.equal(large.layers[1].ln1.weight, small.layers[1].ln1.weight)
+
+
+def test_code_is_not_executed_by_a_backbone_with_a_loader_of_its_own(tmp_path):
+    from mmseg.models.backbones import VisionTransformer
+
+    Bomb.target = tmp_path / "executed"
+    torch.save({"state_dict": {"x": Bomb()}}, tmp_path / "evil.pth")
+    vit = VisionTransformer(img_size=64, patch_size=16, embed_dims=32, num_layers=1, num_heads=2)
+    with pytest.raises(ModelError, match=r"evil\.pth: refused"):
+        load_backbone(vit, tmp_path / "evil.pth")
+    assert not Bomb.target.exists()

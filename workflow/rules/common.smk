@@ -14,6 +14,7 @@ from segbench.devices import cuda_seems_present
 from segbench.errors import SegbenchError
 from segbench.provenance import code_digest, package_versions
 from segbench.runs import SOURCE_RUN, RunKey, run_table
+from segbench.schema import read_yaml
 from segbench.starting import StartingPoints
 from segbench.workspace import (
     listing_digest,
@@ -25,6 +26,8 @@ from segbench.workspace import (
 scripts_import_from(SCRIPTS)
 
 try:
+    for configfile in workflow.configfiles:
+        read_yaml(Path(configfile))  # Snakemake takes the last of two equal keys without a word
     EXPERIMENT = load_experiment(config)
     RESULTS = f"results/{EXPERIMENT.experiment}"
     # what models are compared on, and what they are trained on before, if anything

@@ -54,14 +54,32 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
 SectionT = TypeVar("SectionT", bound=Section)
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that is given twice, of which YAML's loaders silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+                if key.value in seen:
+                    line = key.start_mark.line + 1
+                    raise yaml.YAMLError(
+                        f"the key '{key.value}' is given twice, again in line {line}"
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> Any:
     """Read a YAML file.
 
     Raises:
-        ConfigError: the file does not exist or is not YAML; names the file and the line.
+        ConfigError: the file does not exist or is not YAML, or gives a key twice; names the file
+            and the line.
     """
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        # a safe loader: it builds plain values and nothing else
+        return yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 text: {error}") from None
     except FileNotFoundError:

@@ -1,0 +1,86 @@
+"""Options of a training, really trained on a few images: what they change, and that they resume."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from segbench import training, zoo
+from segbench.adapt import Recipe
+from segbench.rendering import render
+
+CGNET = "cgnet_fcn_4xb8-60k_cityscapes-512x1024"
+
+
+@pytest.fixture
+def train(finished, tmp_path, monkeypatch):
+    """Train CGNet with some options; gives the record, the best weights and the history."""
+    monkeypatch.chdir(finished.root)
+    manifest = finished.root.joinpath("results/datasets/tiny_rural/manifest.json")
+    manifest = manifest.relative_to(finished.root)
+
+    def run(name="run", **options):
+        settings = {
+            "crop_size": (64, 64), "batch_size": 2, "max_iters": 6, "val_interval": 3,
+        } | options  # fmt: skip
+        recipe = Recipe(run=name, initialization="scratch", seed=0, **settings)
+        config = tmp_path / f"{name}.py"
+        config.write_text(render(zoo.config_path(CGNET), manifest, recipe))
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        training.train(config, manifest, folder, tmp_path / f"work-{name}", "code", 2)
+        weights = torch.load(folder / "best.pth", weights_only=True)["state_dict"]
+        return json.loads((folder / "train.json").read_text()), weights
+
+    return run
+
+
+def test_a_training_that_no_longer_improves_ends(train):
+    # nothing is learnt at such a rate, so the first validation stays the best
+    record, _ = train(learning_rate=1e-30, max_iters=40, val_interval=2, early_stopping=3)
+    assert (record["best_iteration"], record["iterations"]) == (2, 8)
+    assert record["planned_iterations"] == 40
+
+
+def test_epochs_are_passes_over_the_training_images(train):
+    record, _ = train(max_iters=None, epochs=1, val_interval=4)
+    assert record["iterations"] == math.ceil(16 / 2)
+
+
+def test_an_average_of_the_weights_is_what_is_kept(train):
+    _, plain = train("plain", val_interval=6)
+    _, average = train("average", val_interval=6, ema=0.9)
+    changed = [key for key in plain if not torch.equal(plain[key], average[key])]
+    assert any(key.endswith("conv_seg.weight") for key in changed)
+    # statistics of batch norm are those of the model itself
+    assert not [key for key in changed if "running_" in key or "num_batches" in key]
+
+
+@pytest.mark.parametrize("options", [{"precision": "bfloat16"}, {"ema": 0.99}])
+def test_an_interrupted_training_ends_with_the_same_weights(train, monkeypatch, options):
+    _, whole = train("whole", **options)
+    seed = training._seed_everything
+
+    def interrupted(run_seed, iteration):
+        if iteration == 4:
+            raise KeyboardInterrupt
+        seed(run_seed, iteration)
+
+    monkeypatch.setattr(training, "_seed_everything", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train("broken", **options)
+    monkeypatch.setattr(training, "_seed_everything", seed)
+    _, resumed = train("broken", **options)
+    assert whole.keys() == resumed.keys()
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+
+
+def test_mixed_precision_trains_about_the_same(train):
+    full, _ = train("full", max_iters=12, val_interval=12)
+    mixed, weights = train("mixed", max_iters=12, val_interval=12, precision="bfloat16")
+    assert mixed["precision"] == "bfloat16"
+    assert full["precision"] == "float32"
+    # weights stay in float32, so that every score is computed in it
+    assert {value.dtype for value in weights.values()} <= {torch.float32, torch.int64}
+    assert abs(full["best_val_miou"] - mixed["best_val_miou"]) < 0.1
