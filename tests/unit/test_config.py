@@ -7,7 +7,8 @@ import yaml
 from helpers import ROOT
 
 from segbench.config import load_datasets, load_experiment
-from segbench.datasets.description import Splits, load_description
+from segbench.datasets.description import load_description
+from segbench.datasets.splits import Splits
 from segbench.errors import ConfigError
 from segbench.runs import RunKey, run_table
 

@@ -16,15 +16,14 @@ from segbench.datasets.description import (
     ClassList,
     DatasetDescription,
     Labels,
-    RandomSplit,
     Source,
-    Splits,
 )
+from segbench.datasets.splits import Folds, RandomSplit, Splits
 from segbench.training_settings import Training
 
 SECTIONS: tuple[type[BaseModel], ...] = (
     Experiment, Model, Training, TransferSource, Weights, WeightsStore, DatasetDescription, Source,
-    Labels, Splits, RandomSplit, ClassList, Class,
+    Labels, Splits, RandomSplit, Folds, ClassList, Class,
 )  # fmt: skip
 TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -18,13 +18,14 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from segbench.datasets.description import DatasetDescription, RandomSplit, Splits
+from segbench.datasets.description import DatasetDescription
 from segbench.datasets.findings import KINDS, grouped
 from segbench.datasets.frames import Outcome, Task, Workshop
 from segbench.datasets.labels import LabelReader
 from segbench.datasets.manifest import SIDES, Counts, write_manifest, write_splits
 from segbench.datasets.reuse import Memory
 from segbench.datasets.sides import UNSPLIT, frames_of_sides
+from segbench.datasets.splits import RandomSplit, Splits
 from segbench.datasets.splitting import stratified_folds, stratified_split
 from segbench.errors import DataError
 from segbench.progress import Progress

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from segbench.datasets.description import LIST_SUFFIX, DatasetDescription
+from segbench.datasets.description import DatasetDescription
 from segbench.datasets.findings import Finding, finding
 from segbench.datasets.layout import (
     Frame,
@@ -18,6 +18,7 @@ from segbench.datasets.layout import (
     literal_folder,
     pattern_regex,
 )
+from segbench.datasets.splits import LIST_SUFFIX
 from segbench.errors import DataError
 
 UNSPLIT = "unsplit"  # where frames wait until their side is drawn
