@@ -58,6 +58,7 @@ class _UniqueKeys(yaml.SafeLoader):
     """Refuses a key that is given twice, of which YAML's loaders silently take the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build one mapping."""
         seen: set[str] = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value != "<<":
