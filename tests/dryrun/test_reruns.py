@@ -124,6 +124,8 @@ def test_a_change_of_code_and_of_the_models_are_both_noticed(finished_copy):
     models = yaml.safe_load((finished_copy.root / "smallest.yaml").read_text())["models"]
     with_config(finished_copy, models=models | {"fcn": "fcn_r18-d8_4xb2-80k_cityscapes-512x1024"})
     finished_copy.edit(
-        f"{LIBRARY}/sampling.py", "SHUFFLE, AUGMENT = 1, 2", "SHUFFLE, AUGMENT = 1, 3"
+        f"{LIBRARY}/sampling.py",
+        "SHUFFLE, AUGMENT, RARE = 1, 2, 3",
+        "SHUFFLE, AUGMENT, RARE = 1, 4, 3",
     )
     assert planned(finished_copy)["train_run"] == 3

@@ -27,7 +27,9 @@ scripts_import_from(SCRIPTS)
 
 try:
     for configfile in workflow.configfiles:
-        read_yaml(Path(configfile))  # Snakemake takes the last of two equal keys without a word
+        read_yaml(
+            Path(configfile)
+        )  # Snakemake takes the last of two equal keys without a word
     EXPERIMENT = load_experiment(config)
     RESULTS = f"results/{EXPERIMENT.experiment}"
     # what models are compared on, and what they are trained on before, if anything

@@ -78,7 +78,7 @@ rule prepare_dataset:
         code=code("prepare_dataset.py"),
         description=lambda w: DATASETS[w.dataset].model_dump_json(exclude_defaults=True),
         listing=lambda w: LISTINGS[w.dataset],
-        memory=WORK + "/datasets/{dataset}",
+        memory=f"{WORK}/datasets/{{dataset}}",
     script:
         "../scripts/prepare_dataset.py"
 
