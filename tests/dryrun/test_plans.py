@@ -2,6 +2,7 @@
 
 import time
 
+import layouts
 import pytest
 import yaml
 from helpers import ROOT, Checkout
@@ -71,6 +72,19 @@ def test_the_zoo_is_a_table_and_nothing_else(checkout):
     assert "626 published models: results/zoo.csv" in done.stderr
     assert len((checkout.root / "results/zoo.csv").read_text().splitlines()) == 627
     assert not (checkout.root / "results/datasets").exists()
+
+
+def test_the_study_of_idd_is_planned_for_a_folder_in_its_layout(checkout):
+    layouts.idd20k2(checkout.root / "idd")
+    jobs = checkout.dag(
+        "--configfile", "config/experiments/idd20k2.yaml",
+        "--config", f"dataset_sources={{idd20k2: {checkout.root / 'idd'}}}",
+    )  # fmt: skip
+    study = yaml.safe_load((ROOT / "config/experiments/idd20k2.yaml").read_text())
+    trainings = len(study["models"]) * len(study["initializations"]) * len(study["seeds"])
+    assert len(study["models"]) == 8
+    assert {rule: jobs[rule] for rule in PER_RUN} == dict.fromkeys(PER_RUN, trainings)
+    assert jobs["obtain_dataset"] == 0
 
 
 def test_an_archive_is_unpacked_and_a_folder_is_not(checkout):

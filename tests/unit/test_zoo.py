@@ -4,6 +4,7 @@ import csv
 import io
 
 import pytest
+from helpers import ROOT
 
 from segbench.__main__ import main
 from segbench.errors import ConfigError
@@ -73,6 +74,17 @@ def test_what_a_config_needs_is_known_without_building_it(name, needs):
     entry = published(name)
     assert entry is not None
     assert entry.needs == needs
+
+
+def test_the_page_of_outcomes_has_every_entry():
+    with (ROOT / "docs/zoo.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert sorted(row["config"] for row in rows) == sorted(e.config for e in all_published())
+    page = (ROOT / "docs/zoo.md").read_text()
+    needing = sum(row["outcome"] == "needs" for row in rows)
+    failing = [row["config"] for row in rows if row["outcome"] == "fails"]
+    assert needing == 65
+    assert all(f"- `{name}`: " in page for name in failing)
 
 
 def test_the_crop_is_the_last_size_of_a_name():

@@ -16,7 +16,7 @@ import signal
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +39,13 @@ from segbench.zoo_index import Published, all_published, needs_of
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = (7, 26)
-IMAGE = (75, 95)  # neither divides by any stride
-CROP = (64, 96)  # whole steps of every backbone, and not square
-CROPS = {"lraspp": (400, 416)}
+# crops are whole steps of every backbone, images divide by nothing, and neither is square;
+# LR-ASPP pools 49x49 at an eighth of the resolution
+CROPS = {"lraspp": (400, 416), "": (64, 96)}
+IMAGES = {"lraspp": (395, 410), "": (75, 95)}
+TOO_LARGE = "too large for a step in this sweep"
+Options = argparse.Namespace
+Results = dict[tuple[str, int], dict[str, Any]]
 LARGE = ("large", "vit-l", "swin-l", "deit-b", "vit-b", "mit-b5", "base")  # worth counting first
 MEMORY_BYTES = 14 << 30
 
@@ -56,7 +60,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=ROOT / ".zoo-sweep.jsonl")
     parser.add_argument("--again", action="store_true", help="repeat what did not work")
     parser.add_argument("--seconds", type=int, default=900, help="time limit of one model")
-    parser.add_argument("--parameters", type=float, default=150e6, help="build only beyond this")
+    parser.add_argument("--parameters", type=float, default=200e6, help="build only beyond this")
     parser.add_argument(
         "--all-steps", action="store_true", help="take a step for 26 classes too, not only for 7"
     )
@@ -68,20 +72,41 @@ def main() -> None:
     results = read_results(options.results, options.again)
     names = in_rounds(entry for entry in all_published() if entry.available)
     chosen = [n for n in names if not options.words or any(w in n for w in options.words)]
-    todo = [(n, c) for c in CLASSES for n in chosen if (n, c) not in results]
-    by_model = {r["model"]: r for r in results.values() if r.get("model")}
     with options.results.open("a", buffering=1) as file:
-        for i, (name, classes) in enumerate(todo):
-            result = try_config(name, classes, by_model, options)
-            results[name, classes] = result
-            if result.get("model"):
-                by_model.setdefault(result["model"], result)
+
+        def keep(result: dict[str, Any]) -> None:
+            results[result["config"], result["classes"]] = result
             file.write(json.dumps(result) + "\n")
-            print(f"{i + 1}/{len(todo)}", name, classes, result["outcome"], result["reason"][:200],
-                  f"{result['seconds']:.0f} s", flush=True)  # fmt: skip
-            if i % 50 == 49:
-                write_documents(ROOT, results)
-    write_documents(ROOT, results)
+            print(*(result.get(k) for k in ("config", "classes", "outcome", "seconds")),
+                  result["reason"][:150], flush=True)  # fmt: skip
+
+        for classes in CLASSES:
+            open_ones = [name for name in chosen if (name, classes) not in results]
+            sweep(open_ones, classes, results, keep, options)
+            write_documents(ROOT, results)
+
+
+def sweep(
+    names: list[str], classes: int, results: Results, keep: Callable[..., None], options: Options
+) -> None:
+    """Try each model that is not known yet, and give its outcome to all configs that have it."""
+    known = {r["model"]: r for r in results.values() if r.get("model")}
+    same: dict[str, list[str]] = {}
+    for name in names:
+        try:
+            same.setdefault(digest(adapt(name, classes)), []).append(name)
+        except ModelError as error:
+            lacking = missing(needs_of(zoo.config_path(name)))
+            keep({"config": name, "classes": classes, "outcome": "needs" if lacking else "fails",
+                  "reason": _reason(error, name)})  # fmt: skip
+    for model, configs in sorted(same.items(), key=lambda item: item[0] not in known):
+        if model not in known:
+            known[model] = try_model(configs.pop(0), classes, options) | {"model": model}
+            keep(known[model])
+        first = known[model]
+        for name in configs:
+            keep({k: first[k] for k in ("classes", "outcome", "reason", "parameters") if k in first}
+                 | {"config": name, "same_as": first["config"]})  # fmt: skip
 
 
 def in_rounds(entries: Iterable[Published]) -> list[str]:
@@ -96,26 +121,21 @@ def in_rounds(entries: Iterable[Published]) -> list[str]:
     return sorted(places, key=lambda name: places[name])
 
 
-def read_results(path: Path, again: bool) -> dict[tuple[str, int], dict[str, Any]]:
+def read_results(path: Path, again: bool) -> Results:
     lines = path.read_text().splitlines() if path.is_file() else []
     results = {(r["config"], r["classes"]): r for r in map(json.loads, lines)}
     return {k: r for k, r in results.items() if not again or r["outcome"] in ("works", "builds")}
 
 
-def try_config(
-    name: str, classes: int, by_model: dict[str, Any], options: argparse.Namespace
-) -> dict[str, Any]:
+def try_model(name: str, classes: int, options: Options) -> dict[str, Any]:
     began = time.monotonic()
     result: dict[str, Any] = {"config": name, "classes": classes, "reason": ""}
-    path = zoo.config_path(name)
     signal.signal(signal.SIGALRM, _out_of_time)
     signal.alarm(options.seconds)
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            result |= _try(path, classes, Path(folder), by_model, options)
+        result |= _try(name, classes, options)
     except ModelError as error:
-        lacking = missing(needs_of(path))
-        result |= {"outcome": "needs" if lacking else "fails", "reason": _reason(error, path)}
+        result |= {"outcome": "fails", "reason": _reason(error, name)}
     except OutOfTimeError:
         result |= {"outcome": "fails", "reason": f"takes more than {options.seconds} s"}
     except Exception as error:
@@ -126,45 +146,46 @@ def try_config(
     return result | {"seconds": round(time.monotonic() - began, 1)}
 
 
-def _try(
-    path: Path, classes: int, folder: Path, by_model: dict[str, Any], options: argparse.Namespace
-) -> dict[str, Any]:
-    manifest = write_manifest(folder, classes)
-    crop = next((c for word, c in CROPS.items() if word in path.stem), CROP)
-    recipe = Recipe(
-        run=f"{path.stem}", initialization="scratch", seed=0, max_iters=100, batch_size=2,
-        crop_size=crop, published_batch=zoo.published_batch(path.stem),
-    )  # fmt: skip
-    config = adapted(path, manifest, recipe)
-    model = digest(config)
-    if model in by_model:
-        same = by_model[model]
-        return {k: same.get(k) for k in ("outcome", "reason", "parameters")} | {
-            "same_as": same["config"]
-        }
-    found: dict[str, Any] = {"model": model}
+def _try(name: str, classes: int, options: Options) -> dict[str, Any]:
+    config = adapt(name, classes)
     if classes != CLASSES[0] and not options.all_steps:
         # the same layers are stepped with the first number of classes
-        return found | {"parameters": count_parameters(config), "outcome": "builds"}
-    if any(word in path.stem for word in LARGE):
-        found["parameters"] = count_parameters(config)
-        if found["parameters"] > options.parameters:
-            return found | {"outcome": "builds", "reason": "too large for a step in this sweep"}
-    config_path, report = folder / "config.py", folder / "report.json"
-    config_path.write_text(str(config.dump()))
-    try:
-        preflight(config_path, manifest, report)
-    except ModelError as error:
-        return found | {"outcome": "fails", "reason": _reason(error, path)}
-    parameters = json.loads(report.read_text())["parameters"]
-    return found | {"outcome": "works", "parameters": parameters}
+        return {"parameters": count_parameters(config), "outcome": "builds"}
+    if any(word in name for word in LARGE):
+        parameters = count_parameters(config)
+        if parameters > options.parameters:
+            return {"outcome": "builds", "reason": TOO_LARGE, "parameters": parameters}
+    with tempfile.TemporaryDirectory() as folder:
+        config_path, report = Path(folder) / "config.py", Path(folder) / "report.json"
+        config_path.write_text(str(config.dump()))
+        preflight(config_path, write_manifest(Path(folder), name, classes), report)
+        parameters = json.loads(report.read_text())["parameters"]
+    return {"outcome": "works", "parameters": parameters}
 
 
-def write_manifest(folder: Path, classes: int) -> Path:
+def adapt(name: str, classes: int) -> Config:
+    recipe = Recipe(
+        run=name, initialization="scratch", seed=0, max_iters=100, batch_size=2,
+        crop_size=of(name, CROPS), published_batch=zoo.published_batch(name),
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        manifest = write_manifest(Path(folder), name, classes)
+        config = adapted(zoo.config_path(name), manifest, recipe)
+    return config
+
+
+def of(name: str, sizes: dict[str, tuple[int, int]]) -> tuple[int, int]:
+    """The size for a config: that of the first word in its name, else the common one."""
+    return next(size for word, size in sizes.items() if word in name)
+
+
+def write_manifest(folder: Path, name: str, classes: int) -> Path:
     path = folder / "manifest.json"
     listed = [{"name": f"class {i}", "color": [i, i, i]} for i in range(classes)]
     path.write_text(
-        json.dumps({"name": f"c{classes}", "classes": listed, "image_sizes": [[*IMAGE, 1]]})
+        json.dumps(
+            {"name": f"c{classes}", "classes": listed, "image_sizes": [[*of(name, IMAGES), 1]]}
+        )
     )
     return path
 
@@ -191,8 +212,8 @@ def count_parameters(config: Config) -> int:
     return sum(p.numel() for p in model.parameters())
 
 
-def _reason(error: Exception, path: Path) -> str:
-    text = str(error).removeprefix(f"{path.stem}: ").replace(f"{path}: ", "")
+def _reason(error: Exception, name: str) -> str:
+    text = str(error).removeprefix(f"{name}: ").replace(f"{zoo.config_path(name)}: ", "")
     return " ".join(text.split())[:500]
 
 

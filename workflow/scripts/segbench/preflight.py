@@ -26,7 +26,7 @@ from segbench.zoo_config import Shape
 
 LOG = logging.getLogger(__name__)
 # longest side of the crop and the image that are tried
-TRIED_CROP, TRIED_IMAGE = 256, 512
+TRIED_CROP, TRIED_IMAGE = 256, 256
 # no backbone reduces its input by more than this
 COARSEST = 32
 # what PyTorch says when a batch or a crop is too small, and what to do
@@ -160,10 +160,24 @@ def _batch(config: Config, height: int, width: int) -> dict[str, Any]:
     }
 
 
-def _try_image(
-    model: nn.Module, config: Config, run: str, full_height: int, full_width: int
-) -> None:
-    height, width = smaller(full_height, TRIED_IMAGE), smaller(full_width, TRIED_IMAGE)
+def _try_image(model: nn.Module, config: Config, run: str, height: int, width: int) -> None:
+    tried = smaller(height, TRIED_IMAGE), smaller(width, TRIED_IMAGE)
+    model.eval()
+    try:
+        try:
+            _predict(model, config, *tried)
+        except Exception:  # the smaller image may be the fault
+            if tried == (height, width):
+                raise
+            _predict(model, config, height, width)
+    except Exception as error:  # a model's code is foreign
+        raise ModelError(
+            f"{run}: predicting an image of {height}x{width} fails: {_first_line(error)}. "
+            "Set `image_size` to a size this model accepts."
+        ) from None
+
+
+def _predict(model: Any, config: Config, height: int, width: int) -> None:
     sample = {
         "img": np.zeros((height, width, 3), np.uint8),
         "img_shape": (height, width),
@@ -172,16 +186,8 @@ def _try_image(
     }
     steps = [step for step in config.val_dataloader.dataset.pipeline if not _loads(step)]
     packed = Compose(steps)(sample)
-    batch = {"inputs": [packed["inputs"]], "data_samples": [packed["data_samples"]]}
-    model.eval()
-    try:
-        with torch.no_grad():
-            model.test_step(batch)  # type: ignore[operator]
-    except Exception as error:  # a model's code is foreign
-        raise ModelError(
-            f"{run}: predicting an image of {full_height}x{full_width} fails: "
-            f"{_first_line(error)}. Set `image_size` to a size this model accepts."
-        ) from None
+    with torch.no_grad():
+        model.test_step({"inputs": [packed["inputs"]], "data_samples": [packed["data_samples"]]})
 
 
 def _random_sample(
