@@ -81,9 +81,11 @@ def test_the_study_of_idd_is_planned_for_a_folder_in_its_layout(checkout):
         "--config", f"dataset_sources={{idd20k2: {checkout.root / 'idd'}}}",
     )  # fmt: skip
     study = yaml.safe_load((ROOT / "config/experiments/idd20k2.yaml").read_text())
-    trainings = len(study["models"]) * len(study["initializations"]) * len(study["seeds"])
+    # each as it is, fine-tuned, and from ImageNet; one from scratch instead
     assert len(study["models"]) == 8
-    assert {rule: jobs[rule] for rule in PER_RUN} == dict.fromkeys(PER_RUN, trainings)
+    assert (jobs["train_run"], jobs["take_checkpoint"], jobs["evaluate_run"]) == (16, 8, 24)
+    # a checkpoint for every model, and a backbone for all but one
+    assert jobs["get_weights"] == 8 + 7
     assert jobs["obtain_dataset"] == 0
 
 

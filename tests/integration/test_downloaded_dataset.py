@@ -44,7 +44,10 @@ def describe(checkout: Checkout, server: FileServer, sha256: str) -> Path:
     return checkout.root / f"resources/data/{sha256[:16]}/idd_lite.tar"
 
 
-ARGUMENTS = ("--cores", "2", "prepare", "--config", "dataset=config/datasets/idd_lite.yaml")
+ARGUMENTS = (
+    "--cores", "2", "prepare",
+    "--config", "dataset=config/datasets/idd_lite.yaml", "initializations=[scratch]",
+)  # fmt: skip
 
 
 def test_a_download_is_repeated_until_it_is_whole_and_then_kept(checkout, server, archive):

@@ -162,7 +162,7 @@ def rerun(tmp_path, monkeypatch, edits) -> set[str]:
          {"compare_tables", "compare_figures"}),
         ({"figures.py": ("height=0.62", "height=0.6")}, {"compare_tables", "compare_figures"}),
         ({"adapt.py": ('"DDRNet": 8', '"DDRNet": 16')}, {"render_config"}),
-        ({"datasets/polygons.py": ("EXACT_IN_FLOAT32 = 2**24", "EXACT_IN_FLOAT32 = 2**20")}, {"prepare_dataset"}),
+        ({"datasets/polygons.py": ("FLOAT32 = 2**24", "FLOAT32 = 2**20")}, {"prepare_dataset"}),
         ({"demo/render.py": ("OVERSAMPLING = 2", "OVERSAMPLING = 3")}, {"obtain_dataset"}),
         # comments, docstrings and what is only shown do not count
         ({"sampling.py": ("# MMSegmentation's", "# mmseg's")}, set()),
