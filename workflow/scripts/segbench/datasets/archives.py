@@ -81,7 +81,7 @@ class _Tar(tarfile.TarFile):
 class _Member(tarfile.TarInfo):
     @classmethod
     def fromtarfile(cls, tarfile: _Tar) -> Self:  # type: ignore[override]
-        """Read the next member, and note where the end mark is found."""
+        """Read the next header, and tell the archive of the mark that ends it."""
         try:
             return super().fromtarfile(tarfile)
         except EOFHeaderError:
