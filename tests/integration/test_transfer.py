@@ -69,7 +69,9 @@ def test_tables_figures_and_report_show_the_starting_points(transferred):
 @pytest.fixture(scope="module")
 def zero_shot(transferred, tmp_path_factory):
     """A checkpoint of 19 classes, evaluated on 7 through a class map that leaves out some."""
+    import mmseg.models  # noqa: F401
     from mmengine.config import Config
+    from mmengine.registry import init_default_scope
     from mmseg.registry import MODELS
 
     from segbench import zoo
@@ -78,6 +80,7 @@ def zero_shot(transferred, tmp_path_factory):
     for node in (config.model.backbone, config.model.decode_head, *config.model.auxiliary_head):
         node["norm_cfg"] = {"type": "BN"}
     torch.manual_seed(3)
+    init_default_scope("mmseg")
     model = MODELS.build(config.model)
     model.init_weights()
     torch.save({"state_dict": model.state_dict()}, transferred.root / "published.pth")

@@ -28,12 +28,12 @@ def content() -> bytes:
     return checkpoint()
 
 
-def with_weights(checkout: Checkout, weights: object, **more: object) -> None:
+def with_weights(checkout: Checkout, file: str, **more: object) -> None:
     shutil.copy(ROOT / "tests/tiny_rural.yaml", checkout.root / "tiny_rural.yaml")
     settings = {
         "experiment": "weights",
         "dataset": "tiny_rural.yaml",
-        "models": {"m": {"config": CONFIG, "backbone_weights": weights}},
+        "models": {"m": {"config": CONFIG, "backbone_weights": file}},
         "initializations": ["imagenet"],
         "training": {"crop_size": [64, 64], "batch_size": 2, "max_iters": 2, "val_interval": 2},
     } | more
@@ -48,7 +48,7 @@ def test_weights_are_downloaded_verified_and_loaded(checkout, content):
     with serving(files={name: content}) as server:
         server.cuts = [len(content) // 2]
         with_weights(checkout, server.url(name))
-        checkout.run(*RUN, "results/weights/check/m/imagenet.json", expect=0)
+        checkout.run("results/weights/check/m/imagenet.json", *RUN, expect=0)
         assert [request.range for request in server.requests] == [
             None, f"bytes={len(content) // 2}-",
         ]  # fmt: skip
@@ -63,7 +63,7 @@ def test_weights_are_downloaded_verified_and_loaded(checkout, content):
 def test_weights_of_another_hash_are_refused(checkout, content):
     with serving(files={"backbone-0123abcd.pth": content}) as server:
         with_weights(checkout, server.url("backbone-0123abcd.pth"))
-        done = checkout.run(*RUN, "resources/weights/backbone-0123abcd.pth")
+        done = checkout.run("resources/weights/backbone-0123abcd.pth", *RUN)
     assert done.returncode != 0
     assert hashlib.sha256(content).hexdigest() in done.stderr
     assert "0123abcd" in done.stderr
@@ -74,7 +74,7 @@ def test_weights_of_another_hash_are_refused(checkout, content):
 def test_weights_that_are_not_there_end_with_the_address(checkout):
     with serving(files={}) as server:
         with_weights(checkout, server.url("backbone-0123abcd.pth"))
-        done = checkout.run(*RUN, "resources/weights/backbone-0123abcd.pth")
+        done = checkout.run("resources/weights/backbone-0123abcd.pth", *RUN)
     assert done.returncode != 0
     assert server.url("backbone-0123abcd.pth") in done.stderr
     assert "404" in done.stderr
@@ -86,7 +86,7 @@ def test_a_mirror_serves_a_machine_without_a_network(checkout, content):
     (checkout.root / "mirror" / name).write_bytes(content)
     # nothing listens on the port of discarded things
     with_weights(checkout, f"http://127.0.0.1:9/{name}", weights={"mirror": "mirror"})
-    checkout.run(*RUN, f"resources/weights/{name}", expect=0)
+    checkout.run(f"resources/weights/{name}", *RUN, expect=0)
     assert (checkout.root / f"resources/weights/{name}").read_bytes() == content
 
 
@@ -99,7 +99,7 @@ def test_a_checkpoint_with_code_in_it_is_refused_before_training(checkout):
     Bomb.target = checkout.root / "executed"
     torch.save({"state_dict": Bomb()}, checkout.root / "evil.pth")
     with_weights(checkout, "evil.pth")
-    done = checkout.run(*RUN, "results/weights/runs/m/imagenet/seed0/best.pth")
+    done = checkout.run("results/weights/runs/m/imagenet/seed0/best.pth", *RUN)
     assert done.returncode != 0
     assert "evil.pth: refused" in done.stderr
     assert not Bomb.target.exists()
