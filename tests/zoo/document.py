@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from segbench.zoo_config import OTHER_TASKS
 from segbench.zoo_index import Published, all_published
 
 ABSENT = "the index names a config file that is not in the package"
@@ -15,10 +16,12 @@ OUTCOMES = {
     "works": "works",
     "builds": "builds, no step taken",
     "needs": "needs what is not installed",
+    "other": "for another task",
     "fails": "does not work",
     "absent": "no config file",
     "untried": "not tried yet",
 }
+TRIED = ("works", "builds", "fails")
 Results = Mapping[tuple[str, int], Mapping[str, Any]]
 Row = dict[str, Any]
 
@@ -39,6 +42,8 @@ def outcome_row(entry: Published, results: Results) -> Row:
     seven, more = results.get((entry.config, 7)), results.get((entry.config, 26))
     if seven is None:
         return row | {"outcome": "untried", "reason": ""}
+    if any(said in seven["reason"] for said in OTHER_TASKS.values()):
+        return row | {"outcome": "other", "reason": seven["reason"]}
     worse = more if more and more["outcome"] == "fails" else seven
     return row | {
         "outcome": worse["outcome"],
@@ -67,29 +72,28 @@ def summary(rows: list[Row]) -> str:
     works = sum(row["outcome"] == "works" for row in plain)
     built = sum(row["outcome"] == "builds" for row in plain)
     both = sum(bool(row.get("both")) for row in plain)
-    large = (
-        f" {built} more are built; they are too large to be stepped in a sweep." if built else ""
-    )
+    large = f" Built but too large to be stepped in a sweep: {built}." if built else ""
     untried = f" {count['untried']} have not been tried yet." if count["untried"] else ""
     return (
         f"The index lists {len(rows)} models. {len(plain)} of them have a config and need nothing "
         f"but the pinned environment. **{works} of these ({100 * works / len(plain):.1f} %) work**:"
         " adapted to 7 classes, built, one training step taken and one image predicted."
-        f"{large} {both} were adapted and built for 26 classes too.{untried} "
-        f"{sum(bool(row['needs']) for row in rows)} need compiled operators or a further package, "
-        f"and a message says which; {count['absent']} entries name a config file that is not in "
-        "the package."
+        f"{large} Adapted to 26 classes and built, too: {both}.{untried} "
+        f"{count['needs']} need compiled operators or a further package, and a message says which; "
+        f"{count['other']} are for another task; {count['absent']} entries name a config file that "
+        "is not in the package."
     )
 
 
 def _as_page(rows: list[Row]) -> str:
-    failures = [row for row in rows if row["outcome"] == "fails"]
+    failures = [row for row in rows if row["outcome"] in ("fails", "other")]
+    tried = len({row["config"] for row in rows if row["outcome"] in TRIED and not row["tried_as"]})
     lines = [
         "# What of the zoo works",
         "",
         "Written by `make test-zoo`, on a CPU, with random images of 75x95 pixels and crops of "
         "64x96 (LR-ASPP: 400x416). Configs that differ only in their schedule or their published "
-        "dataset are one model, tried once. [zoo.csv](zoo.csv) has every entry.",
+        f"dataset are one model, tried once, {tried} in all. [zoo.csv](zoo.csv) has every entry.",
         "",
         summary(rows),
         "",
@@ -121,7 +125,7 @@ def _family_table(rows: list[Row]) -> list[str]:
 
 
 def _needs_table(rows: list[Row]) -> list[str]:
-    count = Counter((row["needs"], row["family"]) for row in rows if row["needs"])
+    count = Counter((row["needs"], row["family"]) for row in rows if row["outcome"] == "needs")
     lines = ["| needs | family | entries |", "|---|---|---:|"]
     lines += [
         f"| {', '.join(needs)} | {family} | {number} |"

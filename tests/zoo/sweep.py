@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=ROOT / ".zoo-sweep.jsonl")
     parser.add_argument("--again", action="store_true", help="repeat what did not work")
     parser.add_argument("--seconds", type=int, default=900, help="time limit of one model")
-    parser.add_argument("--parameters", type=float, default=200e6, help="build only beyond this")
+    parser.add_argument("--parameters", type=float, default=350e6, help="build only beyond this")
     parser.add_argument(
         "--all-steps", action="store_true", help="take a step for 26 classes too, not only for 7"
     )
