@@ -1,0 +1,49 @@
+"""Cross-validation, really trained: every frame is scored once, and the folds are compared."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import yaml
+from helpers import ROOT
+
+
+def test_every_frame_is_scored_in_its_fold_and_the_spread_is_shown(checkout):
+    rural = (ROOT / "tests/tiny_rural.yaml").read_text()
+    (checkout.root / "tiny_rural.yaml").write_text(rural + "splits: {folds: 3}\n")
+    smallest = yaml.safe_load((ROOT / "tests/smallest.yaml").read_text())
+    smallest["models"] = {"fast_scnn": smallest["models"]["fast_scnn"]}
+    smallest["training"] |= {"max_iters": 2, "val_interval": 2}
+    (checkout.root / "folds.yaml").write_text(yaml.safe_dump(smallest))
+    checkout.run("--cores", "2", "--configfile", "folds.yaml", expect=0)
+
+    runs = checkout.root / "results/smallest/runs/fast_scnn/scratch"
+    assert sorted(path.name for path in runs.iterdir()) == [
+        "seed0-fold0", "seed0-fold1", "seed0-fold2",
+    ]  # fmt: skip
+    scored = []
+    for folder in runs.iterdir():
+        with np.load(folder / "confusion.npz") as stored:
+            scored += stored["names"].tolist()
+    # 16 drawn frames of one side and 8 of the other, in three drives
+    assert len(scored) == len(set(scored)) == 24
+    drives = {folder.name: _drives(checkout.root, folder.name[-1]) for folder in runs.iterdir()}
+    assert all(len(drive) == 1 for drive in drives.values())
+
+    tables = checkout.root / "results/smallest/tables"
+    (row,) = pd.read_csv(tables / "models.csv").to_dict("records")
+    per_run = pd.read_csv(tables / "runs.csv").set_index("fold")["miou"]
+    assert (row["runs"], row["repeated_over"], row["images"]) == (3, "folds", 24)
+    assert sorted(per_run.index) == [0, 1, 2]
+    assert np.isclose(row["miou"], per_run.mean())
+    assert np.isclose(row["miou_std"], per_run.std(ddof=1))
+    assert "± over folds" in (tables / "models.md").read_text()
+    record = json.loads((runs / "seed0-fold1/train.json").read_text())
+    assert record["run"] == "fast_scnn/scratch/seed0-fold1"
+    picture = checkout.root / "results/smallest/gallery/validation.png"
+    assert picture.stat().st_size > 5000
+
+
+def _drives(root, fold):
+    lines = (root / f"results/datasets/tiny_rural/splits/fold{fold}/val.txt").read_text().split()
+    return {name.split("__")[0] for name in lines}
