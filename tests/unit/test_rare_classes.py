@@ -18,8 +18,9 @@ from segbench.config import load_experiment
 from segbench.datasets.description import DatasetDescription
 from segbench.datasets.prepare import prepare
 from segbench.rendering import render
-from segbench.runs import recipe_settings
+from segbench.runs import RunKey
 from segbench.schema import parse_section
+from segbench.starting import StartingPoints
 
 TEMPERATURE = 0.1
 CGNET = "cgnet_fcn_4xb8-60k_cityscapes-512x1024"
@@ -69,8 +70,10 @@ def rendered(prepared: Path, folder: Path, seed: int = 0, **training):
     settings = {"crop_size": [32, 32], "batch_size": 4, "max_iters": 20} | training
     data = {"experiment": "x", "dataset": "d.yaml", "models": {"m": CGNET}, "training": settings}
     experiment = load_experiment(yaml.safe_load(yaml.safe_dump(data)))
-    settings = recipe_settings(experiment, "m", "scratch")
-    recipe = Recipe(run="r", initialization="scratch", seed=seed, published_batch=32, **settings)
+    description = parse_section(DatasetDescription, DESCRIPTION, "roads.yaml")
+    starts = StartingPoints(experiment, description, None, "results/x")
+    settings = starts.settings(RunKey("m", "scratch", seed))
+    recipe = Recipe(run="r", published_batch=32, **settings)
     path = folder / f"config{seed}.py"
     path.write_text(render(zoo.config_path(CGNET), prepared / "manifest.json", recipe))
     return load_config(path)

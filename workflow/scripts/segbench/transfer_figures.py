@@ -78,6 +78,8 @@ def plot_gains(contenders: Sequence[Contender], per_class: pd.DataFrame, title: 
                 gain = means[model, other] - means[model, base]
                 label = f"{model}: {other.replace('_', '-')}"
                 rows[label] = [100 * gain.get(name, np.nan) for name in classes]
+    if not rows:
+        return _nothing(f"{title}: no model has {base.replace('_', '-')} and another start")
     grid = pd.DataFrame(rows, index=classes).T
     reach = float(np.nanmax(np.abs(grid.to_numpy(float)), initial=1.0))
     figure, axes = plt.subplots(figsize=(3.4 + 0.78 * len(classes), 1.9 + 0.5 * max(1, len(grid))))
@@ -89,4 +91,12 @@ def plot_gains(contenders: Sequence[Contender], per_class: pd.DataFrame, title: 
     axes.set_xticklabels(axes.get_xticklabels(), rotation=35, ha="right")
     axes.set_yticklabels(axes.get_yticklabels(), rotation=0)
     axes.set_title(f"{title} over {base.replace('_', '-')}", loc="left")
+    return figure
+
+
+def _nothing(sentence: str) -> Figure:
+    """A figure that says why there is nothing to draw."""
+    figure, axes = plt.subplots(figsize=(8, 1.2))
+    axes.set_axis_off()
+    axes.text(0, 0.5, sentence, va="center")
     return figure
