@@ -1,6 +1,8 @@
 """A dataset is prepared in one pass, and bad files are named with the remedy."""
 
 import json
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -306,3 +308,22 @@ def test_a_name_that_would_break_a_list_is_refused(source, tmp_path):
     for kind, suffix in (("img", "jpg"), ("gt", "png")):
         (source / f"{kind}/val/3/a.{suffix}").rename(source / f"{kind}/val/3/a\nb.{suffix}")
     assert "file names with characters that cannot be written (1)" in refusal(source, tmp_path)
+
+
+def test_it_does_not_hang_where_opencv_had_threads(tmp_path):
+    """A forked process that waits for its parent's threads would wait without end."""
+    program = (
+        "import sys, cv2, numpy as np; from pathlib import Path;"
+        "[cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.uint8), (15, 15), 0) for _ in range(9)];"
+        "from segbench.demo.dataset import draw_dataset;"
+        "from segbench.datasets.description import load_description;"
+        "from segbench.datasets.prepare import prepare;"
+        "root = Path(sys.argv[1]); draw_dataset(root / 'raw', 'rural', 8, 4, (64, 96), 0, 2);"
+        "prepare(load_description(Path(sys.argv[2])), root / 'raw', root / 'out', 2)"
+    )
+    arguments = [str(tmp_path), str(ROOT / "config/datasets/demo_rural.yaml")]
+    environment = {"PYTHONPATH": str(ROOT / "workflow/scripts")}
+    subprocess.run(
+        [sys.executable, "-c", program, *arguments], check=True, timeout=120, env=environment
+    )
+    assert len([*(tmp_path / "out/val_img").iterdir()]) == 4

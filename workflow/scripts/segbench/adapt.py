@@ -119,10 +119,12 @@ class Adaptation:
         return batch
 
     def _iters_of_epochs(self) -> int:
+        if self.recipe.epochs is None:
+            return 0
         images = int(self.manifest["splits"]["train"]["images"])
         if self.recipe.fold is not None:
             images = int(self.manifest["folds"][self.recipe.fold]["train"])
-        return math.ceil((self.recipe.epochs or 0) * images / self.batch)
+        return math.ceil(self.recipe.epochs * images / self.batch)
 
     def note(self, text: str) -> None:
         """Remember a change once."""

@@ -13,6 +13,7 @@ with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
     import mmseg.datasets
     import mmseg.models  # noqa: F401
 
+import cv2
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
@@ -155,6 +156,7 @@ def training_loader(
     config: Config, seed: int, first_iteration: int, last_iteration: int, workers: int
 ) -> DataLoader[Any]:
     """Batches for the iterations `first_iteration` to `last_iteration` (exclusive)."""
+    _end_threads_of_opencv()
     batch = config.train_dataloader.batch_size
     frames = DATASETS.build(config.train_dataloader.dataset)
     sampler, order = config.train_dataloader.sampler, None
@@ -167,23 +169,21 @@ def training_loader(
         num_workers=workers,
         collate_fn=pseudo_collate,
         pin_memory=torch.cuda.is_available(),
-        worker_init_fn=_one_thread_per_worker,
     )
 
 
 def validation_loader(config: Config, workers: int) -> DataLoader[Any]:
     """The validation images one by one, in the order of the split file."""
+    _end_threads_of_opencv()
     return DataLoader(
         DATASETS.build(config.val_dataloader.dataset),
         batch_size=1,
         num_workers=workers,
         collate_fn=pseudo_collate,
         pin_memory=torch.cuda.is_available(),
-        worker_init_fn=_one_thread_per_worker,
     )
 
 
-def _one_thread_per_worker(_: int) -> None:
-    import cv2
-
-    cv2.setNumThreads(0)
+def _end_threads_of_opencv() -> None:
+    """Before processes are forked: in them, OpenCV would wait for its threads without end."""
+    cv2.setNumThreads(1)

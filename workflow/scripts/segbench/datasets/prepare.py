@@ -9,12 +9,10 @@ was at the last time is not read at all.
 import logging
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from PIL import Image
 
@@ -28,6 +26,7 @@ from segbench.datasets.sides import UNSPLIT, frames_of_sides
 from segbench.datasets.splits import RandomSplit, Splits
 from segbench.datasets.splitting import stratified_folds, stratified_split
 from segbench.errors import DataError
+from segbench.pools import process_pool
 from segbench.progress import Progress
 
 LOG = logging.getLogger(__name__)
@@ -100,7 +99,6 @@ _WORKSHOP: list[Workshop] = []  # in each process of a pool, the one it works in
 
 def _open(workshop: Workshop) -> None:
     """Make a process of the pool ready: once, rather than with every frame."""
-    cv2.setNumThreads(1)
     Image.MAX_IMAGE_PIXELS = None  # the limit is `max_image_pixels`
     _WORKSHOP[:] = [workshop]
 
@@ -124,7 +122,7 @@ def _run(
             Image.MAX_IMAGE_PIXELS = limit
         return
     try:
-        with ProcessPoolExecutor(workers, initializer=_open, initargs=(workshop,)) as pool:
+        with process_pool(workers, _open, workshop) as pool:
             for outcome in pool.map(_prepare, tasks, chunksize=CHUNK):
                 progress.step()
                 yield outcome

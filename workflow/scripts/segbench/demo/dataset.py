@@ -7,7 +7,6 @@
 import json
 import zlib
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 from segbench.demo.render import render
 from segbench.demo.scene import Drive, Scene, compose
 from segbench.demo.shapes import Point
+from segbench.pools import process_pool
 
 FRAMES_PER_DRIVE = 8
 JPEG_QUALITY = 92
@@ -48,7 +48,7 @@ def draw_dataset(
     if workers <= 1:
         list(map(draw, frames))
     else:
-        with ProcessPoolExecutor(workers) as pool:
+        with process_pool(workers) as pool:
             list(pool.map(draw, frames, chunksize=4))
 
 
