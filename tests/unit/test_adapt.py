@@ -201,9 +201,7 @@ def test_hard_example_mining_keeps_its_share_of_pixels(adapt):
 
 
 def test_imagenet_names_the_weights_for_the_backbone_alone(adapt):
-    config = adapt(
-        FAMILIES["sliding window"], initialization="imagenet", weights="w/b0.pth"
-    )
+    config = adapt(FAMILIES["sliding window"], initialization="imagenet", weights="w/b0.pth")
     assert config.model.backbone.init_cfg == {"type": "Pretrained", "checkpoint": "w/b0.pth"}
     assert sum(node.get("type") == "Pretrained" for node in walk(config.model)) == 1
 
