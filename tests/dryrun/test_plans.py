@@ -103,7 +103,7 @@ def test_an_archive_is_unpacked_and_a_folder_is_not(checkout):
     [
         (["--config", "sedes=[1]"], "`sedes`: unknown key. Did you mean 'seeds'?"),
         (["--config", "seeds=[]"], "`seeds`: "),
-        (["--config", "dataset=nowhere.yaml"], "nowhere.yaml: no such file"),
+        (["--config", "dataset=nowhere.yaml"], "`dataset`: "),
         (["--config", "models={x: fast_scn}"], "'fast_scn' is no config of the model zoo"),
         (
             ["--config", "dataset_sources={demo_rural: /nowhere/idd.tar.gz}"],
@@ -222,7 +222,7 @@ def test_a_missing_weights_file_names_the_key(checkout):
         )
     )
     done = checkout.run("-n")
-    assert "`models.m`: imagenet: no such file: gone.pth" in done.stdout + done.stderr
+    assert "`models.m.backbone_weights`: no such file: gone.pth" in done.stdout + done.stderr
 
 
 def test_the_library_of_this_checkout_is_run(checkout, tmp_path, monkeypatch):

@@ -68,8 +68,8 @@ def test_classes_of_the_same_name_belong_together_by_default():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"raod": "sky"}, "`class_map`: 'raod' is no class of the source. Did you mean 'road'?"),
-        ({"road": "skye"}, "`class_map`: 'skye' is no class of the target. Did you mean 'sky'?"),
+        ({"raod": "sky"}, "'raod' is no class of the source. Did you mean 'road'?"),
+        ({"road": "skye"}, "'skye' is no class of the target. Did you mean 'sky'?"),
         ({"road": None}, "no class of the source has a counterpart"),
         ("missing.yaml", "missing.yaml: no such file"),
     ],
@@ -140,7 +140,7 @@ def test_a_mirror_takes_the_place_of_the_network(tmp_path):
     points = starts(**settings, weights={"mirror": str(tmp_path)})
     with pytest.raises(
         ConfigError,
-        match=r"`models\.m`: imagenet: `weights\.mirror`: .* has no file resnet101_v1c-e67",
+        match=r"`models\.m\.backbone_weights`: `weights\.mirror`: .* has no file resnet101_v1c-e67",
     ):
         points.refuse_problems()
     (tmp_path / "resnet101_v1c-e67eebb6.pth").write_bytes(b"x")
@@ -160,7 +160,7 @@ def test_a_mirror_takes_the_place_of_the_network(tmp_path):
          "published nowhere as it is"),
         ({"initializations": ["imagenet"],
           "models": {"m": {"config": PIDNET, "backbone_weights": "gone.pth"}}},
-         "`models.m`: imagenet: no such file: gone.pth"),
+         "`models.m.backbone_weights`: no such file: gone.pth"),
         ({"initializations": ["zero_shot"], "source": "zoo", "class_map": {"road": "raod"}},
          "'raod' is no class of the target"),
         ({"initializations": ["zero_shot"], "source": "zoo", "class_map": {"road": None}},

@@ -60,7 +60,7 @@ def class_map(
     if given is None:
         by_name = {_normal(name): i for i, name in enumerate(target)}
         ids = tuple(by_name.get(_normal(name), NO_COUNTERPART) for name in source)
-        origin = "classes of the same name"
+        origin = "classes of the same name: "
     else:
         origin, names = _read(given, folder)
         _refuse_unknown(origin, names, source, target)
@@ -69,7 +69,7 @@ def class_map(
         ids = tuple(_id(wanted.get(_normal(name)), by_name) for name in source)
     if all(i == NO_COUNTERPART for i in ids):
         raise ConfigError(
-            f"{origin}: no class of the source has a counterpart in the target. Source: "
+            f"{origin}no class of the source has a counterpart in the target. Source: "
             f"{_shown(source)}. Target: {_shown(target)}. Name the pairs in a `class_map`."
         )
     return ClassMap(tuple(source), tuple(target), ids)
@@ -83,14 +83,14 @@ def _read(
     given: str | Mapping[str, str | None], folder: Path
 ) -> tuple[str, Mapping[str, str | None]]:
     if isinstance(given, Mapping):
-        return "`class_map`", given
+        return "", given
     path = Path(given) if Path(given).exists() else folder / given
     names = read_yaml(path)
     if not isinstance(names, Mapping) or not all(
         isinstance(key, str) and isinstance(value, str | None) for key, value in names.items()
     ):
         raise ConfigError(f"{path}: one line `source class: target class` for each class is needed")
-    return str(path), names
+    return f"{path}: ", names
 
 
 def _refuse_unknown(
@@ -109,7 +109,7 @@ def _refuse_unknown(
         for name in wanted:
             if _normal(name) not in valid:
                 problems.append(
-                    f"{origin}: '{name}' is no class of the {side}.{did_you_mean(name, known)}"
+                    f"{origin}'{name}' is no class of the {side}.{did_you_mean(name, known, 30)}"
                 )
     if problems:
         raise ConfigError("\n".join(dict.fromkeys(problems)))

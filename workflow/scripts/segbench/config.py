@@ -235,7 +235,10 @@ def load_datasets(experiment: Experiment, workflow: Path = Path()) -> list[Datas
     paths = [Path(experiment.dataset)]
     if experiment.source and not experiment.source.is_zoo and experiment.transfers:
         paths.append(Path(experiment.source.dataset))
-    found = [load_description(path if path.exists() else workflow / path) for path in paths]
+    found = [
+        _described(key, path if path.exists() else workflow / path)
+        for key, path in zip(("dataset", "source.dataset"), paths, strict=False)
+    ]
     names = [description.name for description in found]
     if len(set(names)) < len(names):
         raise ConfigError(
@@ -250,6 +253,16 @@ def load_datasets(experiment: Experiment, workflow: Path = Path()) -> list[Datas
             )
     sources = experiment.dataset_sources
     return [one.at(sources[one.name]) if one.name in sources else one for one in found]
+
+
+def _described(key: str, path: Path) -> DatasetDescription:
+    if not path.exists():
+        valid = " 'zoo', or" if key.startswith("source") else ""
+        raise ConfigError(
+            f"config: `{key}`: {path}: no such file. Name{valid} the path of a dataset description "
+            "(config/datasets/ has some, and a template for your own)."
+        )
+    return load_description(path)
 
 
 def _model_problems(experiment: Experiment, name: str) -> list[str]:

@@ -97,7 +97,7 @@ def _type(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
         if "prefixItems" in schema:
             return f"list of {len(schema['prefixItems'])} {_plural(schema['prefixItems'][0])}"
         kind = _type(schema["items"], definitions)
-        return f"list of {kind}{'' if kind.startswith('`') else 's'}"
+        return f"list of {kind}{'' if kind.startswith(('`', 'list')) else 's'}"
     return {
         "string": "text", "integer": "whole number", "number": "number", "object": "mapping",
     }.get(str(kind), "any")  # fmt: skip

@@ -130,11 +130,15 @@ class StartingPoints:
         problems: list[str] = []
         mirror = self.experiment.weights.mirror
         if mirror is not None and not Path(mirror).is_dir():
-            problems.append(f"config: `weights.mirror`: no such folder: {mirror}")
-        for run in dict.fromkeys((r.model, r.initialization) for r in self.all_runs()):
-            problems += _problems(f"config: `models.{run[0]}`: {run[1]}: ", self.weights, *run)
-            if run[1] in TRANSFERRED:
-                problems += _problems(f"config: `models.{run[0]}`: ", self.class_map, run[0])
+            raise ConfigError(f"config: `weights.mirror`: no such folder: {mirror}")
+        for model, start in dict.fromkeys((r.model, r.initialization) for r in self.all_runs()):
+            key = "checkpoint" if start in TRANSFERRED else "backbone_weights"
+            place = f"config: `models.{model}.{key}`: "
+            problems += _problems(place, self.weights, model, start)
+            if start in TRANSFERRED:
+                own = self.experiment.models[model].class_map is not None
+                place = f"config: `models.{model}.class_map`: " if own else "config: `class_map`: "
+                problems += _problems(place, self.class_map, model)
         if problems:
             raise ConfigError("\n".join(dict.fromkeys(problems)))
 

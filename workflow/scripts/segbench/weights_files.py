@@ -108,7 +108,10 @@ def _local(path: Path, sha256: str) -> WeightsFile:
     if set("{}") & set(str(path)):
         raise ConfigError(f"{path}: a path with braces cannot be used; rename it")
     if not path.is_file():
-        raise ConfigError(f"no such file: {path}")
+        raise ConfigError(
+            f"no such file: {path}. Correct the path (it starts where Snakemake is run), or leave "
+            "the key out to take what the zoo publishes."
+        )
     if not sha256:
         return WeightsFile(path)
     return WeightsFile(STORE / stored_name(str(path), path.name, sha256), str(path), sha256)

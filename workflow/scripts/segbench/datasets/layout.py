@@ -49,7 +49,13 @@ def pattern_problem(pattern: str, needs_split: bool = True) -> str | None:
     needed = ("split", "frame") if needs_split else ("frame",)
     missing = [name for name in needed if name not in found]
     if missing:
-        return f"'{pattern}' has no wildcard '{{{missing[0]}}}', which every pattern needs"
+        remedy = (
+            "which every pattern needs"
+            if missing[0] == "frame"
+            else "which says the side of an image. Where the data has no split, draw one: "
+            "`splits: {random: {val: 0.2}}` or `splits: {folds: 5}`; or name list files in `splits`"
+        )
+        return f"'{pattern}' has no wildcard '{{{missing[0]}}}', {remedy}"
     if set("{}") & set(WILDCARD.sub("", pattern)):
         return f"'{pattern}' has an unbalanced brace"
     if pattern.startswith("/") or ".." in Path(pattern).parts:
