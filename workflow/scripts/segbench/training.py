@@ -206,7 +206,8 @@ def _mean_loss(losses: list[torch.Tensor], run: str, iteration: int) -> float:
     if not np.isfinite(loss):
         raise ModelError(
             f"{run}: the loss is {loss} at iteration {iteration}. Lower `training.learning_rate` "
-            "for this model, or raise `batch_size`."
+            "for this model, raise `batch_size`, or use `precision: float32`. Running again goes "
+            "on from the last saved state."
         )
     return loss
 

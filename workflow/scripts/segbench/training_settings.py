@@ -77,7 +77,8 @@ class Training(Section):
     precision: Precision | None = Field(
         default=None,
         description="`float32`, or `bfloat16` for mixed precision: two to three times faster in "
-        "training, on a GPU or a CPU that computes in it; scores are always computed in float32; "
+        "training, on a GPU or a CPU that computes in it (on a CPU the loss can become NaN now "
+        "and then); scores are always computed in float32; "
         "default: `float32`",
     )
     class_weights: ClassWeights | None = Field(
