@@ -10,6 +10,7 @@ from segbench.config import load_datasets, load_experiment
 from segbench.datasets.description import load_description
 from segbench.datasets.splits import Splits
 from segbench.errors import ConfigError
+from segbench.needs import OPERATORS, missing
 from segbench.runs import RunKey, run_table
 
 PIDNET = "pidnet-s_2xb6-120k_1024x1024-cityscapes"
@@ -45,14 +46,29 @@ def test_every_experiment_of_the_repository_is_valid():
         ({"experiment": "../up"}, "`experiment`: '../up' is not a valid name"),
         ({"models": {}}, "`models`: "),
         ({"models": {"a b; rm": PIDNET}}, "`models.a b; rm`: 'a b; rm' is not a valid name"),
-        ({"models": [PIDNET]}, "`models`: Input should be a valid dict"),
+        ({"models": [PIDNET]}, "`models`: must be a mapping, with `key: value` lines"),
+        ({"seeds": 3}, "`seeds`: must be a list, as in [1, 2], found 3."),
+        ({"seeds": []}, "`seeds`: must have 1 or more entries, found []."),
+        ({"training": 3}, "`training`: must be a mapping, with `key: value` lines, found 3."),
+        ({"training": {"batch_size": 0}}, "`training.batch_size`: must be at least 1, found 0."),
+        ({"training": {"batch_size": 1.5}}, "`training.batch_size`: must be a whole number"),
+        ({"training": {"max_iters": "many"}}, "`training.max_iters`: must be a whole number"),
+        ({"training": {"learning_rate": 0}}, "`training.learning_rate`: must be greater than 0"),
+        (
+            {"training": {"crop_size": [64]}},
+            "`training.crop_size`: must have 2 or more entries, found [64].",
+        ),
+        ({"dataset": 3}, "`dataset`: must be text, found 3."),
         ({"models": {"p": 3}}, "`models.p`: "),
         (
             {"models": {"p": "pidnet-s_2xb6-120k_1024x1024-cityscape"}},
             f"`models.p.config`: 'pidnet-s_2xb6-120k_1024x1024-cityscape' is no config of the "
             f"model zoo. Did you mean '{PIDNET}'",
         ),
-        ({"models": {"p": "./missing.py"}}, "no MMSegmentation config file './missing.py'"),
+        (
+            {"models": {"p": "./missing.py"}},
+            "no MMSegmentation config file './missing.py': it must be a .py file, and",
+        ),
         (
             {"models": {"p": {"conf": PIDNET}}},
             "`models.p.conf`: unknown key. Did you mean 'config'",
@@ -196,6 +212,18 @@ def test_the_run_table_has_a_row_per_model_initialization_and_seed():
         RunKey("b", "scratch", 0), RunKey("b", "scratch", 1),
         RunKey("b", "imagenet", 0), RunKey("b", "imagenet", 1),
     ]  # fmt: skip
+
+
+@pytest.mark.skipif(not missing([OPERATORS]), reason="compiled operators are here")
+def test_a_model_that_cannot_be_built_here_is_refused_at_once():
+    ccnet = "ccnet_r50-d8_4xb2-40k_cityscapes-512x1024"
+    with pytest.raises(ConfigError) as caught:
+        load_experiment(changed(models={"c": ccnet}))
+    assert f"`models.c.config`: '{ccnet}' needs compiled operators, not installed" in str(
+        caught.value
+    )
+    head = {"model": {"decode_head": {"_delete_": True, "type": "FCNHead"}}}
+    load_experiment(changed(models={"c": {"config": ccnet, "overrides": head}}))
 
 
 def test_every_fold_is_a_run():

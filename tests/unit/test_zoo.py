@@ -8,7 +8,7 @@ from helpers import ROOT
 
 from segbench.__main__ import main
 from segbench.errors import ConfigError
-from segbench.needs import OPERATORS
+from segbench.needs import OPERATORS, missing
 from segbench.zoo_index import all_published, published
 
 
@@ -134,11 +134,22 @@ def test_names_without_published_weights_are_listed_too(capsys):
     ]
 
 
+def test_models_that_need_something_further_can_be_left_out(capsys):
+    rows = listed(capsys, "--runnable")
+    kept = {row["config"] for row in rows}
+    assert "pidnet-s_2xb6-120k_1024x1024-cityscapes" in kept
+    if missing([OPERATORS]):
+        assert not kept & {row["config"] for row in listed(capsys, "ccnet")}
+    assert all(row["available"] == "true" for row in rows)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--family", "deeplab"], "no family 'deeplab' in the zoo. Did you mean"),
         (["--dataset", "citiscapes"], "no dataset 'citiscapes' in the zoo. Did you mean 'Citysc"),
+        (["segfomer"], "none of the 626 models holds: segfomer. Did you mean 'segformer'"),
+        (["pidnet", "ade20k"], "none of the 626 models holds all of: pidnet, ade20k."),
     ],
 )
 def test_a_misspelt_choice_is_explained(capsys, arguments, message):

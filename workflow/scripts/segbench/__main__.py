@@ -49,6 +49,9 @@ def _add_zoo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--search", nargs="+", default=[], metavar="WORD", help="the same")
     parser.add_argument("--dataset", help="only models published for it, such as cityscapes")
     parser.add_argument("--family", help="only this family, such as DeepLabV3+")
+    parser.add_argument(
+        "--runnable", action="store_true", help="only models that need nothing further installed"
+    )
     parser.add_argument("--sort", choices=sorted(SORT_KEYS), default="name", help="default: name")
     parser.add_argument(
         "--format",
@@ -61,14 +64,19 @@ def _add_zoo(parser: argparse.ArgumentParser) -> None:
 
 def _list_zoo(options: argparse.Namespace) -> None:
     words = [*options.words, *options.search]
-    if options.format == "names" and not (options.dataset or options.family):
+    if options.format == "names" and not (options.dataset or options.family or options.runnable):
         names = zoo.config_paths()
         print("\n".join(n for n in names if all(w.lower() in n.lower() for w in words)))
         return
-    chosen = select(all_published(), words, options.dataset, options.family)
+    published = all_published()
+    chosen = select(published, words, options.dataset, options.family, options.runnable)
     print(written(ordered(chosen, options.sort), options.format), end="", flush=True)
     if options.format == "table":
-        print(f"{len(chosen)} models. Weights and hashes: --format csv", file=sys.stderr)
+        print(
+            f"{len(chosen)} of {len(published)} published models. Weights and hashes: "
+            "--format csv; configs without published weights too: --format names",
+            file=sys.stderr,
+        )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from segbench import zoo
+from segbench import needs, zoo, zoo_index
 from segbench.datasets.description import DatasetDescription, load_description
 from segbench.errors import ConfigError
 from segbench.schema import (
@@ -269,11 +269,20 @@ def _model_problems(experiment: Experiment, name: str) -> list[str]:
     model, training = experiment.models[name], experiment.training_of(name)
     problems = []
     try:
-        zoo.config_path(model.config)
+        path = zoo.config_path(model.config)
+        # what overrides, or a config of one's own, have replaced is known when it is rendered
+        as_published = "/" not in model.config and not model.overrides
+        if as_published and (lacking := needs.missing(zoo_index.needs_of(path))):
+            problems.append(f"`models.{name}.config`: '{model.config}' {needs.refusal(lacking)}")
     except ConfigError as error:
         problems.append(f"`models.{name}.config`: {error}")
     if training.crop_size and (problem := zoo.crop_problem(model.config, training.crop_size)):
         problems.append(f"`models.{name}`: {problem}")
+    return problems + _initialization_problems(experiment, name)
+
+
+def _initialization_problems(experiment: Experiment, name: str) -> list[str]:
+    problems = []
     initializations = experiment.initializations_of(name)
     if not initializations:
         problems.append(f"`models.{name}.initializations`: at least one entry is needed.")

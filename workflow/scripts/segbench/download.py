@@ -20,7 +20,7 @@ import requests
 from urllib3.exceptions import HTTPError as TransportError
 
 from segbench.errors import DownloadError
-from segbench.files import alone
+from segbench.files import alone, sha256_of
 from segbench.progress import Progress, duration
 
 LOG = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def download(
     _refuse_other_schemes(url)
     path.parent.mkdir(parents=True, exist_ok=True)
     with alone(path.with_name(f".{path.name}.lock"), wait=True):
-        if path.is_file() and _is_expected(_hash_of(path), sha256, sha256_prefix):
+        if path.is_file() and _is_expected(sha256_of(path), sha256, sha256_prefix):
             return
         part = _Part(path, url)
         try:
@@ -355,11 +355,6 @@ def _scheme(url: str) -> str:
 def _is_expected(found: str, sha256: str | None, prefix: str | None) -> bool:
     whole = sha256 is None or found == sha256.lower()
     return whole and found.startswith((prefix or "").lower())
-
-
-def _hash_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _reason(error: Exception) -> str:

@@ -1,7 +1,8 @@
-"""Put a file in its place by link or copy, and keep others out of a folder meanwhile."""
+"""Put a file in its place by link or copy, hash it, keep others out of a folder meanwhile."""
 
 import contextlib
 import fcntl
+import hashlib
 import logging
 import os
 import shutil
@@ -32,6 +33,12 @@ def place(source: Path, target: Path) -> str:
     except OSError:
         shutil.copyfile(source, target)
         return "copy"
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

@@ -3,13 +3,12 @@
 Knows neither models nor torch.
 """
 
-import hashlib
 import logging
 from pathlib import Path
 
 from segbench.download import download
 from segbench.errors import ModelError
-from segbench.files import place
+from segbench.files import place, sha256_of
 
 LOG = logging.getLogger(__name__)
 
@@ -35,8 +34,7 @@ def get_weights(origin: str, sha256: str, path: Path) -> None:
 
 
 def _take(origin: Path, sha256: str, path: Path) -> None:
-    with origin.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = sha256_of(origin)
     if not found.startswith(sha256):
         raise ModelError(
             f"{origin}: its SHA-256 starts with {found[:8]}, not with {sha256}, so it is damaged "

@@ -4,7 +4,7 @@ Looks for packages without importing them: a listing of the zoo and the renderin
 """
 
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -49,6 +49,14 @@ def needs_of_types(types: Iterable[str]) -> tuple[str, ...]:
 def missing(needs: Iterable[str]) -> list[str]:
     """Those of some needs that are not installed here."""
     return [need for need in needs if not _is_there(need)]
+
+
+def refusal(lacking: Sequence[str]) -> str:
+    """Why a model cannot be built here and what to do, for needs that are not installed."""
+    return (
+        f"needs {' and '.join(lacking)}, not installed here. Install {remedy(lacking)}. "
+        "Or take this model out of `models`."
+    )
 
 
 def remedy(needs: Iterable[str]) -> str:

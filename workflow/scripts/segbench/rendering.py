@@ -12,7 +12,7 @@ from mmengine.config import Config
 
 from segbench.adapt import Adaptation, Recipe
 from segbench.errors import ModelError, did_you_mean
-from segbench.needs import missing, needs_of_types, remedy
+from segbench.needs import missing, needs_of_types, refusal
 from segbench.zoo_config import refuse_incomplete, typed, walk
 
 
@@ -60,12 +60,8 @@ def adapted(zoo_config: Path, manifest_path: Path, recipe: Recipe) -> Config:
 def _refuse_missing_packages(config: Config) -> None:
     """Make sure that what the model's types need is installed, before anything is built."""
     types = [node["type"] for node in walk(config.model) if isinstance(node.get("type"), str)]
-    lacking = missing(needs_of_types(types))
-    if lacking:
-        raise ModelError(
-            f"needs {' and '.join(lacking)}, not installed here. Install {remedy(lacking)}. "
-            "Or take this model out of `models`."
-        )
+    if lacking := missing(needs_of_types(types)):
+        raise ModelError(refusal(lacking))
 
 
 def _merge_overrides(config: Config, overrides: Mapping[str, Any]) -> float:

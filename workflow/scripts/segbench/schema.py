@@ -53,6 +53,28 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
 
 SectionT = TypeVar("SectionT", bound=Section)
 
+# pydantic's kinds of errors in words of YAML; a message without one keeps pydantic's
+LIST, MAPPING = "must be a list, as in [1, 2]", "must be a mapping, with `key: value` lines"
+EXPECTED = {
+    "tuple_type": LIST,
+    "list_type": LIST,
+    "dict_type": MAPPING,
+    "model_type": MAPPING,
+    "model_attributes_type": MAPPING,
+    "string_type": "must be text",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "finite_number": "must be a finite number",
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "too_short": "must have {min_length} or more entries",
+    "too_long": "must have {max_length} entries or fewer",
+}
+
 
 class _UniqueKeys(yaml.SafeLoader):
     """Refuses a key that is given twice, of which YAML's loaders silently take the last."""
@@ -120,6 +142,9 @@ def _explain(section: type[BaseModel], item: Mapping[str, Any]) -> str:
     if kind == "extra_forbidden":
         keys = _keys_at(section, location[:-1])
         return f"`{key}`: unknown key.{did_you_mean(str(location[-1]), keys, shown=20)}"
+    if kind == "missing" and isinstance(location[-1], int):
+        place = ".".join(map(str, location[:-1]))
+        return f"`{place}`: must have {location[-1] + 1} or more entries, found {_shown(value)}."
     if kind == "missing":
         return f"`{key}`: this key is required."
     if kind == "literal_error":
@@ -132,6 +157,8 @@ def _explain(section: type[BaseModel], item: Mapping[str, Any]) -> str:
             f"`{key}`: {_shown(value)} is not a valid name: use letters, digits, '_', '-' and "
             "'.', at most 100 of them, starting with a letter or digit."
         )
+    if kind in EXPECTED:
+        return f"`{key}`: {EXPECTED[kind].format(**context)}, found {_shown(value)}."
     message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     if kind == "value_error":
         return f"`{key}`: {message}" if key else message
@@ -167,5 +194,5 @@ def _sections_in(annotation: Any) -> set[type[BaseModel]]:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = repr(list(value) if isinstance(value, tuple) else value)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -47,7 +47,10 @@ def config_path(name: str) -> Path:
     """
     if "/" in name:
         if not Path(name).is_file() or not name.endswith(".py"):
-            raise ConfigError(f"no MMSegmentation config file '{name}' (a path to a .py file)")
+            raise ConfigError(
+                f"no MMSegmentation config file '{name}': it must be a .py file, and its path "
+                f"starts in {Path.cwd()}"
+            )
         return Path(name)
     stem = name.removesuffix(".py")
     if stem not in config_paths():

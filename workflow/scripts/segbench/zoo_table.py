@@ -6,11 +6,13 @@ pandas.
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
 from segbench.errors import ConfigError, did_you_mean
+from segbench.needs import missing
 from segbench.zoo_index import Published
 
 Format = Literal["table", "csv", "md", "names"]
@@ -37,6 +39,7 @@ def select(
     words: Sequence[str] = (),
     dataset: str | None = None,
     family: str | None = None,
+    runnable: bool = False,
 ) -> list[Published]:
     """The entries that hold every word and are of one dataset and family.
 
@@ -45,9 +48,10 @@ def select(
         words: each must occur in the name, family, backbone, dataset or needs; case is ignored.
         dataset: the dataset's name, or a part of it, such as `voc`.
         family: the family's name in full, such as `FCN`.
+        runnable: leave out what lacks its config file, or needs what is not installed here.
 
     Raises:
-        ConfigError: no entry has this dataset or family; suggests the nearest.
+        ConfigError: no entry has this dataset, family or all words; suggests the nearest.
     """
     entries = list(entries)
     if dataset is not None:
@@ -62,7 +66,24 @@ def select(
         if family.lower() not in {name.lower() for name in names}:
             raise ConfigError(f"no family '{family}' in the zoo.{did_you_mean(family, names, 50)}")
         entries = [entry for entry in entries if entry.family.lower() == family.lower()]
-    return [entry for entry in entries if all(_holds(_text(entry), word) for word in words)]
+    if runnable:
+        entries = [entry for entry in entries if entry.available and not missing(entry.needs)]
+    found = [entry for entry in entries if all(_holds(_text(entry), word) for word in words)]
+    if words and not found:
+        raise ConfigError(_nothing_found(words, entries))
+    return found
+
+
+def _nothing_found(words: Sequence[str], entries: Sequence[Published]) -> str:
+    """Which words no entry holds, with the nearest that some do; or that none holds them all."""
+    texts = [_text(entry).lower() for entry in entries]
+    unknown = [word for word in words if not any(word.lower() in text for text in texts)]
+    if not unknown:
+        return f"none of the {len(entries)} models holds all of: {', '.join(words)}. Leave one out."
+    known = {part for text in texts for part in re.split(r"[\s_]+", text)}
+    known |= {part for word in known for part in word.split("-")}
+    hints = "".join(did_you_mean(word.lower(), known, 0) for word in unknown)
+    return f"none of the {len(entries)} models holds: {', '.join(unknown)}.{hints}"
 
 
 def ordered(entries: Iterable[Published], key: str) -> list[Published]:

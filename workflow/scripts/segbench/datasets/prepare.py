@@ -8,6 +8,7 @@ was at the last time is not read at all.
 
 import logging
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -82,6 +83,8 @@ def prepare(
     records, pixels = _gathered(outcomes)
     if description.splits.are_drawn:
         records, pixels = _draw_sides(records, pixels, folder, description.splits)
+    counts = Counter(record["split"] for record in records)
+    LOG.info("%s: %s", description.name, ", ".join(f"{n} {side}" for side, n in counts.items()))
     write_splits(folder, records)
     write_manifest(folder, description, records, pixels, findings)
 
