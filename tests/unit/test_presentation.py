@@ -12,7 +12,7 @@ import pytest
 from segbench import devices, logs, tables
 from segbench.errors import DataError
 from segbench.progress import Progress, duration
-from segbench.results import Contender, Run, models_table, pairwise_table, rank
+from segbench.results import Contender, Run, models_table, pairwise_table, rank, training_devices
 from segbench.summary import escaped, verdict
 from segbench.transfer_summary import answers
 from segbench.workspace import refuse_unwritable
@@ -87,6 +87,13 @@ def test_the_verdict_asks_for_seeds_where_they_overlap():
     text = verdict(contenders(a=[lifted(30), lifted(10)], b=[lifted(12), lifted(0)]), "roads")
     assert "**train more seeds**" in text
     assert "With one seed each" in verdict(contenders(a=[lifted(9)], b=[lifted(0)]), "roads")
+
+
+def test_the_hardware_is_what_models_were_trained_on():
+    taken = run("a", 0, [50], "zero_shot")
+    taken.record.update(iterations=0, device="another")
+    assert training_devices(rank([taken, run("a", 0, [60])])) == ["CPU"]
+    assert training_devices(rank([taken])) == ["another"]
 
 
 def test_one_model_alone_is_no_comparison():

@@ -191,7 +191,7 @@ def test_a_dataset_without_a_split_is_split_and_the_split_is_kept(tmp_path):
 
 def test_one_group_cannot_be_split(tmp_path):
     make(tmp_path / "raw", groups=1, frames=5)
-    with pytest.raises(DataError, match=r"`splits`: all 5 frames belong to one group"):
+    with pytest.raises(DataError, match=r"`splits`: 5 images in 1 group cannot fill two sides"):
         prepare(description(), tmp_path / "raw", tmp_path / "out")
 
 
@@ -214,5 +214,5 @@ def test_every_frame_is_validated_on_in_one_fold(tmp_path):
 
 def test_too_few_groups_for_the_folds_are_said(tmp_path):
     make(tmp_path / "raw", groups=3)
-    with pytest.raises(DataError, match=r"`splits`: 3 groups cannot fill 5 folds"):
+    with pytest.raises(DataError, match=r"`splits`: 6 images in 3 groups cannot fill 5 folds"):
         prepare(description(folds=5), tmp_path / "raw", tmp_path / "out")

@@ -107,12 +107,11 @@ def _protocol(contenders: Sequence[Contender], dataset: str) -> str:
     iterations = sorted({run.record["iterations"] for run in runs} - {0})
     crops = sorted({"x".join(map(str, run.record["crop_size"])) for run in runs})
     batches = sorted({run.record["batch_size"] for run in runs})
-    devices = sorted({run.record["device"] for run in runs})
     seeds = sorted({run.seed for run in runs})
     return (
         f"Protocol: {dataset}, {runs[0].scores['protocol']} ({_images(contenders[0])}); "
         f"{_listed(iterations)} iterations, batch {_listed(batches)}, crop {_listed(crops)}; "
-        f"seeds {_listed(seeds)}; {_listed(devices)}."
+        f"seeds {_listed(seeds)}; {_listed(results.training_devices(contenders))}."
     )
 
 

@@ -166,6 +166,13 @@ def rank(runs: Sequence[Run]) -> list[Contender]:
     return sorted(contenders, key=lambda contender: -contender.miou)
 
 
+def training_devices(contenders: Sequence[Contender]) -> list[str]:
+    """What the models were trained on; where all are zero-shot, what they were loaded on."""
+    runs = [run for contender in contenders for run in contender.runs]
+    trained = [run for run in runs if run.record["iterations"]]
+    return sorted({run.record["device"] for run in trained or runs})
+
+
 def models_table(contenders: Sequence[Contender]) -> pd.DataFrame:
     """`models.csv`: one row per model and initialization, fractions and plain units."""
     return pd.DataFrame([_model_row(contender) for contender in contenders])

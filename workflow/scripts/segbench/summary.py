@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from segbench.readable import readable_models
-from segbench.results import Contender, Difference
+from segbench.results import Contender, Difference, training_devices
 from segbench.tables import html_table, markdown_table, percent
 from segbench.transfer_summary import answers
 
@@ -69,8 +69,8 @@ def facts(contenders: Sequence[Contender], manifest: Mapping[str, Any]) -> dict[
         "checkpoint": "the best of the validations during training, chosen on the same images "
         "as are scored here, which makes all scores slightly optimistic",
         "training": "; ".join(_training_facts(contender) for contender in contenders),
-        "seeds": ", ".join(sorted({str(r.seed) for c in contenders for r in c.runs})),
-        "hardware": ", ".join(sorted({r.record["device"] for c in contenders for r in c.runs})),
+        "seeds": ", ".join(map(str, sorted({r.seed for c in contenders for r in c.runs}))),
+        "hardware": "; ".join(training_devices(contenders)),
         "packages": ", ".join(f"{n} {v}" for n, v in run.record["versions"].items()),
         "content of the data": f"SHA-256 {manifest['content_sha256'][:16]}...",
     }

@@ -21,6 +21,7 @@ from segbench.datasets.description import DatasetDescription
 from segbench.datasets.findings import KINDS, grouped
 from segbench.datasets.frames import Outcome, Task, Workshop
 from segbench.datasets.labels import LabelReader
+from segbench.datasets.layout import Frame
 from segbench.datasets.manifest import SIDES, Counts, write_manifest, write_splits
 from segbench.datasets.reuse import Memory
 from segbench.datasets.sides import UNSPLIT, frames_of_sides
@@ -59,6 +60,8 @@ def prepare(
     """
     root = source / description.root
     sides, findings = frames_of_sides(description, root)
+    if description.splits.are_drawn:
+        _refuse_undrawable(description.splits, [frame for side in sides.values() for frame in side])
     _make_folders(folder, sides)
     remembered = Memory(memory, description, root)
     tasks = [
@@ -142,26 +145,34 @@ def _gathered(outcomes: Sequence[Outcome]) -> tuple[Records, Counts]:
     return records, np.stack([one.pixels for one in outcomes if one.pixels is not None])
 
 
+def _refuse_undrawable(splits: Splits, frames: Sequence[Frame]) -> None:
+    """Before anything is read: make sure that there are enough groups to draw sides from."""
+    groups = {frame.group or frame.name for frame in frames}
+    sides = splits.folds.count if splits.folds else 2
+    if 0 < len(groups) < sides:
+        noun = "group" if len(groups) == 1 else "groups"
+        wanted = f"{sides} folds" if splits.folds else "two sides"
+        raise DataError(
+            f"`splits`: {len(frames)} images in {len(groups)} {noun} cannot fill {wanted}. Correct "
+            "`{group}` in the pattern of the images, ask for fewer folds, or name a split of your "
+            "own."
+        )
+
+
 def _draw_sides(
     records: Records, pixels: Counts, folder: Path, splits: Splits
 ) -> tuple[Records, Counts]:
     """Move prepared frames to their sides, which can be drawn only now that classes are counted."""
     groups = [record["group"] or record["name"] for record in records]
-    try:
-        if splits.folds:
-            folds = stratified_folds(groups, pixels[:, :-1], splits.folds.count, splits.folds.seed)
-            for record, fold in zip(records, folds.tolist(), strict=True):
-                record["fold"] = fold
-            # on disk the sides are those of the first fold
-            on_val = folds == 0
-        else:
-            split = splits.random or RandomSplit()
-            on_val = stratified_split(groups, pixels[:, :-1], split.val, split.seed)
-    except ValueError as error:
-        raise DataError(
-            f"`splits`: {error}, so there is nothing to draw. Correct `{{group}}` in the "
-            "pattern of the images, or name a split of your own."
-        ) from None
+    if splits.folds:
+        folds = stratified_folds(groups, pixels[:, :-1], splits.folds.count, splits.folds.seed)
+        for record, fold in zip(records, folds.tolist(), strict=True):
+            record["fold"] = fold
+        # on disk the sides are those of the first fold
+        on_val = folds == 0
+    else:
+        split = splits.random or RandomSplit()
+        on_val = stratified_split(groups, pixels[:, :-1], split.val, split.seed)
     for record, val in zip(records, on_val, strict=True):
         record["split"] = "val" if val else "train"
         for kind, suffix in zip(KINDS_OF_FILE, (record["suffix"], ".png"), strict=True):
