@@ -91,3 +91,41 @@ def test_the_class_layers_of_a_real_model_are_found(tmp_path):
         "decode_head.0.conv_seg.weight": 0, "decode_head.0.conv_seg.bias": 0,
         "decode_head.1.conv_seg.weight": 0, "decode_head.1.conv_seg.bias": 0,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["BEiT", "MAE"])
+def test_tables_of_positions_are_interpolated_to_the_crop(tmp_path, name):
+    backbones = pytest.importorskip("mmseg.models.backbones")
+
+    def built(size):
+        model = nn.Module()
+        model.backbone = getattr(backbones, name)(
+            img_size=size, patch_size=16, embed_dims=8, num_layers=1, num_heads=2, out_indices=(0,)
+        )
+        return model
+
+    key = "backbone.layers.0.attn.relative_position_bias_table"
+    source, wider = built((64, 64)), built((64, 128))
+    state = source.state_dict()
+    # 7x7 offsets: the bias of the first head grows from left to right, that of the second is 3
+    state[key][:49, 0] = torch.arange(7.0).repeat(7)
+    state[key][:49, 1] = 3.0
+    state[key][49:] = torch.tensor([[10.0, 11.0]] * 3)
+    if name == "MAE":
+        state["backbone.pos_embed"][0, 0] = 5.0
+        state["backbone.pos_embed"][0, 1:] = 2.0
+    report = load_whole(wider, saved(tmp_path, source))
+    assert report.loaded == report.wanted
+    assert not report.mismatched
+    table = wider.state_dict()[key]
+    assert table.shape == (7 * 15 + 3, 2)
+    assert torch.equal(table[-3:], torch.tensor([[10.0, 11.0]] * 3))
+    assert torch.allclose(table[:-3, 1], torch.tensor(3.0))
+    rows = table[:-3, 0].reshape(7, 15)
+    assert torch.allclose(rows, rows[0].expand(7, 15), atol=1e-5)
+    assert torch.all(rows[0].diff() > 0)
+    assert rows[0, 7] == pytest.approx(3.0)  # the middle stays the middle
+    if name == "MAE":
+        positions = wider.state_dict()["backbone.pos_embed"][0]
+        assert torch.equal(positions[0], torch.full((8,), 5.0))
+        assert torch.allclose(positions[1:], torch.tensor(2.0))

@@ -89,7 +89,9 @@ def landing_page(
     lines += _starting_points(contenders)
     lines += _raw_html(html_table(readable_models(table)[list(_narrow_columns(table))]))
     lines += ["", FIGURE_GOES_HERE, ""]
-    lines += ["More is under *Comparison*, *Training* and *Images* in the menu.", ""]
+    starts = ["*Starting points*"] if _several_starts(contenders) else []
+    menu = ", ".join(["*Comparison*", "*Dataset*", "*Images*", *starts])
+    lines += [f"More is under {menu} and *Training* in the menu.", ""]
     lines += ["Protocol", "--------", ""]
     lines += [f":{name}: {escaped(text)}" for name, text in facts(contenders, manifest).items()]
     if warnings:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from segbench.errors import ModelError
+from segbench.positions import at_size_of
 from segbench.weights import LoadReport, fit_prefix, read_state_dict
 
 LOG = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ def load_finetuned(
         ModelError: the checkpoint is of another architecture.
     """
     own = model.state_dict()
-    given = fit_prefix(read_state_dict(path), own)
+    given = at_size_of(model, fit_prefix(read_state_dict(path), own))
     taken: dict[str, Tensor] = {}
     for key in own.keys() & given.keys():
         if key in axes:
@@ -80,7 +81,7 @@ def load_whole(model: nn.Module, path: Path) -> LoadReport:
         ModelError: anything but an auxiliary head is missing or of another shape.
     """
     own = model.state_dict()
-    given = fit_prefix(read_state_dict(path), own)
+    given = at_size_of(model, fit_prefix(read_state_dict(path), own))
     fitting = {k: v for k, v in given.items() if k in own and v.shape == own[k].shape}
     report = LoadReport.of("model", own, given, fitting)
     # auxiliary heads are for training; predictions do not need them

@@ -17,11 +17,14 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from segbench.errors import ModelError
+from segbench.positions import at_size_of
 
 LOG = logging.getLogger(__name__)
 # wrappers around a state dict, and prefixes of its keys, that checkpoints in the wild have
 WRAPPERS = ("state_dict", "model", "model_state")
 PREFIXES = ("module.", "backbone.")
+# counters of batch norm, which old checkpoints lack, and indices that follow from the crop
+NO_KNOWLEDGE = ("num_batches_tracked", "relative_position_index")
 MIN_LOADED_SHARE = 0.5
 SHOWN = 4
 
@@ -55,14 +58,13 @@ class LoadReport:
         taken: Mapping[str, Tensor],
     ) -> "LoadReport":
         """Compare what a module has with what a checkpoint has and what was taken of it."""
-        # counters of batch norm carry no knowledge, and old checkpoints lack them
-        wanted = {k for k in own if not k.endswith("num_batches_tracked")}
+        wanted = {k for k in own if not k.endswith(NO_KNOWLEDGE)}
         return cls(
             part=part,
             loaded=len(wanted & taken.keys()),
             wanted=len(wanted),
             missing=tuple(sorted(wanted - given.keys())),
-            mismatched=tuple(sorted(k for k in given.keys() & own if k not in taken)),
+            mismatched=tuple(sorted(k for k in given.keys() & wanted if k not in taken)),
             unused=tuple(sorted(given.keys() - own.keys())),
         )
 
@@ -118,7 +120,7 @@ def load_backbone(backbone: nn.Module, path: Path) -> LoadReport:
     """
     own = {key: value.clone() for key, value in backbone.state_dict().items()}
     tensors = read_state_dict(path)
-    given = fit_prefix(tensors, own)
+    given = at_size_of(backbone, fit_prefix(tensors, own))
     fitting = {k: v for k, v in given.items() if k in own and v.shape == own[k].shape}
     report = LoadReport.of("backbone", own, given, fitting)
     if report.loaded < report.wanted and _has_own_loader(backbone):

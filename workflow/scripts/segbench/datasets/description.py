@@ -169,7 +169,11 @@ class Labels(Section):
 class Source(Section):
     """Where a dataset comes from: a path (folder or archive) in one line, or a mapping."""
 
-    path: str | None = Field(default=None, description="folder or archive (.tar, .tar.gz, .zip)")
+    path: str | None = Field(
+        default=None,
+        description="folder or archive (.tar, .tar.gz, .zip); a relative path starts where "
+        "Snakemake is run",
+    )
     url: str | None = Field(
         default=None,
         description="instead of a path: http or https address of an archive, which is downloaded "
