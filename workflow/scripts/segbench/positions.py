@@ -40,7 +40,7 @@ def at_size_of(model: nn.Module, given: Mapping[str, Tensor]) -> dict[str, Tenso
 
 
 def _relative(table: Tensor, own: Tensor, grid: tuple[int, int]) -> Tensor:
-    """[(2 h - 1)(2 w - 1) + extra, heads]: a bias for every offset, and those of the class token."""
+    """[(2 h - 1)(2 w - 1) + extra, heads]: a bias per offset, and those of the class token."""
     size = (2 * grid[0] - 1, 2 * grid[1] - 1)
     offsets = len(table) - (len(own) - math.prod(size))
     if offsets < 1:
