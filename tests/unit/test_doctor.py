@@ -1,6 +1,7 @@
 """The doctor: every kind of bad input is named with its file, its count and the remedy."""
 
 import io
+import json
 import re
 import struct
 import zlib
@@ -210,6 +211,33 @@ def test_a_colour_outside_the_classes_is_counted(source, tmp_path):
     message = refusal(source, tmp_path, described)
     assert "a.png: has colours that belong to no class: [7, 7, 7]; 96 of 192 pixels" in message
     assert "`ignore_colors`" in message
+
+
+def test_values_outside_the_classes_are_counted_over_all_files(source, tmp_path):
+    # 192 pixels a file: half of them 41 in one; in another a sixth 41, the rest 7
+    label_is(source, png_bytes(np.where(FULL == 1, 41, 0).astype(np.uint8)))
+    other = np.full_like(FULL, 7)
+    other[:2] = 41
+    (source / "gt/val/3/c.png").write_bytes(png_bytes(other))
+    message = refusal(source, tmp_path)
+    assert f"{KINDS['unknown-value'].problem} (2)" in message
+    assert "In all of them: 7 (pixels: 160, files: 1), 41 (pixels: 128, files: 2)" in message
+
+
+def test_all_labels_outside_the_classes_are_told_at_once(tmp_path):
+    MAKERS["idd20k2"](tmp_path / "raw")
+    triangle = [[0, 0], [1, 1], [2, 0]]
+    for drive, labels in (("val/c", ["ufo", "yeti", "ufo", "ufo"]), ("train/a", ["yeti", "road"])):
+        objects = [{"label": label, "polygon": triangle} for label in labels]
+        objects += [{"label": "elf", "polygon": triangle, "deleted": 1}]
+        path = next((tmp_path / "raw/gtFine" / drive).glob("*_polygons.json"))
+        path.write_text(json.dumps({"imgWidth": 14, "imgHeight": 10, "objects": objects}))
+    described = load_description(ROOT / "config/datasets/idd20k2.yaml")
+    message = refusal(tmp_path / "raw", tmp_path, described)
+    assert "has the label 'ufo', which belongs to no class" in message
+    assert "and 1 more such labels" in message
+    assert "In all of them: 'ufo' (objects: 3, files: 1), 'yeti' (objects: 2, files: 2)" in message
+    assert "elf" not in message
 
 
 def test_labels_without_an_image_are_told(source, tmp_path):

@@ -4,16 +4,30 @@ Errors stop a workflow, warnings go on and land in the report. Knows the words, 
 `docs/checks.md` lists the same codes.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from segbench.errors import DataError
 
 SHOWN = 5
+SHOWN_STRANGERS = 20
 Level = Literal["error", "warning"]
-Fault = tuple[str, str]  # code of a kind of problem, and one example of it
+
+
+class Fault(NamedTuple):
+    """What is wrong with one file.
+
+    Attributes:
+        code: of the kind of problem.
+        example: the file and the detail.
+        strangers: what in it belongs to no class, each with its number of pixels or objects.
+    """
+
+    code: str
+    example: str
+    strangers: tuple[tuple[str, int], ...] = ()
 
 
 class Kind(NamedTuple):
@@ -186,11 +200,18 @@ KINDS: dict[str, Kind] = {
 
 
 class UnusableError(DataError):
-    """An image or label cannot be used; `code` says which kind of problem it is."""
+    """An image or label cannot be used.
 
-    def __init__(self, code: str, message: str) -> None:
+    Args:
+        code: which kind of problem it is.
+        message: what is wrong, without the file's name.
+        strangers: what in the label belongs to no class, with its number of pixels or objects.
+    """
+
+    def __init__(self, code: str, message: str, strangers: Mapping[str, int] | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.strangers = tuple((strangers or {}).items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +225,7 @@ class Finding:
         remedy: what to do about it.
         count: how many files or classes are affected.
         examples: some of them, with the detail of each.
+        strangers: all that belongs to no class in any of the files, with its counts.
     """
 
     code: str
@@ -212,6 +234,7 @@ class Finding:
     remedy: str
     count: int
     examples: tuple[str, ...]
+    strangers: str = ""
 
     def as_text(self) -> str:
         """The finding as lines for a terminal."""
@@ -219,6 +242,8 @@ class Finding:
         lines += [f"    {example}" for example in self.examples]
         if self.examples and self.count > len(self.examples):
             lines.append(f"    ... and {self.count - len(self.examples)} more")
+        if self.strangers:
+            lines.append(f"    In all of them: {self.strangers}")
         return "\n".join([*lines, f"  Remedy: {self.remedy} [{self.code}]"])
 
     def as_dict(self) -> dict[str, Any]:
@@ -249,8 +274,32 @@ def finding(
 
 
 def grouped(faults: Iterable[Fault]) -> list[Finding]:
-    """Turn `(code, example)` pairs into one finding per kind, in the order of `KINDS`."""
-    examples: dict[str, list[str]] = defaultdict(list)
-    for code, example in faults:
-        examples[code].append(example)
-    return [finding(code, examples[code]) for code in KINDS if code in examples]
+    """Turn faults into one finding per kind, in the order of `KINDS`."""
+    of_kind: dict[str, list[Fault]] = defaultdict(list)
+    for fault in faults:
+        of_kind[fault.code].append(fault)
+    return [
+        replace(
+            finding(code, [fault.example for fault in of_kind[code]]),
+            strangers=_all_strangers(of_kind[code]),
+        )
+        for code in KINDS
+        if code in of_kind
+    ]
+
+
+def _all_strangers(faults: Sequence[Fault]) -> str:
+    """What belongs to no class, over all files: the most frequent first, with counts."""
+    amounts, files = Counter[str](), Counter[str]()
+    for fault in faults:
+        for name, amount in fault.strangers:
+            amounts[name] += amount
+            files[name] += 1
+    unit = "objects" if faults[0].code == "unknown-polygon" else "pixels"
+    parts = [
+        f"{name} ({unit}: {amount}, files: {files[name]})"
+        for name, amount in amounts.most_common(SHOWN_STRANGERS)
+    ]
+    if len(amounts) > SHOWN_STRANGERS:
+        parts.append(f"and {len(amounts) - SHOWN_STRANGERS} more")
+    return ", ".join(parts)

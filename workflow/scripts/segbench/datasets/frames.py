@@ -158,7 +158,7 @@ class Workshop:
             read = self.reader.read_counted(_content(path, "unreadable-label"))
             _refuse_other_size(read.ids.shape, found)
         except UnusableError as error:
-            return _fault(error.code, f"{path}: {error}")
+            return _fault(error.code, f"{path}: {error}", error.strangers)
         record = self._placed(
             task,
             {
@@ -177,7 +177,7 @@ class Workshop:
         kept = self._write(task, read.ids)
         odd = (("hole-in-image", image, found.has_hole), ("palette-colors", path, read.doubt))
         warnings = tuple(
-            (code, f"{where}: {detail}" if isinstance(detail, str) else str(where))
+            Fault(code, f"{where}: {detail}" if isinstance(detail, str) else str(where))
             for code, where, detail in odd
             if detail
         )
@@ -249,5 +249,5 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
-def _fault(code: str, example: str) -> Outcome:
-    return Outcome(None, None, ((code, example),))
+def _fault(code: str, example: str, strangers: tuple[tuple[str, int], ...] = ()) -> Outcome:
+    return Outcome(None, None, (Fault(code, example, strangers),))

@@ -21,6 +21,7 @@ from segbench.datasets.polygons import LabelMap, paint_labelme, paint_polygons
 
 UNCLAIMED = 254  # in the table of colours: neither a class nor void; class ids end at 253
 SHOWN_VALUES = 8
+MANY_COLORS = 256  # a photograph taken for a label has too many to add up
 Counts = npt.NDArray[np.int64]
 
 
@@ -105,6 +106,7 @@ class LabelReader:
                 "unknown-value",
                 f"has values that belong to no class: {found}{more}{hint}; "
                 f"{counts[unknown].sum()} of {values.size} pixels",
+                {str(value): int(counts[value]) for value in unknown},
             )
         same = (ids == present).all()
         read = values if same else self._table.astype(np.uint8)[values]
@@ -152,13 +154,18 @@ class LabelReader:
         ids: LabelMap = self._color_table()[codes]
         if (ids == UNCLAIMED).any():
             unknown, counts = np.unique(codes[ids == UNCLAIMED], return_counts=True)
-            most = np.argsort(-counts)[:SHOWN_VALUES]
-            found = [f"[{c & 255}, {c >> 8 & 255}, {c >> 16}]" for c in unknown[most].tolist()]
-            more = f" and {len(unknown) - len(most)} more" if len(unknown) > len(most) else ""
+            most = np.argsort(-counts, kind="stable")[:MANY_COLORS]
+            found = {
+                f"[{c & 255}, {c >> 8 & 255}, {c >> 16}]": n
+                for c, n in zip(unknown[most].tolist(), counts[most].tolist(), strict=True)
+            }
+            shown = list(found)[:SHOWN_VALUES]
+            more = f" and {len(unknown) - len(shown)} more" if len(unknown) > len(shown) else ""
             raise UnusableError(
                 "unknown-color",
-                f"has colours that belong to no class: {', '.join(found)}{more}; "
+                f"has colours that belong to no class: {', '.join(shown)}{more}; "
                 f"{counts.sum()} of {ids.size} pixels",
+                found,
             )
         return ids
 

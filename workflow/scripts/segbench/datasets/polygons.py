@@ -5,6 +5,7 @@ along every edge.
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, chain, pairwise
 from typing import Any
@@ -48,12 +49,14 @@ def paint_polygons(
     ids, draw = _canvas(annotation, "imgWidth", "imgHeight", background, max_pixels)
     items = _items(annotation, "objects")
     outlines = _truncated([item.get("polygon") for item in items])
+    strangers = _Strangers()
     for position, (item, points) in enumerate(zip(items, outlines, strict=True)):
         if item.get("deleted") or len(points) < 6:
             continue
-        class_id = _class_id(item.get("label"), id_of_label, f"objects[{position}]")
+        class_id = _class_id(item.get("label"), id_of_label, f"objects[{position}]", strangers)
         if class_id != NOT_PAINTED:
             draw.polygon(points, fill=class_id)
+    strangers.refuse()
     return ids
 
 
@@ -79,10 +82,11 @@ def paint_labelme(
         UnusableError: a field is missing or of another shape, or a label is unknown.
     """
     ids, draw = _canvas(annotation, "imageWidth", "imageHeight", background, max_pixels)
+    strangers = _Strangers()
     for position, item in enumerate(_items(annotation, "shapes")):
         place = f"shapes[{position}]"
         points = _points(item.get("points"), f"{place}.points")
-        class_id = _class_id(item.get("label"), id_of_label, place)
+        class_id = _class_id(item.get("label"), id_of_label, place, strangers)
         kind = item.get("shape_type") or "polygon"
         if class_id == NOT_PAINTED:
             continue
@@ -103,7 +107,29 @@ def paint_labelme(
                 f"field `{place}` is a {kind} of {len(points)} points; areas are needed: a polygon "
                 "of three or more, a rectangle or a circle of two",
             )
+    strangers.refuse()
     return ids
+
+
+class _Strangers:
+    """The labels of one annotation that belong to no class; all are wanted, not only the first."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.first_place = ""
+
+    def refuse(self) -> None:
+        """Refuse the annotation if there are any."""
+        if not self.counts:
+            return
+        label, *others = self.counts
+        more = f", and {len(others)} more such labels" if others else ""
+        raise UnusableError(
+            "unknown-polygon",
+            f"has the label '{label}', which belongs to no class and is not ignored "
+            f"(`{self.first_place}.label`){more}",
+            {f"'{name}'": count for name, count in self.counts.items()},
+        )
 
 
 def _truncated(outlines: Sequence[Any]) -> list[Any]:
@@ -165,15 +191,13 @@ def _points(points: Any, place: str) -> list[tuple[float, float]]:
     return pairs
 
 
-def _class_id(label: Any, id_of_label: Mapping[str, int], place: str) -> int:
+def _class_id(label: Any, id_of_label: Mapping[str, int], place: str, strangers: _Strangers) -> int:
     if not isinstance(label, str):
         raise UnusableError("label-shape", f"field `{place}.label` is not a text")
     if label not in id_of_label and label.endswith("group"):
         label = label.removesuffix("group")
-    if label not in id_of_label:
-        raise UnusableError(
-            "unknown-polygon",
-            f"has the label '{label}', which belongs to no class and is not ignored "
-            f"(`{place}.label`)",
-        )
-    return id_of_label[label]
+    if label in id_of_label:
+        return id_of_label[label]
+    strangers.first_place = strangers.first_place or place
+    strangers.counts[label] += 1
+    return NOT_PAINTED

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from segbench.datasets.description import DatasetDescription
+from segbench.datasets.findings import Fault
 from segbench.datasets.frames import Known, Outcome, kept_name
 from segbench.provenance import code_digest
 
@@ -44,7 +45,10 @@ class Memory:
     def known(self, image: str) -> Known | None:
         """What is known of a frame, by the path of its image."""
         entry = self._known.get(image)
-        return None if entry is None else Known(*map(_with_tuples, entry))
+        if entry is None:
+            return None
+        *stamps_and_record, warnings = map(_with_tuples, entry)
+        return Known(*stamps_and_record, warnings=tuple(Fault(*one) for one in warnings))
 
     def remember(self, frames: Iterable[tuple[str, Outcome]]) -> None:
         """Replace what is known by what was found now, and forget all else.
