@@ -12,8 +12,17 @@ import pytest
 from segbench import devices, logs, tables
 from segbench.errors import DataError
 from segbench.progress import Progress, duration
-from segbench.results import Contender, Run, models_table, pairwise_table, rank, training_devices
+from segbench.results import (
+    Contender,
+    Run,
+    models_table,
+    pairwise_table,
+    per_class_table,
+    rank,
+    training_devices,
+)
 from segbench.summary import escaped, verdict
+from segbench.transfer_figures import plot_gains
 from segbench.transfer_summary import answers
 from segbench.workspace import refuse_unwritable
 
@@ -94,6 +103,15 @@ def test_the_hardware_is_what_models_were_trained_on():
     taken.record.update(iterations=0, device="another")
     assert training_devices(rank([taken, run("a", 0, [60])])) == ["CPU"]
     assert training_devices(rank([taken])) == ["another"]
+
+
+def test_gains_are_measured_from_scratch_where_nothing_is_zero_shot():
+    ranked = rank([run("m", 0, [60], "imagenet"), run("m", 0, [50], "scratch")])
+    figure = plot_gains(ranked, per_class_table(ranked, ["road", "car"]), "roads: gain")
+    (axes, _) = figure.axes
+    assert axes.get_title("left") == "roads: gain over scratch"
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["m: imagenet"]
+    assert [text.get_text() for text in axes.texts] == ["+10"]  # the car is absent
 
 
 def test_one_model_alone_is_no_comparison():

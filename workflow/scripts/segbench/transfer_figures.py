@@ -12,6 +12,8 @@ from segbench.results import Contender
 
 # from what costs least to what costs most
 ORDER = ("zero_shot", "finetuned", "imagenet", "scratch")
+# what a gain is measured from: no training on the dataset, or else no knowledge before it
+BASES = ("zero_shot", "scratch")
 
 
 def initializations(contenders: Sequence[Contender]) -> list[str]:
@@ -65,9 +67,11 @@ def plot_slopes(contenders: Sequence[Contender], title: str) -> Figure:
 
 
 def plot_gains(contenders: Sequence[Contender], per_class: pd.DataFrame, title: str) -> Figure:
-    """What every class gains over the cheapest starting point, in points of IoU, as a heat map."""
+    """What every class gains over the first of `BASES`, in points of IoU, as a heat map."""
     sns.set_theme(style="white", context="notebook")
-    base, *others = initializations(contenders)
+    found = initializations(contenders)
+    base = next((one for one in BASES if one in found), found[0])
+    others = [one for one in found if one != base]
     means = per_class.groupby(["model", "initialization", "class"])["iou"].mean()
     classes = list(dict.fromkeys(per_class["class"]))
     keys = {(contender.model, contender.initialization) for contender in contenders}
