@@ -303,6 +303,20 @@ def test_a_config_that_is_not_python_is_refused(manifest, tmp_path):
         render(tmp_path / "mine.py", manifest, Recipe(run="r", initialization="scratch", seed=0))
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("odd = dict(deep=[1, float('nan')])", r"`odd\.deep\[1\]` is nan; a finite number"),
+        ("import pathlib\nodd = [pathlib.Path('a')]", r"`odd\[0\]` is a PosixPath"),
+    ],
+)
+def test_what_cannot_be_written_and_read_again_is_refused(manifest, tmp_path, line, message):
+    base = zoo.config_path("pidnet-s_2xb6-120k_1024x1024-cityscapes")
+    (tmp_path / "mine.py").write_text(f"_base_ = '{base}'\n{line}\n")
+    with pytest.raises(ModelError, match=message):
+        render(tmp_path / "mine.py", manifest, Recipe(run="r", initialization="scratch", seed=0))
+
+
 def test_the_zoo_is_found_by_name():
     assert len(zoo.config_paths()) > 600
     assert zoo.config_path("pidnet-s_2xb6-120k_1024x1024-cityscapes.py").is_file()

@@ -61,6 +61,24 @@ def test_every_experiment_of_the_repository_is_valid():
         ({"dataset": 3}, "`dataset`: must be text, found 3."),
         ({"models": {"p": 3}}, "`models.p`: "),
         (
+            {"class_map": ["a", "b"]},
+            "config: `class_map`: must be the path of a YAML file, or a mapping of source classes",
+        ),
+        ({"class_map": {"a": 3}}, "`class_map`: must be the path of a YAML file, or a mapping"),
+        ({"class_map": ""}, "`class_map`: must be the path of a YAML file, or a mapping"),
+        ({"training": {"class_weights": [float("inf"), 1]}}, "list one positive weight per class"),
+        (
+            {"models": {"p": {"config": PIDNET, "checkpoint": {"file": "x", "sha256": "abc"}}}},
+            "`models.p.checkpoint.sha256`: 'abc' is no SHA-256: 8 to 64 digits",
+        ),
+        (
+            {
+                "models": {"p": {"config": PIDNET, "checkpoint": "x.pth"}},
+                "source": {"dataset": "config/datasets/demo_urban.yaml"},
+            },
+            "`models.p.checkpoint`: has no effect, because `source` has the models trained here",
+        ),
+        (
             {"models": {"p": "pidnet-s_2xb6-120k_1024x1024-cityscape"}},
             f"`models.p.config`: 'pidnet-s_2xb6-120k_1024x1024-cityscape' is no config of the "
             f"model zoo. Did you mean '{PIDNET}'",

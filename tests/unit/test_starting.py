@@ -14,6 +14,7 @@ from segbench.errors import ConfigError, SegbenchError
 from segbench.getting import get_weights
 from segbench.runs import RunKey, run_table
 from segbench.starting import StartingPoints
+from segbench.urls import shown
 from segbench.weights_files import resolved_url, weights_file
 
 PIDNET = "pidnet-s_2xb6-120k_1024x1024-cityscapes"
@@ -71,6 +72,7 @@ def test_classes_of_the_same_name_belong_together_by_default():
         ({"raod": "sky"}, "'raod' is no class of the source. Did you mean 'road'?"),
         ({"road": "skye"}, "'skye' is no class of the target. Did you mean 'sky'?"),
         ({"road": None}, "no class of the source has a counterpart"),
+        ({"sea": "sky", "Sea": "car"}, "'sea' and 'Sea' name the same class; keep one line"),
         ("missing.yaml", "missing.yaml: no such file"),
     ],
 )
@@ -120,12 +122,90 @@ def test_names_of_the_hubs_become_urls(reference, name):
         ("ftp://host/file.pth", "weights cannot be taken from ftp://"),
         ("gone.pth", "no such file: gone.pth"),
         ("{x}.pth", "a path with braces cannot be used"),
+        (".", "is a folder"),
+        ("~nobody-here/x.pth", "'~nobody-here/x.pth' cannot be a file here"),
+        ("x" * 300, "cannot be a file here"),
+        ("https://[::1/x.pth", "is no address"),
+        ("https:///x.pth", "is no address of a file on a host"),
+        ("https://host:99999/x.pth", "is no address"),
+        ("https://host/a b.pth", "is no address of a file on a host"),
+        ("https://host", "'https://host' names no file"),
+        ("https://me:secret@host/x.pth", "'https://host/x.pth': holds a user name"),
     ],
 )
 def test_unknown_references_are_refused(reference, message):
     with pytest.raises(ConfigError) as caught:
         weights_file(reference)
     assert message in str(caught.value)
+
+
+def test_a_scheme_may_be_written_large_and_a_name_be_long():
+    file = weights_file(f"HTTPS://host/{'x' * 300}.pth")
+    assert len(file.path.name) < 200
+    assert file.path.suffix == ".pth"
+
+
+def test_an_empty_file_is_no_weights(tmp_path):
+    (tmp_path / "w.pth").touch()
+    with pytest.raises(ConfigError, match=r"w\.pth: is empty; get it again"):
+        weights_file(str(tmp_path / "w.pth"))
+
+
+def test_what_is_secret_in_an_address_is_not_shown():
+    assert shown("https://me:secret@host:1/x.pth?token=secret") == "https://host:1/x.pth?..."
+
+
+def test_overrides_say_which_weights_a_backbone_starts_from():
+    overrides = {"model": {"pretrained": "open-mmlab://resnet50_v1c", "backbone": {"depth": 50}}}
+    models = {"m": {"config": DEEPLAB, "overrides": overrides}}
+    file = starts(models=models, initializations=["imagenet"]).weights("m", "imagenet")
+    assert file.path.name == "resnet50_v1c-2cccc1ad.pth"
+
+
+def test_one_file_has_one_hash(tmp_path):
+    (tmp_path / "w.pth").write_bytes(b"x")
+    models = {
+        name: {"config": PIDNET, "backbone_weights": {"file": str(tmp_path / "w.pth"), "sha256": d}}
+        for name, d in (("a", "0" * 8), ("b", "1" * 8))
+    }
+    with pytest.raises(ConfigError, match=r"`models\.b`: another `sha256` is given for .*w\.pth"):
+        starts(models=models, initializations=["imagenet"]).files()
+
+
+@pytest.mark.parametrize(
+    ("text", "initialization", "message"),
+    [
+        ("model = dict(", "scratch", "`models.m`: "),
+        ("raise SystemExit(3)", "scratch", "SystemExit: 3"),
+        ("_base_ = './mine.py'", "scratch", "the files in `_base_` name each other in a circle"),
+        ("model = 5", "imagenet", "is not laid out as an MMSegmentation config"),
+        ("model = dict(backbone=[1])", "imagenet", "is not laid out as an MMSegmentation config"),
+        ("model = dict(backbone=dict(init_cfg=dict(type='Pretrained')))", "imagenet",
+         "'checkpoint'"),
+        ("train_dataloader = 5", "zero_shot", "is not laid out as an MMSegmentation config"),
+        ("train_dataloader = dict(dataset=[1])", "zero_shot", "is not laid out"),
+        ("train_dataloader = dict(dataset=dict(metainfo=dict(classes='sky')))", "zero_shot",
+         "`classes` is no list of names: 'sky'"),
+        ("train_dataloader = dict(dataset=dict(metainfo=dict(classes=[1])))", "zero_shot",
+         "`classes` is no list of names"),
+    ],
+)  # fmt: skip
+def test_a_config_of_ones_own_is_read_before_anything_runs(tmp_path, text, initialization, message):
+    (tmp_path / "mine.py").write_text(text)
+    (tmp_path / "w.pth").write_bytes(b"x")
+    model = {"config": str(tmp_path / "mine.py")}
+    if initialization == "zero_shot":
+        model["checkpoint"] = str(tmp_path / "w.pth")
+    points = starts(models={"m": model}, initializations=[initialization], source="zoo")
+    with pytest.raises(ConfigError) as caught:
+        points.refuse_problems()
+    assert message in str(caught.value)
+    assert "mine.py" in str(caught.value)
+
+
+def test_published_models_of_several_datasets_have_classes():
+    names = zoo_source.classes_of_checkpoint("fcn_r50-d8_4xb4-20k_voc12aug-512x512")
+    assert (len(names), names[0], names[-1]) == (21, "background", "tvmonitor")
 
 
 def test_files_of_two_urls_never_share_a_place():
@@ -165,6 +245,13 @@ def test_a_mirror_takes_the_place_of_the_network(tmp_path):
          "'raod' is no class of the target"),
         ({"initializations": ["zero_shot"], "source": "zoo", "class_map": {"road": None}},
          "no class of the source has a counterpart"),
+        ({"training": {"class_weights": [1, 2]}},
+         "`models.m`: `class_weights` has 2 numbers, but demo_rural has 7 classes"),
+        ({"training": {"val_interval": 4}, "initializations": ["finetuned"], "class_map": None,
+          "source": {"dataset": "config/datasets/demo_urban.yaml", "training": {"max_iters": 2}}},
+         "source.training: val_interval (4) is larger than max_iters (2)"),
+        ({"models": {"m": {"config": PIDNET, "overrides": {"modle": {}}}}},
+         "`models.m`: `overrides.modle`: the config has no such key. Did you mean 'model'"),
         ({"weights": {"mirror": "nowhere"}}, "`weights.mirror`: no such folder: nowhere"),
     ],
 )  # fmt: skip

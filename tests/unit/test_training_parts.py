@@ -79,15 +79,38 @@ def test_weights_are_found_under_usual_names(tmp_path, prefix, wrapped):
 
 
 def test_what_does_not_fit_is_said(tmp_path):
-    state = Net().state_dict()
-    state["conv.weight"] = torch.zeros(9)
+    # two of the ten entries of five layers: as many as may be missing
+    state = nn.Sequential(*[nn.Conv2d(3, 3, 1) for _ in range(5)]).state_dict()
+    state["4.weight"] = torch.zeros(9)
     state["head.weight"] = torch.zeros(2)
-    del state["bn.bias"]
-    report = load_backbone(Net(), save(tmp_path / "w.pth", state))
+    del state["4.bias"]
+    path = save(tmp_path / "w.pth", state)
+    report = load_backbone(nn.Sequential(*[nn.Conv2d(3, 3, 1) for _ in range(5)]), path)
     assert (report.missing, report.mismatched, report.unused) == (
-        ("bn.bias",), ("conv.weight",), ("head.weight",),
+        ("4.bias",), ("4.weight",), ("head.weight",),
     )  # fmt: skip
-    assert "4 of 6 backbone entries loaded; 1 missing (bn.bias)" in report.sentence()
+    assert "8 of 10 backbone entries loaded; 1 missing (4.bias)" in report.sentence()
+    with pytest.raises(ModelError, match="8 of 12 backbone entries loaded"):
+        load_backbone(nn.Sequential(*[nn.Conv2d(3, 3, 1) for _ in range(6)]), path)
+
+
+@pytest.mark.parametrize("content", [b"\x80", b"\x80\x02.", b"hello world", b"<html>", b""])
+def test_what_is_no_checkpoint_is_refused_in_plain_words(tmp_path, content):
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(ModelError) as caught:
+        load_backbone(Net(), tmp_path / "w.pth")
+    message = str(caught.value)
+    assert "w.pth: " in message
+    assert "et it again" in message
+    # what torch says of how to run the code in a file
+    assert "weights_only" not in message
+
+
+def test_weights_that_diverged_are_refused(tmp_path):
+    state = Net().state_dict()
+    state["conv.weight"][0, 0, 0, 0] = float("nan")
+    with pytest.raises(ModelError, match=r"1 entries hold NaN, such as conv\.weight"):
+        load_backbone(Net(), save(tmp_path / "w.pth", state))
 
 
 def test_weights_of_another_architecture_are_refused(tmp_path):

@@ -148,6 +148,8 @@ def test_models_that_need_something_further_can_be_left_out(capsys):
     [
         (["--family", "deeplab"], "no family 'deeplab' in the zoo. Did you mean"),
         (["--dataset", "citiscapes"], "no dataset 'citiscapes' in the zoo. Did you mean 'Citysc"),
+        (["--format", "names", "segfomer"], "none of the 682 names holds all of: segfomer"),
+        (["--dataset", "", "pidnet", "xyz"], "none of the 626 models holds: xyz"),
         (["segfomer"], "none of the 626 models holds: segfomer. Did you mean 'segformer'"),
         (["pidnet", "ade20k"], "none of the 626 models holds all of: pidnet, ade20k."),
     ],

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from segbench import documentation, zoo
-from segbench.errors import SegbenchError
+from segbench.errors import ConfigError, SegbenchError
 from segbench.zoo_index import all_published
 from segbench.zoo_table import SORT_KEYS, ordered, select, written
 
@@ -64,9 +64,13 @@ def _add_zoo(parser: argparse.ArgumentParser) -> None:
 
 def _list_zoo(options: argparse.Namespace) -> None:
     words = [*options.words, *options.search]
-    if options.format == "names" and not (options.dataset or options.family or options.runnable):
+    narrowed = (options.dataset, options.family, options.runnable or None)
+    if options.format == "names" and narrowed == (None, None, None):
         names = zoo.config_paths()
-        print("\n".join(n for n in names if all(w.lower() in n.lower() for w in words)))
+        found = [n for n in names if all(w.lower() in n.lower() for w in words)]
+        if not found:
+            raise ConfigError(f"none of the {len(names)} names holds all of: {', '.join(words)}")
+        print("\n".join(found))
         return
     published = all_published()
     chosen = select(published, words, options.dataset, options.family, options.runnable)

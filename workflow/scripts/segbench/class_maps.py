@@ -99,8 +99,11 @@ def _refuse_unknown(
     source: Sequence[str],
     target: Sequence[str],
 ) -> None:
-    """Make sure that both sides of every pair exist."""
-    problems = []
+    """Make sure that both sides of every pair exist, and that no class is named twice."""
+    problems, seen = list[str](), dict[str, str]()
+    for name in names:
+        if (first := seen.setdefault(_normal(name), name)) != name:
+            problems.append(f"{origin}'{first}' and '{name}' name the same class; keep one line")
     for side, wanted, known in (
         ("source", names, source),
         ("target", [value for value in names.values() if value is not None], target),

@@ -5,6 +5,7 @@ config/README.md are generated from them (`segbench.documentation`). Checks that
 config and the files it names happen here; knows nothing about Snakemake, torch or mmseg.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -31,9 +32,32 @@ TRANSFERRED = ("finetuned", "zero_shot")
 ZOO = "zoo"
 
 Initializations = Annotated[tuple[Initialization, ...], BeforeValidator(tuple_from_list)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
+
+
+def _digits(value: Any) -> Any:
+    if isinstance(value, str) and not re.fullmatch(r"[0-9a-fA-F]{8,64}", value):
+        raise ValueError(f"'{value}' is no SHA-256: 8 to 64 digits from 0-9 and a-f are needed")
+    return value.lower() if isinstance(value, str) else value
+
+
+def _names_or_path(value: Any) -> Any:
+    pairs = value.items() if isinstance(value, Mapping) else [] if isinstance(value, str) else [()]
+    if value == "" or not all(
+        len(pair) == 2 and isinstance(pair[0], str) and isinstance(pair[1], str | None)
+        for pair in pairs
+    ):
+        raise ValueError(
+            "must be the path of a YAML file, or a mapping of source classes to target classes"
+        )
+    return value
+
+
+Sha256 = Annotated[str, BeforeValidator(_digits, json_schema_input_type=str)]
 # a file with the names of classes and their counterparts, or the names themselves
-ClassMapOrPath = str | dict[str, str | None]
+ClassMapOrPath = Annotated[
+    str | dict[str, str | None],
+    BeforeValidator(_names_or_path, json_schema_input_type=str | dict[str, str | None]),
+]
 
 
 def _file_from_text(value: Any) -> Any:
@@ -60,6 +84,7 @@ class WeightsStore(Section):
 
     mirror: str | None = Field(
         default=None,
+        min_length=1,
         description="folder with weights files that takes the place of the network, for machines "
         "without one",
     )
@@ -256,11 +281,11 @@ def load_datasets(experiment: Experiment, workflow: Path = Path()) -> list[Datas
 
 
 def _described(key: str, path: Path) -> DatasetDescription:
-    if not path.exists():
+    if not path.is_file():
         valid = " 'zoo', or" if key.startswith("source") else ""
         raise ConfigError(
-            f"config: `{key}`: {path}: no such file. Name{valid} the path of a dataset description "
-            "(config/datasets/ has some, and a template for your own)."
+            f"config: `{key}`: no such file: '{path}'. Name{valid} the path of a dataset "
+            "description (config/datasets/ has some, and a template for your own)."
         )
     return load_description(path)
 
@@ -288,7 +313,13 @@ def _initialization_problems(experiment: Experiment, name: str) -> list[str]:
         problems.append(f"`models.{name}.initializations`: at least one entry is needed.")
     if len(set(initializations)) < len(initializations):
         problems.append(f"`models.{name}.initializations`: an entry is listed twice.")
-    if experiment.source is None and (needy := set(initializations) & set(TRANSFERRED)):
+    source = experiment.source
+    if source is not None and not source.is_zoo and experiment.models[name].checkpoint:
+        problems.append(
+            f"`models.{name}.checkpoint`: has no effect, because `source` has the models trained "
+            "here. Leave it out, or write `source: zoo`."
+        )
+    if source is None and (needy := set(initializations) & set(TRANSFERRED)):
         problems.append(
             f"`models.{name}`: the initialization '{min(needy)}' needs `source`: 'zoo' for "
             "published checkpoints, or {dataset: PATH} to train on another dataset first."

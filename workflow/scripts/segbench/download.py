@@ -22,6 +22,7 @@ from urllib3.exceptions import HTTPError as TransportError
 from segbench.errors import DownloadError
 from segbench.files import alone, sha256_of
 from segbench.progress import Progress, duration
+from segbench.urls import shown, url_problem
 
 LOG = logging.getLogger(__name__)
 MIB = 2**20
@@ -57,7 +58,7 @@ def download(
     Raises:
         DownloadError: the file cannot be fetched or has another hash; names the URL and a remedy.
     """
-    _refuse_other_schemes(url)
+    _refuse_odd(url)
     path.parent.mkdir(parents=True, exist_ok=True)
     with alone(path.with_name(f".{path.name}.lock"), wait=True):
         if path.is_file() and _is_expected(sha256_of(path), sha256, sha256_prefix):
@@ -89,17 +90,11 @@ def _verify(url: str, part: "_Part", sha256: str | None, prefix: str | None) -> 
     )
 
 
-def shown(url: str) -> str:
-    """A URL as it may be printed: without the name and password that can be in it."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-
-
 @dataclass(frozen=True, slots=True)
 class _Version:
     """Which file the server gave: how to ask for the very same one again, and its size."""
 
-    url: str
+    url: str  # its hash, because an address can hold secrets
     validator: str | None
     size: int | None
 
@@ -108,7 +103,7 @@ class _Version:
         """The version that a response with a whole file tells of."""
         length = response.headers.get("Content-Length", "")
         size = int(length) if length.isdecimal() else None
-        return cls(shown(url), _validator(response), size)
+        return cls(_key(url), _validator(response), size)
 
 
 class _Part:
@@ -125,7 +120,7 @@ class _Part:
         self._hasher = hashlib.sha256()
         self.size = 0
         self.version = self._read_note()
-        if self.version and self.version.url == shown(url) and self.version.validator:
+        if self.version and self.version.url == _key(url) and self.version.validator:
             self._read_in()
 
     def _read_note(self) -> _Version | None:
@@ -265,9 +260,9 @@ def _open(session: requests.Session, url: str, headers: dict[str, str]) -> reque
         if location is None:
             return response
         response.close()
-        secure, url = _scheme(url) == "https", urljoin(url, location)
-        _refuse_other_schemes(url)
-        if secure and _scheme(url) != "https":
+        secure, url = urlsplit(url).scheme == "https", urljoin(url, location)
+        _refuse_odd(url)
+        if secure and urlsplit(url).scheme != "https":
             raise DownloadError(
                 f"{shown(origin)}: redirects from https to {shown(url)}, which is not encrypted; "
                 f"refused. Correct the URL, or {ELSEWHERE}."
@@ -335,21 +330,15 @@ def _validator(response: requests.Response) -> str | None:
     return response.headers.get("Last-Modified")
 
 
-def _refuse_other_schemes(url: str) -> None:
-    if _scheme(url) not in ("http", "https"):
+def _refuse_odd(url: str) -> None:
+    if problem := url_problem(url, is_recorded=False):
         raise DownloadError(
-            f"{url}: only http:// and https:// addresses can be downloaded. Correct the "
-            "URL; a file on this machine is named by its path alone."
+            f"{problem}. Correct the URL; a file on this machine is named by its path alone."
         )
 
 
-def _scheme(url: str) -> str:
-    """What kind of address it is; empty where it names no host."""
-    try:
-        parts = urlsplit(url)
-        return parts.scheme if parts.hostname else ""
-    except ValueError:
-        return ""
+def _key(url: str) -> str:
+    return hashlib.sha256(url.encode()).hexdigest()
 
 
 def _is_expected(found: str, sha256: str | None, prefix: str | None) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from segbench.download import download
 from segbench.errors import ModelError
 from segbench.files import place, sha256_of
+from segbench.urls import shown
 
 LOG = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ def get_weights(origin: str, sha256: str, path: Path) -> None:
     else:
         _take(Path(origin), sha256, path)
     if not sha256:
-        LOG.warning("%s: its hash is not known, so the file is not verified", origin)
+        LOG.warning("%s: its hash is not known, so the file is not verified", shown(origin))
 
 
 def _take(origin: Path, sha256: str, path: Path) -> None:

@@ -36,6 +36,7 @@ REMEDIES = {
     "kernel size can't be greater": "The crop is too small for its pooling: raise `crop_size`.",
     "output size is too small": "The crop is too small for its pooling: raise `crop_size`.",
     "sizes of tensors must match": "Choose a `crop_size` whose sides are multiples of 32.",
+    "is not in the": "Check this `type`, in `overrides` or in your config.",
     "must match the size of tensor": "Choose a `crop_size` whose sides are multiples of 32.",
 }
 

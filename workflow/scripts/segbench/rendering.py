@@ -4,16 +4,20 @@ Imports mmengine's config, never torch or mmseg.
 """
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
 
 from segbench.adapt import Adaptation, Recipe
-from segbench.errors import ModelError, did_you_mean
+from segbench.errors import ModelError
 from segbench.needs import missing, needs_of_types, refusal
-from segbench.zoo_config import refuse_incomplete, typed, walk
+from segbench.zoo_config import (
+    merge_overrides,
+    read_config,
+    refuse_incomplete,
+    refuse_unwritable,
+    walk,
+)
 
 
 def render(zoo_config: Path, manifest_path: Path, recipe: Recipe) -> str:
@@ -37,17 +41,16 @@ def adapted(zoo_config: Path, manifest_path: Path, recipe: Recipe) -> Config:
     """The config of one run, as `render` writes it; arguments and errors are the same."""
     manifest = json.loads(manifest_path.read_text())
     manifest["folder"] = manifest_path.parent.as_posix()
+    config = read_config(zoo_config)
     try:
-        config = Config.fromfile(str(zoo_config), import_custom_modules=False)
-    except (Exception, SystemExit) as error:  # a config is Python: anything can go wrong in it
-        raise ModelError(
-            f"{zoo_config}: cannot be read as an MMSegmentation config: {error}"
-        ) from None
-    try:
-        published_rate = _merge_overrides(config, recipe.overrides or {})
+        optimizer = config.get("optim_wrapper", {}).get("optimizer", {})
+        published_rate = float(optimizer.get("lr") or 1.0)
+        merge_overrides(config, recipe.overrides or {})
         refuse_incomplete(config)
         _refuse_missing_packages(config)
-        return Adaptation(config, manifest, recipe, published_rate).run()
+        rendered = Adaptation(config, manifest, recipe, published_rate).run()
+        refuse_unwritable(rendered.to_dict())
+        return rendered
     except ModelError as error:
         raise ModelError(f"{recipe.run}: {zoo_config}: {error}") from None
     except Exception as error:  # a config can hold anything anywhere
@@ -62,16 +65,3 @@ def _refuse_missing_packages(config: Config) -> None:
     types = [node["type"] for node in walk(config.model) if isinstance(node.get("type"), str)]
     if lacking := missing(needs_of_types(types)):
         raise ModelError(refusal(lacking))
-
-
-def _merge_overrides(config: Config, overrides: Mapping[str, Any]) -> float:
-    """Merge what the user changes; returns the learning rate that was published."""
-    published = float(config.get("optim_wrapper", {}).get("optimizer", {}).get("lr") or 1.0)
-    for key in overrides:
-        if key not in config:
-            raise ModelError(
-                f"`overrides.{key}`: the config has no such key.{did_you_mean(key, config)}"
-            )
-    if overrides:
-        config.merge_from_dict(typed(overrides))
-    return published

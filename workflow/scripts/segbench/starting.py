@@ -15,6 +15,8 @@ from segbench.config import TRANSFERRED, Experiment, Weights
 from segbench.datasets.description import DatasetDescription
 from segbench.errors import ConfigError, SegbenchError
 from segbench.runs import SOURCE_RUN, RunKey, run_table
+from segbench.training_settings import Training
+from segbench.urls import shown
 from segbench.weights_files import WeightsFile, weights_file
 
 
@@ -48,7 +50,9 @@ class StartingPoints:
         if initialization == "imagenet":
             given = settings.backbone_weights
             if given is None:
-                given = Weights(file=zoo_source.backbone_reference(settings.config))
+                given = Weights(
+                    file=zoo_source.backbone_reference(settings.config, settings.overrides)
+                )
             return self._file(given)
         if initialization in TRANSFERRED and self._from_zoo:
             if settings.checkpoint is not None:
@@ -58,9 +62,22 @@ class StartingPoints:
         return None
 
     def files(self) -> dict[str, WeightsFile]:
-        """Every weights file that must be got first, by the path where it will lie."""
-        files = [self.weights(run.model, run.initialization) for run in self.all_runs()]
-        return {str(file.path): file for file in files if file is not None and file.origin}
+        """Every weights file that must be got first, by the path where it will lie.
+
+        Raises:
+            ConfigError: two hashes are given for one file.
+        """
+        files = dict[str, WeightsFile]()
+        for model, start in self._model_starts():
+            file = self.weights(model, start)
+            if file is None or not file.origin:
+                continue
+            if files.setdefault(str(file.path), file) != file:
+                raise ConfigError(
+                    f"config: `models.{model}`: another `sha256` is given for {shown(file.origin)} "
+                    "than elsewhere. Keep the right one."
+                )
+        return files
 
     def inputs(self, run: RunKey) -> list[str]:
         """Files with weights that a run starts from."""
@@ -103,9 +120,8 @@ class StartingPoints:
         Kept free of what other models ask for, so that a change to one leaves the others alone.
         """
         model, starts_from = run.model, run.initialization
-        training = self.experiment.training_of(model)
-        if run.initialization == SOURCE_RUN and self.experiment.source is not None:
-            training = training.overridden_by(self.experiment.source.training)
+        training = self._training(model, starts_from)
+        if starts_from == SOURCE_RUN and self.experiment.source is not None:
             starts_from = self.experiment.source.initialization
         settings: dict[str, Any] = training.model_dump(exclude_none=True)
         settings |= {"initialization": starts_from, "seed": run.seed}
@@ -129,9 +145,17 @@ class StartingPoints:
         """
         problems: list[str] = []
         mirror = self.experiment.weights.mirror
-        if mirror is not None and not Path(mirror).is_dir():
+        if mirror is not None and not Path(mirror).expanduser().is_dir():
             raise ConfigError(f"config: `weights.mirror`: no such folder: {mirror}")
-        for model, start in dict.fromkeys((r.model, r.initialization) for r in self.all_runs()):
+        for model, settings in self.experiment.models.items():
+            # those of the zoo are known to be sound, and reading one takes time
+            if "/" in settings.config or settings.overrides:
+                place = f"config: `models.{model}`: "
+                problems += _problems(place, zoo_source.merged, settings.config, settings.overrides)
+        if problems:
+            raise ConfigError("\n".join(dict.fromkeys(problems)))
+        for model, start in self._model_starts():
+            problems += _problems(f"config: `models.{model}`: ", self._refuse_weights, model, start)
             key = "checkpoint" if start in TRANSFERRED else "backbone_weights"
             place = f"config: `models.{model}.{key}`: "
             problems += _problems(place, self.weights, model, start)
@@ -142,6 +166,29 @@ class StartingPoints:
         if problems:
             raise ConfigError("\n".join(dict.fromkeys(problems)))
 
+    def _model_starts(self) -> list[tuple[str, str]]:
+        """Every model with every initialization that it is trained in, source runs included."""
+        return list(dict.fromkeys((run.model, run.initialization) for run in self.all_runs()))
+
+    def _training(self, model: str, initialization: str) -> Training:
+        training = self.experiment.training_of(model)
+        if initialization == SOURCE_RUN and self.experiment.source is not None:
+            return training.overridden_by(self.experiment.source.training, "source.training")
+        return training
+
+    def _refuse_weights(self, model: str, initialization: str) -> None:
+        """Make sure that class weights in a list are as many as classes."""
+        trained_on = self.target
+        if initialization == SOURCE_RUN and self.source is not None:
+            trained_on = self.source
+        weights = self._training(model, initialization).class_weights
+        count = len(trained_on.classes.classes)
+        if initialization != "zero_shot" and isinstance(weights, tuple) and len(weights) != count:
+            raise ConfigError(
+                f"`class_weights` has {len(weights)} numbers, but {trained_on.name} has {count} "
+                "classes. Give one weight per class."
+            )
+
     @property
     def _from_zoo(self) -> bool:
         source = self.experiment.source
@@ -149,10 +196,12 @@ class StartingPoints:
 
     def _file(self, given: Weights) -> WeightsFile:
         mirror = self.experiment.weights.mirror
-        return weights_file(given.file, given.sha256 or "", Path(mirror) if mirror else None)
+        return weights_file(
+            given.file, given.sha256 or "", Path(mirror).expanduser() if mirror else None
+        )
 
 
-def _problems(prefix: str, ask: Callable[..., object], *arguments: str) -> Sequence[str]:
+def _problems(prefix: str, ask: Callable[..., object], *arguments: object) -> Sequence[str]:
     try:
         ask(*arguments)
     except SegbenchError as error:

@@ -4,6 +4,7 @@ A key left out keeps what the model's zoo config says. Knows nothing about Snake
 mmseg.
 """
 
+import math
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, PlainValidator, model_validator
@@ -19,7 +20,7 @@ def _weights_or_scheme(value: Any) -> Any:
     """Accept the name of a formula, or positive numbers."""
     if isinstance(value, list | tuple):
         numbers = tuple(map(number_from_text, value))
-        if all(isinstance(number, float) and number > 0 for number in numbers):
+        if all(isinstance(number, float) and 0 < number < math.inf for number in numbers):
             return numbers
     elif value is None or value in WEIGHT_SCHEMES:
         return value
@@ -110,10 +111,14 @@ class Training(Section):
             )
         return self
 
-    def overridden_by(self, other: "Training") -> "Training":
-        """This section with the keys that `other` sets taking precedence."""
+    def overridden_by(self, other: "Training", origin: str = "training") -> "Training":
+        """This section with the keys that `other` sets taking precedence.
+
+        Raises:
+            ConfigError: they do not go together; `origin` is where it says so.
+        """
         own, given = (one.model_dump(exclude_none=True) for one in (self, other))
         if given.keys() & set(LENGTHS):
             own = {key: value for key, value in own.items() if key not in LENGTHS}
         merged = own | given
-        return parse_section(Training, merged, "training")
+        return parse_section(Training, merged, origin)

@@ -25,7 +25,10 @@ WRAPPERS = ("state_dict", "model", "model_state")
 PREFIXES = ("module.", "backbone.")
 # counters of batch norm, which old checkpoints lack, and indices that follow from the crop
 NO_KNOWLEDGE = ("num_batches_tracked", "relative_position_index")
-MIN_LOADED_SHARE = 0.5
+# normalisation layers that a backbone adds for its decoder may be missing, but no stage of it
+MIN_LOADED_SHARE = 0.8
+# what torch names as neither allowed nor weights
+FOREIGN = re.compile(r"GLOBAL ([\w.]+)")
 SHOWN = 4
 
 
@@ -91,13 +94,16 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         # torch's own message goes on about how to run the code in the file
-        reason = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()[0]
+        found = FOREIGN.search(str(error))
+        reason = f"it names {found[1]}" if found else "it is no checkpoint of PyTorch"
         raise ModelError(
-            f"{path}: refused, because it is damaged or holds more than weights ({reason})"
+            f"{path}: refused, because it is damaged or holds more than weights ({reason}). Get "
+            "it again, or a file with nothing but weights."
         ) from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"{path}: damaged or no checkpoint ({reason}); get it again") from None
+    except Exception as error:  # whatever reading damaged bytes runs into
+        raise ModelError(
+            f"{path}: damaged or no checkpoint ({type(error).__name__}); get it again"
+        ) from None
     for wrapper in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
@@ -105,6 +111,11 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     tensors = {k: v for k, v in entries if isinstance(k, str) and isinstance(v, Tensor)}
     if not tensors:
         raise ModelError(f"{path}: holds no weights")
+    if broken := [k for k, v in tensors.items() if v.is_floating_point() and v.isnan().any()]:
+        raise ModelError(
+            f"{path}: {len(broken)} entries hold NaN, such as {broken[0]}: a training that "
+            "diverged. Get another checkpoint."
+        )
     return tensors
 
 
@@ -116,7 +127,7 @@ def load_backbone(backbone: nn.Module, path: Path) -> LoadReport:
         path: checkpoint of a backbone, or of a classifier that contains it.
 
     Raises:
-        ModelError: fewer than half of the backbone's entries are in the file.
+        ModelError: fewer than four fifths of the backbone's entries are in the file.
     """
     own = {key: value.clone() for key, value in backbone.state_dict().items()}
     tensors = read_state_dict(path)

@@ -11,9 +11,10 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlparse
+from urllib.parse import unquote, urlsplit
 
 from segbench.errors import ConfigError, did_you_mean
+from segbench.urls import shown, url_problem
 
 STORE = Path("resources/weights")
 HASH_IN_NAME = re.compile(r"[-_]([0-9a-f]{8})\.(?:pth|pt|pth\.tar)$")
@@ -24,6 +25,7 @@ HUBS = {
     "mmcls": "mmcls.json",
     "torchvision": "torchvision_0.12.json",
 }
+LONGEST_NAME = 150  # of the 255 characters that file systems allow
 SAFE_NAME = re.compile(r"[^A-Za-z0-9_.-]")
 
 
@@ -54,16 +56,19 @@ def weights_file(reference: str, sha256: str = "", mirror: Path | None = None) -
         ConfigError: no such local file, name or scheme, or the mirror lacks the file.
     """
     if "://" not in reference:
-        return _local(Path(reference).expanduser(), sha256)
+        return _local(reference, sha256)
     url = resolved_url(reference)
-    name = PurePosixPath(unquote(urlparse(url).path)).name
+    name = PurePosixPath(unquote(urlsplit(url).path)).name
+    if not name:
+        raise ConfigError(f"'{shown(url)}' names no file. Correct the URL.")
     verified = sha256 or hash_in_name(name)
     stored = STORE / stored_name(url, name, verified)
     if mirror is None:
         return WeightsFile(stored, url, verified)
     if not (mirror / name).is_file():
         raise ConfigError(
-            f"`weights.mirror`: {mirror} has no file {name}. Put it there; it comes from {url}"
+            f"`weights.mirror`: {mirror} has no file {name}. Put it there; it comes from "
+            f"{shown(url)}"
         )
     return WeightsFile(stored, str(mirror / name), verified)
 
@@ -75,7 +80,10 @@ def resolved_url(reference: str) -> str:
         ConfigError: the scheme or the name is unknown.
     """
     scheme, _, name = reference.partition("://")
+    scheme = scheme.lower()
     if scheme in ("http", "https"):
+        if problem := url_problem(reference):
+            raise ConfigError(f"{problem}. Correct the URL.")
         return reference
     if scheme not in HUBS:
         raise ConfigError(
@@ -85,7 +93,10 @@ def resolved_url(reference: str) -> str:
     known = _hub(HUBS[scheme])
     if name not in known:
         hint = did_you_mean(name, known)
-        raise ConfigError(f"'{reference}': {scheme} has no weights '{name}'.{hint}")
+        raise ConfigError(
+            f"'{reference}': {scheme} has no weights '{name}'.{hint} Its names are in "
+            f"mmengine/hub/{HUBS[scheme]}."
+        )
     return known[name]
 
 
@@ -98,20 +109,29 @@ def hash_in_name(name: str) -> str:
 
 def stored_name(url: str, name: str, sha256: str) -> str:
     """The name of a file in the store; a name that says its hash cannot mean two files."""
-    safe = SAFE_NAME.sub("_", name) or "weights.pth"
+    safe = SAFE_NAME.sub("_", name)[-LONGEST_NAME:]
     if sha256 and sha256.startswith(hash_in_name(name) or " "):
         return safe
     return f"{hashlib.sha256(url.encode()).hexdigest()[:8]}-{safe}"
 
 
-def _local(path: Path, sha256: str) -> WeightsFile:
-    if set("{}") & set(str(path)):
+def _local(reference: str, sha256: str) -> WeightsFile:
+    path = Path(reference)
+    if set("{}") & set(reference):
         raise ConfigError(f"{path}: a path with braces cannot be used; rename it")
-    if not path.is_file():
+    try:
+        path = path.expanduser()
+        size = path.stat().st_size if path.is_file() else None
+    except (OSError, RuntimeError, ValueError) as error:  # too long, or of nobody's home
+        raise ConfigError(f"'{reference}' cannot be a file here: {error}. Correct it.") from None
+    if size is None:
+        what = f"{path} is a folder" if path.is_dir() else f"no such file: {path}"
         raise ConfigError(
-            f"no such file: {path}. Correct the path (it starts where Snakemake is run), or leave "
-            "the key out to take what the zoo publishes."
+            f"{what}. Correct the path (it starts where Snakemake is run), or leave the key out "
+            "to take what the zoo publishes."
         )
+    if size == 0:
+        raise ConfigError(f"{path}: is empty; get it again")
     if not sha256:
         return WeightsFile(path)
     return WeightsFile(STORE / stored_name(str(path), path.name, sha256), str(path), sha256)

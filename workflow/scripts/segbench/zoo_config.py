@@ -3,12 +3,14 @@
 Imports mmengine's config, never torch or mmseg.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
-from segbench.errors import ModelError
+from segbench.errors import ModelError, did_you_mean
 from segbench.schema import number_from_text
 
 # segmentors that no adaptation to other classes can make work
@@ -19,6 +21,59 @@ OTHER_TASKS = {
 }
 Node = dict[str, Any]
 Shape = tuple[int, int]
+
+
+def read_config(path: Path) -> Config:
+    """Read an MMSegmentation config file.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    try:
+        return Config.fromfile(str(path), import_custom_modules=False)
+    except RecursionError:
+        reason = "the files in `_base_` name each other in a circle"
+    except (Exception, SystemExit) as error:  # a config is Python: anything can go wrong in it
+        reason = f"{type(error).__name__}: {error}"
+    raise ModelError(f"{path}: cannot be read as an MMSegmentation config: {reason}")
+
+
+def merge_overrides(config: Config, overrides: Mapping[str, Any]) -> None:
+    """Merge what the user changes into a config, by MMEngine's rules.
+
+    Raises:
+        ModelError: a key is unknown, or the values do not go together.
+    """
+    for key in overrides:
+        if key not in config:
+            raise ModelError(
+                f"`overrides.{key}`: the config has no such key.{did_you_mean(key, config)}"
+            )
+    try:
+        config.merge_from_dict(typed(overrides))
+    except Exception as error:  # a config, and what is merged into it, can hold anything
+        raise ModelError(
+            f"`overrides`: cannot be merged ({type(error).__name__}: {error}). Check the keys "
+            "inside it."
+        ) from None
+
+
+def refuse_unwritable(node: Any, key: str = "") -> None:
+    """Make sure that a config can be written as text and read again as it was.
+
+    Raises:
+        ModelError: names the key.
+    """
+    if isinstance(node, dict):
+        for name, value in node.items():
+            refuse_unwritable(value, f"{key}.{name}" if key else str(name))
+    elif isinstance(node, list | tuple | set):
+        for i, value in enumerate(node):
+            refuse_unwritable(value, f"{key}[{i}]")
+    elif isinstance(node, float) and not math.isfinite(node):
+        raise ModelError(f"`{key}` is {node}; a finite number is needed")
+    elif not isinstance(node, str | bytes | int | float | bool | None):
+        raise ModelError(f"`{key}` is a {type(node).__name__}; write it as text or a number")
 
 
 def walk(node: Any) -> Iterator[Node]:

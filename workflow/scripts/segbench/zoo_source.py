@@ -4,8 +4,11 @@ Imports MMEngine's config when it reads one, never torch or mmseg.
 """
 
 import ast
+import contextlib
+import copy
 import functools
 import importlib.util
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +21,52 @@ def read(name: str) -> Any:
     """Read a zoo config by its name, or a user's own by its path.
 
     Raises:
-        ConfigError: it cannot be read.
+        ModelError: it cannot be read.
     """
     # only where a config must be read: it takes a quarter of a second, and dry runs are frequent
-    from mmengine.config import Config
+    from segbench.zoo_config import read_config
 
-    path = zoo.config_path(name)
-    try:
-        return Config.fromfile(str(path), import_custom_modules=False)
-    except (Exception, SystemExit) as error:  # a config is Python: anything can go wrong in it
-        raise ConfigError(f"{path}: cannot be read as an MMSegmentation config: {error}") from None
+    return read_config(zoo.config_path(name))
 
 
-def backbone_reference(name: str) -> str:
-    """The pretrained weights that a config names for its backbone.
+def merged(name: str, overrides: Mapping[str, Any]) -> Any:
+    """A config with the user's overrides merged into it.
 
     Raises:
-        ConfigError: it names none, or a file that is nowhere to be downloaded.
+        SegbenchError: it cannot be read, or the overrides do not fit.
+    """
+    from segbench.zoo_config import merge_overrides
+
+    if not overrides:
+        return read(name)
+    config = copy.deepcopy(read(name))
+    merge_overrides(config, overrides)
+    return config
+
+
+@contextlib.contextmanager
+def _foreign(name: str) -> Iterator[None]:
+    """Turn what a config of any shape can cause into a message that names it."""
+    try:
+        yield
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"'{name}': is not laid out as an MMSegmentation config ({type(error).__name__}: "
+            f"{error}). Correct it."
+        ) from None
+
+
+def backbone_reference(name: str, overrides: Mapping[str, Any]) -> str:
+    """The pretrained weights that a config, with its overrides, names for its backbone.
+
+    Raises:
+        SegbenchError: it names none, or a file that is nowhere to be downloaded.
     """
     from segbench.zoo_config import pretrained_reference
 
-    reference = pretrained_reference(read(name).get("model") or {})
+    config = merged(name, overrides)
+    with _foreign(name):
+        reference = pretrained_reference(config.get("model") or {})
     if reference is None:
         raise ConfigError(
             f"'{name}' names no pretrained weights. Name some in `backbone_weights`, or leave out "
@@ -74,11 +102,15 @@ def classes_of_checkpoint(name: str) -> tuple[str, ...]:
         ConfigError: the dataset that the config names has no list of classes.
     """
     config = read(name)
-    dataset = config.get("train_dataloader", {}).get("dataset", {})
-    while "dataset" in dataset and "pipeline" not in dataset:
-        dataset = dataset["dataset"]
-    kind = dataset.get("type") or config.get("dataset_type")
-    given = (dataset.get("metainfo") or {}).get("classes")
+    with _foreign(name):
+        dataset = config.get("train_dataloader", {}).get("dataset", {})
+        # wrappers such as RepeatDataset hold one, ConcatDataset several of the same classes
+        while "pipeline" not in dataset and ("dataset" in dataset or "datasets" in dataset):
+            dataset = dataset["dataset"] if "dataset" in dataset else dataset["datasets"][0]
+        kind = dataset.get("type") or config.get("dataset_type")
+        given = (dataset.get("metainfo") or {}).get("classes")
+        if given is not None and not _are_names(given):
+            raise TypeError(f"`classes` is no list of names: {given!r}")
     classes = tuple(given) if given else _classes_of_type().get(str(kind))
     if not classes:
         raise ConfigError(
@@ -86,6 +118,10 @@ def classes_of_checkpoint(name: str) -> tuple[str, ...]:
             "Write `metainfo = dict(classes=[...])` into its dataset in a config of your own."
         )
     return classes
+
+
+def _are_names(given: Any) -> bool:
+    return isinstance(given, list | tuple) and all(isinstance(name, str) for name in given)
 
 
 @functools.cache

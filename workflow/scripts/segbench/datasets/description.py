@@ -25,6 +25,7 @@ from segbench.schema import (
     read_yaml,
     tuple_from_list,
 )
+from segbench.urls import shown, url_problem
 
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".zip")
@@ -225,16 +226,12 @@ class Source(Section):
 
 def _url_problem(url: str, sha256: str | None) -> str | None:
     """Say what is wrong with an address of an archive and its hash, or None."""
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        return f"`url`: '{url}' is no address ({error})"
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        return f"`url`: '{url}' does not start with http:// or https://; a file is named by `path`"
-    if parts.username is not None:
-        return "`url`: holds a user name, which would be written into results; put it into ~/.netrc"
-    if not parts.path.lower().endswith(ARCHIVE_SUFFIXES):
-        return f"`url`: '{url}' names no archive: it must end in {', '.join(ARCHIVE_SUFFIXES)}"
+    if problem := url_problem(url):
+        return f"`url`: {problem}; a file on this machine is named by `path`"
+    if not urlsplit(url).path.lower().endswith(ARCHIVE_SUFFIXES):
+        return (
+            f"`url`: '{shown(url)}' names no archive: it must end in {', '.join(ARCHIVE_SUFFIXES)}"
+        )
     if sha256 is None:
         return (
             "`sha256` is needed with `url`, so that what arrives is what was meant: its publisher "

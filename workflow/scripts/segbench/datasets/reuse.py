@@ -47,8 +47,9 @@ class Memory:
         entry = self._known.get(image)
         if entry is None:
             return None
-        *stamps_and_record, warnings = map(_with_tuples, entry)
-        return Known(*stamps_and_record, warnings=tuple(Fault(*one) for one in warnings))
+        values = [*map(_with_tuples, entry)]
+        values[-1] = tuple(Fault(*warning) for warning in values[-1])
+        return Known(*values)
 
     def remember(self, frames: Iterable[tuple[str, Outcome]]) -> None:
         """Replace what is known by what was found now, and forget all else.
