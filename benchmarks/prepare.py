@@ -40,10 +40,10 @@ OBJECTS, DELETED, CORNERS = 227, 30, 5196  # of the real annotation
 # what the time of one process is spent on, by the functions that do it
 STAGES = {
     "decode the image": "images.py:inspect_image",
-    "parse the annotation": "from_json",
+    "parse the annotation": "orjson.loads",
     "paint the polygons": "polygons.py:paint_polygons",
     "count the classes": "labels.py:_counted",
-    "encode the label": "imencode",
+    "encode the label": "png.py:encode_png",
     "hash": "openssl_sha256",
     "read files": "pathlib.py:read_bytes",
     "write the label": "pathlib.py:write_bytes",

@@ -3,15 +3,18 @@
 import io
 import json
 
+import cv2
 import numpy as np
 import pytest
 from helpers import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image, ImageDraw
 
 from segbench.datasets.description import ClassList, DatasetDescription
 from segbench.datasets.labels import LabelReader
+from segbench.datasets.png import encode_png
 from segbench.datasets.polygons import paint_polygons
 from segbench.errors import DataError
 from segbench.schema import parse_section, read_yaml
@@ -49,6 +52,21 @@ def png(array, mode=None):
     stream = io.BytesIO()
     Image.fromarray(array, mode=mode).save(stream, "PNG")
     return stream.getvalue()
+
+
+@given(
+    arrays(
+        np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=40), elements=st.integers(0, 255)
+    )
+)
+def test_a_label_is_written_as_a_png_that_everyone_reads_alike(ids):
+    content = encode_png(ids)
+    with Image.open(io.BytesIO(content)) as image:
+        image.load()
+        assert image.mode == "L"
+        assert np.array_equal(np.asarray(image), ids)
+    read = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(read, ids)
 
 
 def test_a_tiny_drawing():

@@ -13,7 +13,6 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -21,13 +20,9 @@ from segbench.datasets.findings import Fault, UnusableError
 from segbench.datasets.images import Inspected, inspect_image
 from segbench.datasets.labels import Counts, LabelReader
 from segbench.datasets.layout import Frame
+from segbench.datasets.png import encode_png
 from segbench.files import place
 
-# runs after a difference to the row above suit maps of areas: fast, and smaller than the default
-PNG = (
-    cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,
-    cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP,
-)  # fmt: skip
 # a file that was changed so shortly before it was read may change again within the same time stamp
 UNSETTLED_NS = 2_000_000_000
 
@@ -196,7 +191,7 @@ class Workshop:
     def _write(self, task: Task, ids: npt.NDArray[np.uint8]) -> Stamp | None:
         """Write the label, and keep it for the next time; returns the stamp of what is kept."""
         target = self._target(task, "label", ".png")
-        target.write_bytes(cv2.imencode(".png", ids, PNG)[1].data)
+        target.write_bytes(encode_png(ids))
         kept = self._kept(task.frame)
         if kept is None:
             return None

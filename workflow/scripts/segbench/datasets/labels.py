@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 from PIL import Image, UnidentifiedImageError
-from pydantic_core import from_json
 
 from segbench.datasets.description import IGNORE_INDEX, DatasetDescription
 from segbench.datasets.findings import UnusableError
@@ -208,13 +208,13 @@ def _decode_json(data: bytes) -> Mapping[str, Any]:
 
 
 def _parsed(data: bytes) -> Any:
-    """Parse JSON with pydantic's parser, three times as fast as Python's.
+    """Parse JSON with orjson, four times as fast as Python's own parser.
 
     What it does not take, such as a byte order mark, is left to Python's, whose messages are also
     the plainer ones.
     """
     try:
-        return from_json(data)
+        return orjson.loads(data)
     except ValueError:
         return json.loads(data)
 

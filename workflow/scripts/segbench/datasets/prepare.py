@@ -6,6 +6,7 @@ file is read once: the same pass hashes, decodes, checks, counts and writes. A f
 was at the last time is not read at all.
 """
 
+import gc
 import logging
 import shutil
 from collections import Counter
@@ -34,6 +35,7 @@ from segbench.progress import Progress
 LOG = logging.getLogger(__name__)
 KINDS_OF_FILE = ("img", "label")
 CHUNK = 8
+SELDOM = 200_000  # new objects between two collections, some 20 MB
 
 Records = list[dict[str, Any]]
 
@@ -105,8 +107,15 @@ _WORKSHOP: list[Workshop] = []  # in each process of a pool, the one it works in
 
 def _open(workshop: Workshop) -> None:
     """Make a process of the pool ready: once, rather than with every frame."""
-    Image.MAX_IMAGE_PIXELS = None  # the limit is `max_image_pixels`
+    _adjust()
     _WORKSHOP[:] = [workshop]
+
+
+def _adjust() -> None:
+    Image.MAX_IMAGE_PIXELS = None  # the limit is `max_image_pixels`
+    # annotations are thousands of small lists; looking for circles in them takes longer than
+    # reading them
+    gc.set_threshold(SELDOM, *gc.get_threshold()[1:])
 
 
 def _prepare(task: Task) -> Outcome:
@@ -118,7 +127,8 @@ def _run(
 ) -> Iterator[Outcome]:
     """Prepare all frames, in their order."""
     if workers <= 1:
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        limit, collecting = Image.MAX_IMAGE_PIXELS, gc.get_threshold()
+        _adjust()
         try:
             for task in tasks:
                 outcome = workshop.prepare(task)
@@ -126,6 +136,7 @@ def _run(
                 yield outcome
         finally:
             Image.MAX_IMAGE_PIXELS = limit
+            gc.set_threshold(*collecting)
         return
     try:
         with process_pool(workers, _open, workshop) as pool:
