@@ -79,7 +79,7 @@ def test_weights_are_found_under_usual_names(tmp_path, prefix, wrapped):
 
 
 def test_what_does_not_fit_is_said(tmp_path):
-    # two of the ten entries of five layers: as many as may be missing
+    # eight of the ten entries of five layers; of those of seven, it would be too few
     state = nn.Sequential(*[nn.Conv2d(3, 3, 1) for _ in range(5)]).state_dict()
     state["4.weight"] = torch.zeros(9)
     state["head.weight"] = torch.zeros(2)
@@ -90,8 +90,30 @@ def test_what_does_not_fit_is_said(tmp_path):
         ("4.bias",), ("4.weight",), ("head.weight",),
     )  # fmt: skip
     assert "8 of 10 backbone entries loaded; 1 missing (4.bias)" in report.sentence()
-    with pytest.raises(ModelError, match="8 of 12 backbone entries loaded"):
-        load_backbone(nn.Sequential(*[nn.Conv2d(3, 3, 1) for _ in range(6)]), path)
+    with pytest.raises(ModelError, match="8 of 14 backbone entries loaded"):
+        load_backbone(nn.Sequential(*[nn.Conv2d(3, 3, 1) for _ in range(7)]), path)
+
+
+def test_what_imagenet_teaches_of_two_branches_is_enough(tmp_path):
+    """Of DDRNet and PIDNet only the branches are pretrained, not what joins them."""
+    backbones = pytest.importorskip("mmseg.models.backbones")
+    ddrnet = {"in_channels": 3, "channels": 8, "ppm_channels": 8, "norm_cfg": {"type": "BN"}}
+    pidnet = {"channels": 8, "ppm_channels": 8, "num_stem_blocks": 2, "num_branch_blocks": 3}
+    for kind, settings, untaught in (
+        (backbones.DDRNet, ddrnet, ("spp",)),
+        (backbones.PIDNet, pidnet, ("spp", "d_branch", "pag", "dfm", "diff")),
+    ):
+        state = kind(**settings).state_dict()
+        taught = {key: value for key, value in state.items() if not key.startswith(untaught)}
+        report = load_backbone(kind(**settings), save(tmp_path / "w.pth", taught))
+        assert report.loaded < report.wanted
+
+
+def test_a_shallower_backbone_is_not_enough(tmp_path):
+    backbones = pytest.importorskip("mmseg.models.backbones")
+    shallow = save(tmp_path / "w.pth", backbones.ResNetV1c(depth=50).state_dict())
+    with pytest.raises(ModelError, match="275 of 530 backbone entries loaded"):
+        load_backbone(backbones.ResNetV1c(depth=101), shallow)
 
 
 @pytest.mark.parametrize("content", [b"\x80", b"\x80\x02.", b"hello world", b"<html>", b""])

@@ -25,8 +25,9 @@ WRAPPERS = ("state_dict", "model", "model_state")
 PREFIXES = ("module.", "backbone.")
 # counters of batch norm, which old checkpoints lack, and indices that follow from the crop
 NO_KNOWLEDGE = ("num_batches_tracked", "relative_position_index")
-# normalisation layers that a backbone adds for its decoder may be missing, but no stage of it
-MIN_LOADED_SHARE = 0.8
+# What ImageNet taught PIDNet is 63 % of its backbone's entries, the rest being its D branch and
+# pyramid; DDRNet's 79 %. A ResNet-101 that is given a ResNet-50 takes 52 %.
+MIN_LOADED_SHARE = 0.6
 # what torch names as neither allowed nor weights
 FOREIGN = re.compile(r"GLOBAL ([\w.]+)")
 SHOWN = 4
@@ -127,7 +128,7 @@ def load_backbone(backbone: nn.Module, path: Path) -> LoadReport:
         path: checkpoint of a backbone, or of a classifier that contains it.
 
     Raises:
-        ModelError: fewer than four fifths of the backbone's entries are in the file.
+        ModelError: fewer than three fifths of the backbone's entries are in the file.
     """
     own = {key: value.clone() for key, value in backbone.state_dict().items()}
     tensors = read_state_dict(path)
