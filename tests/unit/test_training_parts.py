@@ -95,7 +95,7 @@ def test_what_does_not_fit_is_said(tmp_path):
 
 
 def test_what_imagenet_teaches_of_two_branches_is_enough(tmp_path):
-    """Of DDRNet and PIDNet only the branches are pretrained, not what joins them."""
+    """Of DDRNet and PIDNet at least the main branches are pretrained, if not what joins them."""
     backbones = pytest.importorskip("mmseg.models.backbones")
     ddrnet = {"in_channels": 3, "channels": 8, "ppm_channels": 8, "norm_cfg": {"type": "BN"}}
     pidnet = {"channels": 8, "ppm_channels": 8, "num_stem_blocks": 2, "num_branch_blocks": 3}

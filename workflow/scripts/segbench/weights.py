@@ -25,8 +25,9 @@ WRAPPERS = ("state_dict", "model", "model_state")
 PREFIXES = ("module.", "backbone.")
 # counters of batch norm, which old checkpoints lack, and indices that follow from the crop
 NO_KNOWLEDGE = ("num_batches_tracked", "relative_position_index")
-# What ImageNet taught PIDNet is 63 % of its backbone's entries, the rest being its D branch and
-# pyramid; DDRNet's 79 %. A ResNet-101 that is given a ResNet-50 takes 52 %.
+# Counted on built models: without its D branch (which MMSegmentation says is not pretrained) and
+# what joins the branches, PIDNet has 63 % of its entries, and DDRNet without its pyramid 79 %; a
+# ResNet-101 that is given a ResNet-50 takes 52 %.
 MIN_LOADED_SHARE = 0.6
 # what torch names as neither allowed nor weights
 FOREIGN = re.compile(r"GLOBAL ([\w.]+)")
