@@ -13,7 +13,7 @@ from segbench.config import load_datasets, load_experiment
 from segbench.devices import cuda_seems_present
 from segbench.errors import SegbenchError
 from segbench.provenance import code_digest, package_versions
-from segbench.runs import SOURCE_RUN, RunKey, run_table
+from segbench.runs import RunKey, run_table
 from segbench.schema import read_yaml
 from segbench.starting import StartingPoints
 from segbench.workspace import (
@@ -80,12 +80,9 @@ def of_all_models(pattern):
 
 def of_dataset(name):
     """A file of the prepared dataset that a run is trained on."""
-    return lambda w: f"results/datasets/{trained_on(w).name}/{name}"
-
-
-def trained_on(wildcards):
-    """The dataset of a run: the one that is compared on, or the one before it."""
-    return SOURCES[0] if wildcards.initialization == SOURCE_RUN else TARGET
+    return (
+        lambda w: f"results/datasets/{STARTS.trained_on(w.initialization).name}/{name}"
+    )
 
 
 def dataset_source(wildcards):

@@ -64,8 +64,8 @@ def _add_zoo(parser: argparse.ArgumentParser) -> None:
 
 def _list_zoo(options: argparse.Namespace) -> None:
     words = [*options.words, *options.search]
-    narrowed = (options.dataset, options.family, options.runnable or None)
-    if options.format == "names" and narrowed == (None, None, None):
+    is_narrowed = options.runnable or options.dataset is not None or options.family is not None
+    if options.format == "names" and not is_narrowed:
         names = zoo.config_paths()
         found = [n for n in names if all(w.lower() in n.lower() for w in words)]
         if not found:

@@ -13,7 +13,6 @@ with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
     import mmseg.datasets
     import mmseg.models  # noqa: F401
 
-import cv2
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
@@ -26,6 +25,7 @@ from torch.utils.data import DataLoader
 from segbench.errors import ModelError
 from segbench.frame_dataset import RareClassSampler
 from segbench.model_parts import set_classes
+from segbench.pools import end_threads_of_opencv
 from segbench.sampling import PositionedDataset, PositionSampler
 from segbench.transfer import ClassRows, load_finetuned, load_whole
 from segbench.weights import LoadReport, load_backbone
@@ -156,7 +156,7 @@ def training_loader(
     config: Config, seed: int, first_iteration: int, last_iteration: int, workers: int
 ) -> DataLoader[Any]:
     """Batches for the iterations `first_iteration` to `last_iteration` (exclusive)."""
-    _end_threads_of_opencv()
+    end_threads_of_opencv()
     batch = config.train_dataloader.batch_size
     frames = DATASETS.build(config.train_dataloader.dataset)
     sampler, order = config.train_dataloader.sampler, None
@@ -174,7 +174,7 @@ def training_loader(
 
 def validation_loader(config: Config, workers: int) -> DataLoader[Any]:
     """The validation images one by one, in the order of the split file."""
-    _end_threads_of_opencv()
+    end_threads_of_opencv()
     return DataLoader(
         DATASETS.build(config.val_dataloader.dataset),
         batch_size=1,
@@ -182,8 +182,3 @@ def validation_loader(config: Config, workers: int) -> DataLoader[Any]:
         collate_fn=pseudo_collate,
         pin_memory=torch.cuda.is_available(),
     )
-
-
-def _end_threads_of_opencv() -> None:
-    """Before processes are forked: in them, OpenCV would wait for its threads without end."""
-    cv2.setNumThreads(1)

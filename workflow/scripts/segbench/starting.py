@@ -99,6 +99,12 @@ class StartingPoints:
         ]
         return [*dict.fromkeys(sources), *runs]
 
+    def trained_on(self, initialization: str) -> DatasetDescription:
+        """The dataset of a run: the one that is compared on, or the one before it."""
+        if initialization == SOURCE_RUN and self.source is not None:
+            return self.source
+        return self.target
+
     def class_map(self, model: str) -> ClassMap:
         """How the classes of a model's source checkpoint belong to those of the target.
 
@@ -144,9 +150,8 @@ class StartingPoints:
             ConfigError: one line for every problem, naming the model and the key.
         """
         problems: list[str] = []
-        mirror = self.experiment.weights.mirror
-        if mirror is not None and not Path(mirror).expanduser().is_dir():
-            raise ConfigError(f"config: `weights.mirror`: no such folder: {mirror}")
+        if self._mirror is not None and not self._mirror.is_dir():
+            raise ConfigError(f"config: `weights.mirror`: no such folder: {self._mirror}")
         for model, settings in self.experiment.models.items():
             # those of the zoo are known to be sound, and reading one takes time
             if "/" in settings.config or settings.overrides:
@@ -155,7 +160,9 @@ class StartingPoints:
         if problems:
             raise ConfigError("\n".join(dict.fromkeys(problems)))
         for model, start in self._model_starts():
-            problems += _problems(f"config: `models.{model}`: ", self._refuse_weights, model, start)
+            problems += _problems(
+                f"config: `models.{model}`: ", self._refuse_class_weights, model, start
+            )
             key = "checkpoint" if start in TRANSFERRED else "backbone_weights"
             place = f"config: `models.{model}.{key}`: "
             problems += _problems(place, self.weights, model, start)
@@ -176,16 +183,14 @@ class StartingPoints:
             return training.overridden_by(self.experiment.source.training, "source.training")
         return training
 
-    def _refuse_weights(self, model: str, initialization: str) -> None:
+    def _refuse_class_weights(self, model: str, initialization: str) -> None:
         """Make sure that class weights in a list are as many as classes."""
-        trained_on = self.target
-        if initialization == SOURCE_RUN and self.source is not None:
-            trained_on = self.source
+        dataset = self.trained_on(initialization)
         weights = self._training(model, initialization).class_weights
-        count = len(trained_on.classes.classes)
+        count = len(dataset.classes.classes)
         if initialization != "zero_shot" and isinstance(weights, tuple) and len(weights) != count:
             raise ConfigError(
-                f"`class_weights` has {len(weights)} numbers, but {trained_on.name} has {count} "
+                f"`class_weights` has {len(weights)} numbers, but {dataset.name} has {count} "
                 "classes. Give one weight per class."
             )
 
@@ -194,11 +199,13 @@ class StartingPoints:
         source = self.experiment.source
         return source is not None and source.is_zoo
 
-    def _file(self, given: Weights) -> WeightsFile:
+    @property
+    def _mirror(self) -> Path | None:
         mirror = self.experiment.weights.mirror
-        return weights_file(
-            given.file, given.sha256 or "", Path(mirror).expanduser() if mirror else None
-        )
+        return None if mirror is None else Path(mirror).expanduser()
+
+    def _file(self, given: Weights) -> WeightsFile:
+        return weights_file(given.file, given.sha256 or "", self._mirror)
 
 
 def _problems(prefix: str, ask: Callable[..., object], *arguments: object) -> Sequence[str]:

@@ -21,7 +21,7 @@ from segbench.provenance import code_digest
 
 LOG = logging.getLogger(__name__)
 INDEX = "frames.json"
-DECODERS = ("pillow", "numpy", "opencv-python-headless", "orjson")
+DECODERS = ("pillow", "numpy", "orjson")
 
 
 class Memory:
