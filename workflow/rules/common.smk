@@ -20,6 +20,7 @@ from segbench.workspace import (
     listing_digest,
     refuse_missing_source,
     refuse_unwritable,
+    say_what_is_run,
     scripts_import_from,
 )
 
@@ -31,6 +32,8 @@ try:
             Path(configfile)
         )  # Snakemake takes the last of two equal keys without a word
     EXPERIMENT = load_experiment(config)
+    if workflow.is_main_process:
+        say_what_is_run(EXPERIMENT.own_configs)
     RESULTS = f"results/{EXPERIMENT.experiment}"
     # what models are compared on, and what they are trained on before, if anything
     TARGET, *SOURCES = load_datasets(EXPERIMENT, SCRIPTS.parent.parent)

@@ -20,7 +20,7 @@ from segbench.zoo_config import (
     Node,
     Shape,
     as_pair,
-    drop_pretrained,
+    drop_files,
     inner_backbone,
     published_crop,
     published_iters,
@@ -151,10 +151,8 @@ class Adaptation:
     def _initialization(self) -> None:
         model = self.config.model
         for node in walk(model):
-            if node.pop("pretrained", None) is not None:
-                self.note("published `pretrained` weights dropped")
-            if drop_pretrained(node):
-                self.note("published pretrained `init_cfg` dropped")
+            for key in drop_files(node):
+                self.note(f"published pretrained `{key}` dropped")
         weights = self.recipe.weights
         if self.recipe.initialization == "imagenet":
             inner = inner_backbone(model.backbone)

@@ -28,8 +28,11 @@ from segbench.model_parts import set_classes
 from segbench.pools import end_threads_of_opencv
 from segbench.sampling import PositionedDataset, PositionSampler
 from segbench.transfer import ClassRows, load_finetuned, load_whole
+from segbench.untrusted import trust_nothing
 from segbench.weights import LoadReport, load_backbone
 from segbench.zoo_config import inner_backbone, walk
+
+trust_nothing()
 
 
 def load_config(path: Path) -> Config:

@@ -127,7 +127,10 @@ def _model_from_name(value: Any) -> Any:
 class Model(Section):
     """One model to compare: a name from MMSegmentation's zoo, or a mapping with more."""
 
-    config: str = Field(description="config name from the zoo, or a path to your own mmseg config")
+    config: str = Field(
+        description="config name from the zoo, or the path of your own MMSegmentation config, a "
+        ".py file: it is Python and is run, so use only configs that you trust"
+    )
     training: Training = Field(
         default=Training(), description="overrides of `training` for this model alone"
     )
@@ -137,7 +140,8 @@ class Model(Section):
     overrides: dict[str, Any] = Field(
         default={},
         description="merged into the zoo config before it is adapted, by MMEngine's rules "
-        "(nested keys, `_delete_: true`)",
+        "(nested keys, `_delete_: true`): `model`, `optim_wrapper`, `param_scheduler` and "
+        "`train_pipeline`; a `type` is a name in MMSegmentation's registries",
     )
     backbone_weights: WeightsOrPath | None = Field(
         default=None,
@@ -210,6 +214,11 @@ class Experiment(Section):
         return any(
             one in TRANSFERRED for name in self.models for one in self.initializations_of(name)
         )
+
+    @property
+    def own_configs(self) -> list[str]:
+        """Configs of the user's own, which are Python and are run."""
+        return [model.config for model in self.models.values() if "/" in model.config]
 
     def initializations_of(self, model: str) -> tuple[Initialization, ...]:
         """The initializations in which one model is trained."""

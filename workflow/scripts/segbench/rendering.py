@@ -11,8 +11,8 @@ from mmengine.config import Config
 from segbench.adapt import Adaptation, Recipe
 from segbench.errors import ModelError
 from segbench.needs import missing, needs_of_types, refusal
+from segbench.overrides import merge_overrides
 from segbench.zoo_config import (
-    merge_overrides,
     read_config,
     refuse_incomplete,
     refuse_unwritable,

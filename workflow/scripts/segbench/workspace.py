@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from segbench.datasets.description import DatasetDescription, Source
@@ -16,6 +18,12 @@ def scripts_import_from(folder: Path) -> None:
     """
     others = filter(None, [os.environ.get("PYTHONPATH")])
     os.environ["PYTHONPATH"] = os.pathsep.join([str(folder.resolve()), *others])
+
+
+def say_what_is_run(configs: Iterable[str]) -> None:
+    """Say that configs of the user's own are code, before the first of them is read."""
+    for config in dict.fromkeys(configs):
+        print(f"Running {config}: a config of your own is Python code.", file=sys.stderr)
 
 
 def refuse_unwritable(folder: Path) -> None:

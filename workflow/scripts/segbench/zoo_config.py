@@ -4,14 +4,13 @@ Imports mmengine's config, never torch or mmseg.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
-from segbench.errors import ModelError, did_you_mean
-from segbench.schema import number_from_text
+from segbench.errors import ModelError
 
 # segmentors that no adaptation to other classes can make work
 OTHER_TASKS = {
@@ -19,6 +18,10 @@ OTHER_TASKS = {
     "exist only for the published classes (SAN). Choose a model with a trained class layer",
     "DepthEstimator": "estimates depth and knows no classes (VPD). Choose a segmentation model",
 }
+# what MMEngine draws random or constant weights with; it has no others that read no file
+INITIALIZERS = ("Constant", "Xavier", "Normal", "TruncNormal", "Uniform", "Kaiming", "Caffe2Xavier")
+# keys under which models of any package name files of weights
+FILE_KEYS = ("pretrained", "checkpoint", "checkpoint_path", "checkpoint_file")
 Node = dict[str, Any]
 Shape = tuple[int, int]
 
@@ -38,26 +41,6 @@ def read_config(path: Path) -> Config:
     raise ModelError(f"{path}: cannot be read as an MMSegmentation config: {reason}")
 
 
-def merge_overrides(config: Config, overrides: Mapping[str, Any]) -> None:
-    """Merge what the user changes into a config, by MMEngine's rules.
-
-    Raises:
-        ModelError: a key is unknown, or the values do not go together.
-    """
-    for key in overrides:
-        if key not in config:
-            raise ModelError(
-                f"`overrides.{key}`: the config has no such key.{did_you_mean(key, config)}"
-            )
-    try:
-        config.merge_from_dict(typed(overrides))
-    except Exception as error:  # a config, and what is merged into it, can hold anything
-        raise ModelError(
-            f"`overrides`: cannot be merged ({type(error).__name__}: {error}). Check the keys "
-            "inside it."
-        ) from None
-
-
 def refuse_unwritable(node: Any, key: str = "") -> None:
     """Make sure that a config can be written as text and read again as it was.
 
@@ -66,7 +49,11 @@ def refuse_unwritable(node: Any, key: str = "") -> None:
     """
     if isinstance(node, dict):
         for name, value in node.items():
-            refuse_unwritable(value, f"{key}.{name}" if key else str(name))
+            place = f"{key}.{name}" if key else str(name)
+            # MMEngine writes keys between quotes as they are
+            if isinstance(name, str) and (set("'\\\n\r") & set(name) or not name.isprintable()):
+                raise ModelError(f"`{place}`: a key with a quote, a backslash or a line break")
+            refuse_unwritable(value, place)
     elif isinstance(node, list | tuple | set):
         for i, value in enumerate(node):
             refuse_unwritable(value, f"{key}[{i}]")
@@ -87,28 +74,38 @@ def walk(node: Any) -> Iterator[Node]:
             yield from walk(value)
 
 
-def typed(value: Any) -> Any:
-    """Numbers that YAML or the command line hands over as text, such as 1e-3, as numbers."""
-    if isinstance(value, Mapping):
-        return {key: typed(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [typed(inner) for inner in value]
-    return number_from_text(value) if isinstance(value, str) else value
+def drop_files(node: Node) -> list[str]:
+    """Remove every file that a mapping of a model would be read from, and keep initialisers.
 
+    A starting point names its file again, where it is read as weights only.
 
-def drop_pretrained(node: Node) -> bool:
-    """Remove weights to download from a mapping's `init_cfg`; keep other initialisers."""
+    Args:
+        node: changed in place.
+
+    Returns:
+        The keys that were removed.
+    """
+    dropped = [key for key in FILE_KEYS if node.pop(key, None) is not None]
     init = node.get("init_cfg")
-    if isinstance(init, list):
-        kept = [one for one in init if one.get("type") != "Pretrained"]
-        if len(kept) == len(init):
-            return False
-        node["init_cfg"] = kept or None
-        return True
-    if isinstance(init, dict) and init.get("type") == "Pretrained":
-        del node["init_cfg"]
-        return True
-    return False
+    if init is None:
+        return dropped
+    given = init if isinstance(init, list | tuple) else [init]
+    kept = [one for one in given if _is_initializer(one)]
+    if len(kept) < len(given):
+        if kept:
+            node["init_cfg"] = kept
+        else:
+            del node["init_cfg"]
+        dropped.append("init_cfg")
+    return dropped
+
+
+def _is_initializer(init: Any) -> bool:
+    """Whether an `init_cfg` draws numbers, rather than reading a file or naming other code."""
+    return isinstance(init, dict) and all(
+        inner.get("type", "Constant") in INITIALIZERS and not set(FILE_KEYS) & inner.keys()
+        for inner in walk(init)
+    )
 
 
 def pretrained_reference(model: Node) -> str | None:

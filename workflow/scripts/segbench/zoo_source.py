@@ -35,7 +35,7 @@ def merged(name: str, overrides: Mapping[str, Any]) -> Any:
     Raises:
         SegbenchError: it cannot be read, or the overrides do not fit.
     """
-    from segbench.zoo_config import merge_overrides
+    from segbench.overrides import merge_overrides
 
     if not overrides:
         return read(name)
