@@ -7,12 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import ROOT
 from torch import nn
 
-from segbench import provenance
 from segbench.errors import ModelError
-from segbench.provenance import code_digest
 from segbench.sampling import PositionedDataset, PositionSampler, index_at
 from segbench.weights import load_backbone, read_state_dict
 
@@ -176,47 +173,6 @@ def test_real_imagenet_weights_fit_strictly(imagenet_weights):
     report = load_backbone(MobileNetV2(), imagenet_weights)
     assert report.loaded == report.wanted
     assert (report.missing, report.mismatched, report.unused) == ((), (), ())
-
-
-def digest_after(tmp_path, monkeypatch, edits: dict[str, tuple[str, str]]) -> dict[str, str]:
-    """Digests of all scripts with some library files edited in a copy."""
-    import shutil
-
-    copy = tmp_path / f"scripts{len(list(tmp_path.iterdir()))}"
-    shutil.copytree(ROOT / "workflow/scripts", copy, ignore=shutil.ignore_patterns("__pycache__"))
-    for name, (old, new) in edits.items():
-        text = (copy / "segbench" / name).read_text()
-        assert old in text
-        (copy / "segbench" / name).write_text(text.replace(old, new, 1))
-    monkeypatch.setattr(provenance, "LIBRARY", copy / "segbench")
-    return {path.stem: code_digest(path) for path in copy.glob("*.py")}
-
-
-def rerun(tmp_path, monkeypatch, edits) -> set[str]:
-    before = digest_after(tmp_path, monkeypatch, {})
-    after = digest_after(tmp_path, monkeypatch, edits)
-    return {script for script in before if before[script] != after[script]}
-
-
-@pytest.mark.parametrize(
-    ("edits", "scripts"),
-    [
-        ({"sampling.py": ("SHUFFLE, AUGMENT, RARE = 1, 2, 3", "SHUFFLE, AUGMENT, RARE = 1, 4, 3")},
-         {"train_run", "check_model", "evaluate_run", "take_checkpoint"}),
-        ({"intervals.py": ("RESAMPLES = 2000", "RESAMPLES = 100")},
-         {"compare_tables", "compare_figures"}),
-        ({"figures.py": ("height=0.62", "height=0.6")}, {"compare_tables", "compare_figures"}),
-        ({"adapt.py": ('"DDRNet": 8', '"DDRNet": 16')}, {"render_config"}),
-        ({"datasets/polygons.py": ("FLOAT32 = 2**24", "FLOAT32 = 2**20")}, {"prepare_dataset"}),
-        ({"demo/render.py": ("OVERSAMPLING = 2", "OVERSAMPLING = 3")}, {"obtain_dataset"}),
-        # comments, docstrings and what is only shown do not count
-        ({"sampling.py": ("# MMSegmentation's", "# mmseg's")}, set()),
-        ({"sampling.py": ('"""Which image is seen when', '"""What is seen when')}, set()),
-        ({"progress.py": ("BAR_WIDTH = 20", "BAR_WIDTH = 30")}, set()),
-    ],
-)  # fmt: skip
-def test_code_digests_follow_what_a_script_reaches(tmp_path, monkeypatch, edits, scripts):
-    assert rerun(tmp_path, monkeypatch, edits) == scripts
 
 
 @pytest.mark.parametrize("content", [[1, 2], 5, "text", {1: torch.zeros(1)}, torch.zeros(3)])

@@ -9,10 +9,11 @@ sys.path.insert(0, str(SCRIPTS))
 from snakemake.exceptions import WorkflowError
 
 from segbench import zoo
+from segbench.code_digest import code_digest
 from segbench.config import load_datasets, load_experiment
 from segbench.devices import cuda_seems_present
 from segbench.errors import SegbenchError
-from segbench.provenance import code_digest, package_versions
+from segbench.provenance import package_versions
 from segbench.runs import RunKey, run_table
 from segbench.schema import read_yaml
 from segbench.starting import StartingPoints

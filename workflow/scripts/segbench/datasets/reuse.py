@@ -14,10 +14,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from segbench.code_digest import code_digest
 from segbench.datasets.description import DatasetDescription
 from segbench.datasets.findings import Fault
 from segbench.datasets.frames import Known, Outcome, kept_name
-from segbench.provenance import code_digest
 
 LOG = logging.getLogger(__name__)
 INDEX = "frames.json"
