@@ -11,6 +11,10 @@ from collections.abc import Iterable
 class SegbenchError(Exception):
     """A problem the user can mend. Its message names the place and the remedy."""
 
+    def __str__(self) -> str:
+        """The message; names in it come from files of others, so control characters are escaped."""
+        return escaped(super().__str__())
+
 
 class ConfigError(SegbenchError):
     """The experiment config or a dataset description is wrong."""
@@ -26,6 +30,16 @@ class DownloadError(SegbenchError):
 
 class ModelError(SegbenchError):
     """A model cannot be adapted, built, initialised or trained."""
+
+
+def escaped(text: str) -> str:
+    """Text as it can be shown and written anywhere: no control characters, no broken Unicode."""
+    if text.isascii() and text.replace("\n", "").isprintable():
+        return text
+    return "".join(
+        one if one == "\n" or one.isprintable() else one.encode("unicode_escape").decode()
+        for one in text
+    )
 
 
 def did_you_mean(word: str, valid: Iterable[str], shown: int = 12) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from segbench.errors import SegbenchError
+from segbench.errors import SegbenchError, escaped
 
 LOG = logging.getLogger("segbench")
 
@@ -60,7 +60,7 @@ def _configure(log_file: Any) -> None:
     logging.captureWarnings(True)
     warnings.simplefilter("default")
     to_file = logging.StreamHandler(log_file)
-    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    to_file.setFormatter(_Escaped("%(asctime)s %(levelname)s %(message)s"))
     logging.getLogger().addHandler(to_file)
     to_terminal = logging.StreamHandler(sys.stderr)
     to_terminal.setFormatter(_Plain())
@@ -68,9 +68,16 @@ def _configure(log_file: Any) -> None:
     LOG.setLevel(logging.INFO)
 
 
+class _Escaped(logging.Formatter):
+    """Whole records, in which names from files of others cannot move the cursor or end a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return escaped(super().format(record))
+
+
 class _Plain(logging.Formatter):
     """Messages as they are, with their level only where something is wrong."""
 
     def format(self, record: logging.LogRecord) -> str:
-        message = record.getMessage()
+        message = escaped(record.getMessage())
         return message if record.levelno < logging.WARNING else f"{record.levelname}: {message}"

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from segbench.datasets.description import DatasetDescription, Source
+from segbench.datasets.layout import walk
 from segbench.errors import ConfigError
 
 
@@ -54,9 +55,8 @@ def listing_digest(source: Source) -> str:
     hasher = hashlib.sha256()
     if source.is_made_here or source.path is None or not Path(source.path).is_dir():
         return ""
-    for current, folders, files in os.walk(source.path, followlinks=True):
-        folders.sort()
-        for name in sorted(files):
+    for current, files in walk(Path(source.path)):
+        for name in files:
             path = os.path.join(current, name)  # noqa: PTH118 - a Path each is slow for 100,000
             try:
                 stat = os.stat(path)  # noqa: PTH116

@@ -14,7 +14,12 @@ from segbench.datasets.findings import UnusableError
 
 EXIF_ORIENTATION = 0x0112
 HOLE = bytes(4096)  # a block of a disk that was never written
+PNG_END = b"IEND\xaeB`\x82"
 START_OF_SCAN = b"\xff\xda"
+# what both Pillow, which proves files, and OpenCV, which reads them in training, can decode. Pillow
+# alone would try others too, and hand PostScript to another program
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "PPM")
+Image.init()  # else it knows only some of them until it has met an image of another form
 # what Pillow raises for files that are no sound image
 UNREADABLE = (
     UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError,
@@ -41,7 +46,7 @@ def inspect_image(data: bytes, max_pixels: int) -> Inspected:
         UnusableError: what is wrong with the image, without the file's name.
     """
     try:
-        with Image.open(BytesIO(data)) as image:
+        with open_image(data) as image:
             width, height = image.size
             refuse_huge("huge-image", width, height, max_pixels)
             is_jpeg = isinstance(image, JpegImagePlugin.JpegImageFile)
@@ -56,6 +61,23 @@ def inspect_image(data: bytes, max_pixels: int) -> Inspected:
     return Inspected(height, width, round(brightness, 4), has_hole)
 
 
+def open_image(data: bytes) -> Image.Image:
+    """Open an image or a label of a promised form; its pixels are not decoded yet.
+
+    Raises:
+        UnidentifiedImageError: it is of another form, or no image.
+        OSError, SyntaxError, ValueError: it is a PNG without its end, or with wrong checksums.
+    """
+    image = Image.open(BytesIO(data), formats=FORMATS)
+    if image.format == "PNG":
+        # decoding stops at the last pixel and never looks at what should follow
+        image.verify()
+        if PNG_END not in data:  # nor does this look behind the name of the last chunk
+            raise OSError("the end of the file is missing")
+        image = Image.open(BytesIO(data), formats=FORMATS)
+    return image
+
+
 def refuse_huge(code: str, width: int, height: int, max_pixels: int) -> None:
     """Refuse what would take too much memory to decode.
 
@@ -68,4 +90,9 @@ def refuse_huge(code: str, width: int, height: int, max_pixels: int) -> None:
 
 def _reason(error: Exception) -> str:
     """The error without the address of the buffer that was decoded."""
-    return "no image, or of an unknown form" if "BytesIO" in str(error) else str(error)
+    is_unknown = isinstance(error, UnidentifiedImageError)
+    return (
+        f"no image, or of an unknown form (known: {', '.join(FORMATS)})"
+        if is_unknown
+        else str(error)
+    )

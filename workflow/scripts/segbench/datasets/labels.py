@@ -6,7 +6,6 @@ A form of label is one method of `LabelReader` and one word in `description.Labe
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from segbench.datasets.description import IGNORE_INDEX, DatasetDescription
 from segbench.datasets.findings import UnusableError
-from segbench.datasets.images import refuse_huge
+from segbench.datasets.images import open_image, refuse_huge
 from segbench.datasets.polygons import LabelMap, paint_labelme, paint_polygons
 
 UNCLAIMED = 254  # in the table of colours: neither a class nor void; class ids end at 253
@@ -221,7 +220,7 @@ def _parsed(data: bytes) -> Any:
 
 def _decode(data: bytes, max_pixels: int) -> Image.Image:
     try:
-        with Image.open(BytesIO(data)) as image:
+        with open_image(data) as image:
             refuse_huge("huge-label", *image.size, max_pixels)
             image.load()
             return image

@@ -134,9 +134,32 @@ def literal_folder(pattern: str) -> str:
 
 def files_below(root: Path, folder: str) -> Iterator[str]:
     """Paths of all files below `root/folder`, relative to `root`, in a stable order."""
-    for current, folders, files in os.walk(root / folder, followlinks=True):
-        folders.sort()
+    for current, files in walk(root / folder):
         relative = Path(current).relative_to(root).as_posix()
         prefix = "" if relative == "." else f"{relative}/"
-        for name in sorted(files):
+        for name in files:
             yield prefix + name
+
+
+def walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """Every folder below one, itself first, with the names of its files, in a stable order.
+
+    Links to folders are followed, except to a folder that they lie in themselves: two such links
+    would make the walk endless.
+    """
+    inside: dict[str, frozenset[tuple[int, int]]] = {}
+    for current, folders, files in os.walk(folder, followlinks=True):
+        status = Path(current).stat()
+        above = inside.pop(current, frozenset()) | {(status.st_dev, status.st_ino)}
+        kept = []
+        for name in sorted(folders):
+            path = os.path.join(current, name)  # noqa: PTH118 - a Path each is slow for 100,000
+            try:
+                found = os.stat(path)  # noqa: PTH116
+            except OSError:
+                continue
+            if (found.st_dev, found.st_ino) not in above:
+                inside[path] = above
+                kept.append(name)
+        folders[:] = kept
+        yield current, sorted(files)

@@ -19,6 +19,8 @@ from segbench.datasets.findings import UnusableError
 from segbench.datasets.images import refuse_huge
 
 LabelMap = npt.NDArray[np.uint8]
+# Pillow paints nothing, without a word, where a coordinate no longer fits into its integers
+FARTHEST = 100_000_000
 EXACT_IN_FLOAT32 = 2**24  # whole numbers up to here are the same in float32
 
 
@@ -188,6 +190,10 @@ def _points(points: Any, place: str) -> list[tuple[float, float]]:
         raise UnusableError("label-shape", f"field `{place}` is not a list of [x, y]") from None
     if not all(math.isfinite(x) and math.isfinite(y) for x, y in pairs):
         raise UnusableError("label-shape", f"field `{place}` has a coordinate that is not finite")
+    if any(abs(value) > FARTHEST for pair in pairs for value in pair):
+        raise UnusableError(
+            "label-shape", f"field `{place}` has a coordinate beyond {FARTHEST} pixels"
+        )
     return pairs
 
 
