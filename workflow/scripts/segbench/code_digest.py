@@ -204,6 +204,7 @@ class _Meaning(ast.NodeTransformer):
     """Leaves out of a definition what is only said."""
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        """A function without annotations, docstring and unused texts."""
         self.generic_visit(node)
         node.returns = None
         for argument in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]:
@@ -213,6 +214,7 @@ class _Meaning(ast.NodeTransformer):
         return node
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        """A class without its docstring."""
         self.generic_visit(node)
         node.body = _without_docstring(node.body)
         return node
@@ -225,11 +227,13 @@ class _Meaning(ast.NodeTransformer):
         return node
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        """Nothing in place of a call that only speaks."""
         if isinstance(node.value, ast.Call) and _speaker(node.value.func) in SPEAKERS:
             return ast.Pass()
         return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
+        """A field of a config without its description."""
         if isinstance(node.func, ast.Name) and node.func.id == "Field":
             node.keywords = [one for one in node.keywords if one.arg not in SAID]
         return self.generic_visit(node)
@@ -242,11 +246,13 @@ class _WithoutModules(ast.NodeTransformer):
         self.modules = modules
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        """The attribute alone, where it is of a module."""
         if isinstance(node.value, ast.Name) and node.value.id in self.modules:
             return ast.Name(node.attr, node.ctx)
         return self.generic_visit(node)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
+        """Nothing in place of an import of segbench."""
         return ast.Pass() if (node.module or "").startswith(PACKAGE) else node
 
 

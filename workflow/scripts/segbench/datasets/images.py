@@ -90,9 +90,6 @@ def refuse_huge(code: str, width: int, height: int, max_pixels: int) -> None:
 
 def _reason(error: Exception) -> str:
     """The error without the address of the buffer that was decoded."""
-    is_unknown = isinstance(error, UnidentifiedImageError)
-    return (
-        f"no image, or of an unknown form (known: {', '.join(FORMATS)})"
-        if is_unknown
-        else str(error)
-    )
+    if isinstance(error, UnidentifiedImageError):
+        return f"no image, or of an unknown form (known: {', '.join(FORMATS)})"
+    return str(error)
