@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -176,7 +178,7 @@ def test_a_killed_training_goes_on_and_ends_the_same(finished, finished_copy):
         start_new_session=True,
     )  # fmt: skip
     deadline = time.monotonic() + 180
-    while not [*(finished_copy.root / "results/work").rglob("state.pth")]:
+    while not [*(finished_copy.root / "results/work").rglob("state-*.pth")]:
         assert process.poll() is None, "the training ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -237,3 +239,19 @@ def test_a_model_that_cannot_train_is_found_by_the_check(finished_copy):
     assert "onedl-mmcv" in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
     assert not [*(finished_copy.root / "results/new/runs").rglob("best.pth")]
+
+
+def test_mmsegmentations_own_tools_take_a_run_as_it_is(finished, monkeypatch):
+    """`config.py` and `best.pth` are ordinary files: its functions and inferencer read them."""
+    from mmseg.apis import MMSegInferencer, inference_model, init_model
+
+    monkeypatch.chdir(finished.root)
+    folder = Path("results/smallest/runs/cgnet/scratch/seed0")
+    image = str(next(Path("results/datasets/tiny_rural/val_img").glob("*.jpg")))
+    height, width = cv2.imread(image).shape[:2]
+    model = init_model(str(folder / "config.py"), str(folder / "best.pth"), device="cpu")
+    one = inference_model(model, image).pred_sem_seg.data[0].numpy()
+    assert one.shape == (height, width)
+    inferencer = MMSegInferencer(str(folder / "config.py"), str(folder / "best.pth"), device="cpu")
+    other = inferencer(image, show=False)["predictions"]
+    assert (np.asarray(other) == one).all()

@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import signal
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ import torch
 from segbench import training, zoo
 from segbench.adapt import Recipe
 from segbench.rendering import render
+from segbench.stopping import StoppedError
 
 CGNET = "cgnet_fcn_4xb8-60k_cityscapes-512x1024"
 
@@ -74,6 +77,27 @@ def test_an_interrupted_training_ends_with_the_same_weights(train, monkeypatch, 
     _, resumed = train("broken", **options)
     assert whole.keys() == resumed.keys()
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_training_with_its_state_saved(train, monkeypatch, tmp_path, number):
+    """Between two rows of the history, which must not show that the training was interrupted."""
+    _, whole = train("whole", max_iters=14, val_interval=14)
+    history = (tmp_path / "whole/history.csv").read_text()
+    seed = training._seed_everything
+
+    def interrupted(run_seed, iteration):
+        if iteration == 4:
+            os.kill(os.getpid(), number)
+        seed(run_seed, iteration)
+
+    monkeypatch.setattr(training, "_seed_everything", interrupted)
+    with pytest.raises(StoppedError, match=rf"{number.name} after iteration 5, its state is saved"):
+        train("broken", max_iters=14, val_interval=14)
+    monkeypatch.setattr(training, "_seed_everything", seed)
+    _, resumed = train("broken", max_iters=14, val_interval=14)
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+    assert (tmp_path / "broken/history.csv").read_text() == history
 
 
 def test_mixed_precision_trains_about_the_same(train):

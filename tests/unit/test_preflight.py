@@ -12,6 +12,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import nn
 
+from segbench import preflight as preflight_module
 from segbench import zoo
 from segbench.adapt import Recipe
 from segbench.errors import ModelError
@@ -53,6 +54,28 @@ def test_a_model_that_works_is_reported_with_its_memory(check):
     assert report["parameters"] == pytest.approx(1.4e6, rel=0.1)
     assert report["memory_bytes"] > OVERHEAD
     assert report["memory"].startswith("training takes about ")
+
+
+def test_a_loss_that_is_not_finite_is_refused(check):
+    head = {"loss_decode": {"loss_weight": float("1e300")}}
+    with pytest.raises(ModelError, match=r"the loss is (inf|nan), not a finite number\. Lower"):
+        check(FAST_SCNN, overrides={"model": {"decode_head": head}})
+
+
+def test_a_check_draws_the_same_numbers_every_time(check, monkeypatch):
+    """What is drawn before must not decide whether a model passes."""
+    drawn = []
+    step = preflight_module._step
+
+    def noting(*arguments):
+        drawn.append(float(torch.rand(1)))
+        step(*arguments)
+
+    monkeypatch.setattr(preflight_module, "_step", noting)
+    for _ in range(2):
+        torch.rand(3)
+        check(FAST_SCNN)
+    assert len(set(drawn)) == 1
 
 
 def test_what_fails_on_smaller_pixels_is_tried_in_full(check):

@@ -230,13 +230,13 @@ def test_two_jobs_never_lease_the_same_gpu(tmp_path, monkeypatch):
     assert {a, b} == {0, 1}
     with pytest.raises(RuntimeError, match="every GPU"):
         devices._lock_one(2, wait=False)
-    first.close()
+    first.release()
     third, c = devices._lock_one(2, wait=False)
     assert c == a
     folder = next(tmp_path.iterdir())
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    second.close()
-    third.close()
+    second.release()
+    third.release()
 
 
 def test_results_must_be_writable(tmp_path):

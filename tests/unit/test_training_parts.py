@@ -181,20 +181,6 @@ def test_a_file_without_weights_is_no_checkpoint(tmp_path, content):
         load_backbone(Net(), save(tmp_path / "w.pth", content))
 
 
-def test_two_processes_never_train_the_same_run(tmp_path):
-    from segbench.errors import SegbenchError
-    from segbench.files import alone
-
-    with (
-        alone(tmp_path / "lock"),
-        pytest.raises(SegbenchError, match="another process is training"),
-        alone(tmp_path / "lock"),
-    ):
-        pass
-    with alone(tmp_path / "lock"):
-        pass
-
-
 def test_a_transformer_resizes_its_position_table_itself(tmp_path):
     """The table of another image size does not fit by shape; the backbone adapts it."""
     from mmseg.models.backbones import VisionTransformer

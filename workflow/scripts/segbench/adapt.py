@@ -228,6 +228,7 @@ class Adaptation:
         for leftover in ("train_pipeline", "val_pipeline", "test_pipeline", "tta_pipeline",
                          "img_ratios", "data_root", "dataset_type", "crop_size"):  # fmt: skip
             self.config.pop(leftover, None)
+        self.config.test_pipeline = copy.deepcopy(test)  # where `mmseg.apis` looks for it
 
     def _sampler(self) -> Node:
         temperature = self.recipe.rare_class_sampling

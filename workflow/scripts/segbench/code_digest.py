@@ -20,7 +20,7 @@ PACKAGE = "segbench"
 WITHOUT_EFFECT = tuple(
     f"{PACKAGE}.{name}"
     for name in ("code_digest", "devices", "download", "errors", "files", "logs", "progress",
-                 "provenance")
+                 "provenance", "stopping")
 )  # fmt: skip
 # who only speaks: `LOG.info(...)`, `progress.step(...)`, `print(...)`, `self.note(...)`
 SPEAKERS = ("LOG", "progress", "print", "note")

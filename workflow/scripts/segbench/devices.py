@@ -5,14 +5,14 @@ lock is gone with the process, however it ends. Imports torch only when a lease 
 """
 
 import contextlib
-import fcntl
 import logging
 import os
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout
 
 LOG = logging.getLogger(__name__)
 POLL_SECONDS = 2.0
@@ -44,28 +44,29 @@ def lease_device(wait: bool = True) -> Iterator[str]:
         LOG.info("device: CPU, because no CUDA device was found")
         yield "cpu"
         return
-    handle, index = _lock_one(count, wait)
+    lock, index = _lock_one(count, wait)
     try:
         torch.cuda.set_device(index)
         LOG.info("device: cuda:%d, %s", index, torch.cuda.get_device_name(index))
         yield f"cuda:{index}"
     finally:
-        handle.close()
+        lock.release()
 
 
-def _lock_one(count: int, wait: bool) -> tuple[IO[str], int]:
-    """Lock the file of the first free GPU; the lock ends when the file is closed."""
+def _lock_one(count: int, wait: bool) -> tuple[FileLock, int]:
+    """Lock the file of the first free GPU."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").replace(",", "_") or "all"
     folder = Path(tempfile.gettempdir()) / f"segbench-gpus-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     while True:
         for index in range(count):
-            handle = (folder / f"{visible}-{index}.lock").open("w")
+            # processes that read images and outlive a killed training do not hold it
+            lock = FileLock(folder / f"{visible}-{index}.lock")
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return handle, index
-            except BlockingIOError:
-                handle.close()
+                lock.acquire(timeout=0)
+                return lock, index
+            except Timeout:
+                continue
         if not wait:
             raise RuntimeError("every GPU of this machine is held by another job")
         time.sleep(POLL_SECONDS)

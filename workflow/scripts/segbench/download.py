@@ -60,7 +60,7 @@ def download(
     """
     _refuse_odd(url)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with alone(path.with_name(f".{path.name}.lock"), wait=True):
+    with alone(path.with_name(f".{path.name}.lock")):
         if path.is_file() and _is_expected(sha256_of(path), sha256, sha256_prefix):
             return
         part = _Part(path, url)

@@ -1,7 +1,6 @@
 """Put a file in its place by link or copy, hash it, keep others out of a folder meanwhile."""
 
 import contextlib
-import fcntl
 import hashlib
 import logging
 import os
@@ -9,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from segbench.errors import SegbenchError
+from filelock import FileLock, Timeout
 
 LOG = logging.getLogger(__name__)
 
@@ -41,27 +40,45 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def write_whole(path: Path, content: bytes | memoryview) -> None:
+    """Write a file that is whole on the disk, or not there, whatever happens meanwhile.
+
+    Raises:
+        OSError: it cannot be written; what was there before is as it was.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the name, too, survives a power cut
+    finally:
+        os.close(folder)
+
+
 @contextlib.contextmanager
-def alone(lock: Path, wait: bool = False) -> Iterator[None]:
+def alone(lock: Path) -> Iterator[None]:
     """Keep other processes out for as long as the context lasts, however this one ends.
+
+    Waits for another process that is inside. Processes that are forked inside do not hold the lock.
 
     Args:
         lock: a file, made if need be.
-        wait: wait for another process that holds it, rather than refuse.
-
-    Raises:
-        SegbenchError: another process holds it, such as one that outlived a killed workflow.
     """
-    with lock.open("a") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if not wait:
-                raise SegbenchError(
-                    f"{lock.parent}: another process is training this very run, perhaps left over "
-                    "from a workflow that was killed. Wait until it ends, or stop it, and run "
-                    "again."
-                ) from None
-            LOG.info("%s: waiting for another process that is at work on it", lock.parent)
-            fcntl.flock(handle, fcntl.LOCK_EX)
+    handle = FileLock(lock)
+    try:
+        handle.acquire(timeout=0)
+    except Timeout:
+        LOG.info("%s: waiting for another process that is at work on it", lock.parent)
+        handle.acquire()
+    try:
         yield
+    finally:
+        handle.release()

@@ -42,6 +42,8 @@ def _call(main: Callable[[Any], None], snakemake: Any, log_file: Any, log_path: 
         _stop(f"{error.filename}: no permission ({error.strerror}). Make it writable or readable.")
     except OSError as error:
         _stop(f"{error.filename or 'file system'}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        _stop("interrupted; run again to go on")
     except MemoryError:
         _stop("out of memory; lower `batch_size` or `crop_size`, or give the job more memory")
     except Exception as error:

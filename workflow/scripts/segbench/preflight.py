@@ -36,6 +36,8 @@ REMEDIES = {
     "kernel size can't be greater": "The crop is too small for its pooling: raise `crop_size`.",
     "output size is too small": "The crop is too small for its pooling: raise `crop_size`.",
     "sizes of tensors must match": "Choose a `crop_size` whose sides are multiples of 32.",
+    "not a finite number": "Lower `learning_rate`, or check the losses in `overrides` or in your "
+    "config.",
     "is not in the": "Check this `type`, in `overrides` or in your config.",
     "must match the size of tensor": "Choose a `crop_size` whose sides are multiples of 32.",
 }
@@ -97,6 +99,7 @@ def _try_step(model: nn.Module, config: Config, run: str, shapes_are_proven: boo
     if shapes_are_proven and config.model.backbone.get("type") not in FIXED_SIZE:
         crop = smaller(height, TRIED_CROP), smaller(width, TRIED_CROP)
     model.train()
+    torch.manual_seed(config.randomness.seed)  # the same config passes, or fails, every time
     try:
         optim = build_optimizer(model, config)
         build_schedulers(config, optim)
@@ -123,9 +126,11 @@ def _step(model: Any, config: Config, crop: Shape, optim: Any) -> None:
     # otherwise a smaller crop is padded to the size of the config
     model.data_preprocessor.size = crop
     try:
-        model.train_step(_batch(config, *crop), optim)
+        log = model.train_step(_batch(config, *crop), optim)
     finally:
         model.data_preprocessor.size = tuple(config.segbench.crop_size)
+    if not torch.isfinite(log["loss"]).all():
+        raise ValueError(f"the loss is {float(log['loss'])}, not a finite number")
 
 
 def smaller(side: int, limit: int) -> int:

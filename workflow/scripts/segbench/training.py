@@ -9,9 +9,9 @@ Reads top to bottom: build, iterate, validate, keep the best. Two properties sha
   results are hard links into it. Training again what is finished costs nothing.
 """
 
+import io
 import logging
 import math
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,8 +40,9 @@ from segbench.optimizing import build_optimizer, build_schedulers
 from segbench.prediction import predictions
 from segbench.progress import Progress, duration
 from segbench.provenance import run_digest
+from segbench.stopping import StopRequest
 from segbench.training_record import write_history, write_record
-from segbench.training_state import TrainingState
+from segbench.training_state import TrainingState, save_whole
 
 LOG = logging.getLogger(__name__)
 LOG_EVERY = 10
@@ -89,24 +90,31 @@ def train(
         threads: CPU threads of the network; on a GPU, processes that read images.
 
     Raises:
-        ModelError: the model cannot be built, or the loss is no longer a number.
+        ModelError: the model cannot be built, the loss is no longer a number, or the disk is full.
+        StoppedError: a signal asked for the end; the state is saved.
     """
     config = load_config(config_path)
     weights = backbone_weights(config) or source_checkpoint(config)
     digest = run_digest(config_path, manifest_path, code, weights)
     place_of_state = work / digest
-    if not all((place_of_state / name).is_file() for name in RESULTS):
-        place_of_state.mkdir(parents=True, exist_ok=True)
-        with alone(place_of_state / "lock"), lease_device() as device:
-            torch.set_num_threads(threads)
-            _train_on(config, device, place_of_state, digest, threads)
-    else:
-        LOG.info("%s: trained before with the same settings, results reused", config.segbench.run)
+    place_of_state.mkdir(parents=True, exist_ok=True)
+    # another experiment may be training the same run
+    with alone(place_of_state / "lock"):
+        if all((place_of_state / name).is_file() for name in RESULTS):
+            LOG.info(
+                "%s: trained before with the same settings, results reused", config.segbench.run
+            )
+        else:
+            with lease_device() as device, StopRequest() as stop:
+                torch.set_num_threads(threads)
+                _train_on(config, device, place_of_state, digest, threads, stop)
     for name in RESULTS:
         place(place_of_state / name, folder / name)
 
 
-def _train_on(config: Config, device: str, work: Path, digest: str, threads: int) -> None:
+def _train_on(
+    config: Config, device: str, work: Path, digest: str, threads: int, stop: StopRequest
+) -> None:
     """The training itself: everything between the first iteration and the last."""
     seed, last = config.randomness.seed, config.train_cfg.max_iters
     interval = config.train_cfg.val_interval
@@ -115,7 +123,6 @@ def _train_on(config: Config, device: str, work: Path, digest: str, threads: int
     # on a CPU the network needs the cores more than the image readers do
     workers = max(1, threads - 1) if device != "cpu" else min(1, threads - 1)
     parts.optim.initialize_count_status(parts.model, state.iteration, last)
-    losses: list[torch.Tensor] = []
     loader = iter(training_loader(config, seed, state.iteration, last, workers))
     val_loader = validation_loader(config, workers)
 
@@ -128,8 +135,15 @@ def _train_on(config: Config, device: str, work: Path, digest: str, threads: int
             break
         _seed_everything(seed, iteration)
         rate = _learning_rate(parts.optim)
-        log = parts.model.train_step(next(loader), parts.optim)  # type: ignore[operator]
-        losses.append(log["loss"].detach())
+        try:
+            batch = next(loader)
+        except RuntimeError:  # the signal may have reached the processes that read images, too
+            if stop.signal:
+                state.save(work, *parts.all())
+            stop.obey(config.segbench.run, state.iteration)
+            raise
+        log = parts.model.train_step(batch, parts.optim)  # type: ignore[operator]
+        state.losses.append(log["loss"].detach())
         for scheduler in parts.schedulers:
             scheduler.step()
         if parts.average is not None:
@@ -138,17 +152,18 @@ def _train_on(config: Config, device: str, work: Path, digest: str, threads: int
         validate = state.iteration % interval == 0 or state.iteration == last
         noted = validate or state.iteration % LOG_EVERY == 0
         if noted:
-            loss = _mean_loss(losses, config.segbench.run, state.iteration)
+            loss = _mean_loss(state.losses, config.segbench.run, state.iteration)
             state.history.append(
                 {"iteration": state.iteration, "loss": loss, "learning_rate": rate}
             )
         progress.step(_detail(state.history))
         if validate:
             _validate(parts, val_loader, config, state, work)
-        if validate or (noted and time.monotonic() - began > SAVE_EVERY_SECONDS):
+        if validate or stop.signal or time.monotonic() - began > SAVE_EVERY_SECONDS:
             state.seconds += time.monotonic() - began
             began = time.monotonic()
             state.save(work, *parts.all())
+        stop.obey(config.segbench.run, state.iteration)
     write_history(work / "history.csv", state.history)
     write_record(
         work / "train.json", config, state, parts.model, device, digest=digest, weights=weights_note
@@ -206,8 +221,8 @@ def _mean_loss(losses: list[torch.Tensor], run: str, iteration: int) -> float:
     if not np.isfinite(loss):
         raise ModelError(
             f"{run}: the loss is {loss} at iteration {iteration}. Lower `training.learning_rate` "
-            "for this model, raise `batch_size`, or use `precision: float32`. Running again goes "
-            "on from the last saved state."
+            "for this model, raise `batch_size`, or use `precision: float32`. Running again as "
+            "it is goes on from the last sound state and most likely meets the same loss."
         )
     return loss
 
@@ -240,5 +255,6 @@ def _validate(parts: Parts, loader: Any, config: Config, state: TrainingState, w
             },
         }
         checkpoint = {"state_dict": parts.scored.state_dict(), "meta": meta}
-        torch.save(checkpoint, work / "best.pth.part")
-        os.replace(work / "best.pth.part", work / "best.pth")
+        stream = io.BytesIO()
+        torch.save(checkpoint, stream)
+        save_whole(work / "best.pth", stream)
