@@ -1,6 +1,7 @@
 """Nothing retrains without a reason: what is planned again after a finished experiment."""
 
 import os
+import shutil
 from collections import Counter
 
 import pytest
@@ -129,3 +130,71 @@ def test_a_change_of_code_and_of_the_models_are_both_noticed(finished_copy):
         "SHUFFLE, AUGMENT, RARE = 1, 4, 3",
     )
     assert planned(finished_copy)["train_run"] == 3
+
+
+@pytest.fixture
+def carried(finished_copy):
+    """Results that were carried to another checkout: without Snakemake's own records."""
+    shutil.rmtree(finished_copy.root / ".snakemake")
+    return finished_copy
+
+
+def test_carried_results_are_finished(carried):
+    assert planned(carried) == {}
+
+
+def settings_of_one_model(carried):
+    models = yaml.safe_load((carried.root / "smallest.yaml").read_text())["models"]
+    models["cgnet"] = {"config": models["cgnet"], "training": {"batch_size": 3}}
+    with_config(carried, models=models)
+
+
+def other_classes(carried):
+    text = (carried.root / "tiny_rural.yaml").read_text()
+    assert "max_image_pixels" not in text
+    (carried.root / "tiny_rural.yaml").write_text(f"{text}\nmax_image_pixels: 1000000\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "rules"),
+    [
+        (settings_of_one_model, {"render_config", "train_run", "evaluate_run"}),
+        (lambda c: with_config(c, gallery_images=3), {"evaluate_run"}),
+        (other_classes, {"prepare_dataset", "train_run", "evaluate_run"}),
+    ],
+    ids=["a training setting", "pictures", "the description of the data"],
+)
+def test_a_change_is_noticed_without_snakemakes_records(carried, change, rules):
+    change(carried)
+    jobs = planned(carried)
+    watched = {"prepare_dataset", "render_config", "train_run", "evaluate_run"}
+    assert rules <= set(jobs)
+    if "prepare_dataset" not in rules:
+        assert set(jobs) & watched == rules
+
+
+def test_an_edited_label_is_noticed_without_snakemakes_records(finished_copy):
+    raw = finished_copy.root / "raw"
+    (finished_copy.root / "resources/datasets/tiny_rural").rename(raw)
+    source = ("--config", "dataset_sources={tiny_rural: raw}")
+    finished_copy.run("--cores", "2", "prepare", *CONFIG, *source, expect=0)
+    shutil.rmtree(finished_copy.root / ".snakemake")
+    assert planned(finished_copy, *source)["prepare_dataset"] == 0
+    label = next(raw.glob("gtFine/train/*/*.json"))
+    times = label.stat()
+    label.write_text(label.read_text() + "\n")
+    os.utime(label, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert planned(finished_copy, *source)["prepare_dataset"] == 1
+
+
+def test_an_absent_source_is_said_and_goes_on_only_with_what_was_prepared(finished_copy):
+    raw = finished_copy.root / "raw"
+    (finished_copy.root / "resources/datasets/tiny_rural").rename(raw)
+    source = ("--config", "dataset_sources={tiny_rural: raw}")
+    finished_copy.run("--cores", "2", "prepare", *CONFIG, *source, expect=0)
+    raw.rename(finished_copy.root / "unmounted")
+    done = finished_copy.run("-n", *CONFIG, *source, expect=0)
+    assert "raw: no such source; the dataset 'tiny_rural' is used as it was prepared" in done.stderr
+    other_classes(finished_copy)
+    refused = finished_copy.run("-n", *CONFIG, *source, expect=1)
+    assert "was prepared from another description" in refused.stdout + refused.stderr

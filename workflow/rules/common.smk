@@ -13,6 +13,7 @@ from segbench.code_digest import code_digest
 from segbench.config import load_datasets, load_experiment
 from segbench.devices import cuda_seems_present
 from segbench.errors import SegbenchError
+from segbench.origins import digest_of, origin_of_dataset, stale
 from segbench.provenance import package_versions
 from segbench.runs import RunKey, run_table
 from segbench.schema import read_yaml
@@ -40,7 +41,9 @@ try:
     TARGET, *SOURCES = load_datasets(EXPERIMENT, SCRIPTS.parent.parent)
     refuse_unwritable(Path("results"))
     for description in (TARGET, *SOURCES):
-        refuse_missing_source(description, Path("results/datasets"))
+        absence = refuse_missing_source(description, Path("results/datasets"))
+        if absence and workflow.is_main_process:
+            print(absence, file=sys.stderr)
     STARTS = StartingPoints(
         EXPERIMENT, TARGET, next(iter(SOURCES), None), RESULTS, SCRIPTS.parent.parent
     )
@@ -71,6 +74,53 @@ def code(script):
     return code_digest(SCRIPTS / script)
 
 
+def origin_of_config(run):
+    """What the config of a run comes from."""
+    config = EXPERIMENT.models[run.model].config
+    return digest_of(
+        code=code("render_config.py"),
+        zoo_config=config,
+        zoo_digest=zoo.config_digest(config),
+        published_batch=zoo.published_batch(config),
+        settings=STARTS.settings(run),
+    )
+
+
+def origin_of_training(run):
+    """What the weights of a run come from, beside its inputs."""
+    untrained = run.initialization == "zero_shot"
+    return digest_of(code=code("take_checkpoint.py" if untrained else "train_run.py"))
+
+
+def origin_of_evaluation():
+    """What the scores of a run come from, beside its inputs."""
+    return digest_of(code=code("evaluate_run.py"), images=EXPERIMENT.gallery_images)
+
+
+def origins():
+    """What every result of this experiment would come from now, by its first output."""
+    expected = {
+        f"results/datasets/{name}/manifest.json": ORIGINS[name] for name in DATASETS
+    }
+    for run in STARTS.all_runs():
+        folder = f"{RESULTS}/runs/{run.path}"
+        expected[f"{folder}/config.py"] = origin_of_config(run)
+        expected[f"{folder}/best.pth"] = origin_of_training(run)
+        expected[f"{folder}/confusion.npz"] = origin_of_evaluation()
+    return expected
+
+
+def make_stale_results_again():
+    """Have results made again that came from something else, as their records say.
+
+    Snakemake notices changed parameters by itself only where its own records are. What it is told
+    to force while it looks for the jobs is what `--forcerun` names; its settings cannot be changed
+    here, because they are put in place after the rules are read.
+    """
+    if workflow.is_main_process:
+        workflow.dag.forcefiles.update(stale(origins()))
+
+
 def of_all_runs(name):
     """One file of every run."""
     return [f"{RESULTS}/runs/{run.path}/{name}" for run in RUNS]
@@ -91,6 +141,7 @@ def of_dataset(name):
 
 def dataset_source(wildcards):
     """The folder a dataset is prepared from: the user's own, or the one that is made here."""
+    make_stale_results_again()  # here, because all else rests on the data
     source = DATASETS[wildcards.dataset].source
     return f"{OBTAINED}/{wildcards.dataset}" if source.is_made_here else source.path
 

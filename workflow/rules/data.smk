@@ -2,6 +2,18 @@
 
 
 LISTINGS = {name: listing_digest(one.source) for name, one in DATASETS.items()}
+try:
+    ORIGINS = {
+        name: origin_of_dataset(
+            one,
+            code("prepare_dataset.py"),
+            LISTINGS[name],
+            f"results/datasets/{name}/manifest.json",
+        )
+        for name, one in DATASETS.items()
+    }
+except SegbenchError as error:
+    raise WorkflowError(str(error)) from None
 DOWNLOADS = {d.source.archive: d.source for d in DATASETS.values() if d.source.url}
 
 
@@ -79,6 +91,7 @@ rule prepare_dataset:
         description=lambda w: DATASETS[w.dataset].model_dump_json(exclude_defaults=True),
         listing=lambda w: LISTINGS[w.dataset],
         memory=f"{WORK}/datasets/{{dataset}}",
+        came_from=lambda w: ORIGINS[w.dataset],
     script:
         "../scripts/prepare_dataset.py"
 

@@ -20,6 +20,7 @@ rule render_config:
         zoo_digest=lambda w: zoo.config_digest(EXPERIMENT.models[w.model].config),
         published_batch=lambda w: zoo.published_batch(EXPERIMENT.models[w.model].config),
         settings=lambda w: STARTS.settings(run_of(w)),
+        came_from=lambda w: origin_of_config(run_of(w)),
     script:
         "../scripts/render_config.py"
 
@@ -87,6 +88,7 @@ rule train_run:
     params:
         code=code("train_run.py"),
         work=WORK,
+        came_from=lambda w: origin_of_training(run_of(w)),
     script:
         "../scripts/train_run.py"
 
@@ -109,5 +111,6 @@ rule take_checkpoint:
         "../../envs/segbench.yaml"
     params:
         code=code("take_checkpoint.py"),
+        came_from=lambda w: origin_of_training(RunKey.of(w.model, "zero_shot", w.seed)),
     script:
         "../scripts/take_checkpoint.py"

@@ -19,8 +19,8 @@ PACKAGE = "segbench"
 # rooms and modules that cannot change a result: how things are said, watched and told apart
 WITHOUT_EFFECT = tuple(
     f"{PACKAGE}.{name}"
-    for name in ("code_digest", "devices", "download", "errors", "files", "logs", "progress",
-                 "provenance", "stopping")
+    for name in ("code_digest", "devices", "download", "errors", "files", "logs", "origins",
+                 "progress", "provenance", "stopping")
 )  # fmt: skip
 # who only speaks: `LOG.info(...)`, `progress.step(...)`, `print(...)`, `self.note(...)`
 SPEAKERS = ("LOG", "progress", "print", "note")
@@ -28,6 +28,7 @@ SPEAKERS = ("LOG", "progress", "print", "note")
 SAID = ("description",)
 
 
+@functools.cache
 def code_digest(script: Path) -> str:
     """Digest of what a script and the library code that it reaches do.
 

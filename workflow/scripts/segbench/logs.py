@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from segbench.errors import SegbenchError, escaped
+from segbench.origins import write_record
 
 LOG = logging.getLogger("segbench")
 
@@ -36,6 +37,8 @@ def run_script(main: Callable[[Any], None], snakemake: Any) -> None:
 def _call(main: Callable[[Any], None], snakemake: Any, log_file: Any, log_path: Path) -> None:
     try:
         main(snakemake)
+        if came_from := getattr(snakemake, "params", {}).get("came_from"):
+            write_record(snakemake.output[0], came_from)
     except SegbenchError as error:
         _stop(f"{error}")
     except PermissionError as error:

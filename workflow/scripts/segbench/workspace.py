@@ -67,21 +67,24 @@ def listing_digest(source: Source) -> str:
     return hasher.hexdigest()[:16]
 
 
-def refuse_missing_source(dataset: DatasetDescription, prepared: Path) -> None:
+def refuse_missing_source(dataset: DatasetDescription, prepared: Path) -> str:
     """Make sure that a dataset's source exists, unless it was prepared before.
+
+    Returns:
+        That it is absent, in a sentence, empty if it is there.
 
     Raises:
         ConfigError: names the missing folder or archive and how to say where it lies.
     """
     path = dataset.source.path
     if path is None:
-        return
+        return ""
     if set("{}") & set(path):
         raise ConfigError(f"{path}: a path with braces cannot be used; rename it or make a link")
     if Path(path).exists():
-        return
+        return ""
     if (prepared / dataset.name / "manifest.json").exists():
-        return
+        return f"{path}: no such source; the dataset '{dataset.name}' is used as it was prepared."
     what = "archive" if dataset.source.archive else "folder"
     raise ConfigError(
         f"{path}: no such {what}, so the dataset '{dataset.name}' cannot be prepared. Put it "
