@@ -41,6 +41,7 @@ lint: setup
 	ruff format --check .
 	snakefmt --check Snakefile workflow/rules
 	mypy
+	PYTHONPATH=workflow/scripts lint-imports --no-logo
 	snakemake --lint
 
 format: setup

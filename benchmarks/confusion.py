@@ -17,7 +17,7 @@ import torch
 from mmseg.evaluation import IoUMetric
 from timing import seconds
 
-from segbench.metrics import confusion_matrix
+from segbench.scores.metrics import confusion_matrix
 
 CLASSES, SIZE, ROUNDS = 26, (1080, 1920), 15
 

@@ -93,15 +93,17 @@ LIBRARY = "workflow/scripts/segbench"
 @pytest.mark.parametrize(
     ("path", "old", "new", "rules"),
     [
-        ("sampling.py", "SHUFFLE, AUGMENT, RARE = 1, 2, 3", "SHUFFLE, AUGMENT, RARE = 1, 4, 3",
+        ("engine/sampling.py", "SHUFFLE, AUGMENT, RARE = 1, 2, 3",
+         "SHUFFLE, AUGMENT, RARE = 1, 4, 3",
          {"train_run", "evaluate_run", "compare_tables", "compare_figures"}),
-        ("intervals.py", "RESAMPLES = 2000", "RESAMPLES = 100",
+        ("scores/bootstrap.py", "RESAMPLES = 2000", "RESAMPLES = 100",
          {"compare_tables", "compare_figures"}),
-        ("download.py", "MAX_REDIRECTS = 10", "MAX_REDIRECTS = 9", set()),
-        ("preflight.py", "min(2, config", "min(3, config", set()),
-        ("datasets/card.py", "SAMPLES_PER_SIDE = 3", "SAMPLES_PER_SIDE = 2", {"describe_dataset"}),
-        ("sampling.py", "# MMSegmentation's transforms", "# The transforms", set()),
-        ("progress.py", "BAR_WIDTH = 20", "BAR_WIDTH = 30", set()),
+        ("system/download.py", "MAX_REDIRECTS = 10", "MAX_REDIRECTS = 9", set()),
+        ("engine/preflight.py", "min(2, config", "min(3, config", set()),
+        ("report/dataset_card.py", "SAMPLES_PER_SIDE = 3",
+         "SAMPLES_PER_SIDE = 2", {"describe_dataset"}),
+        ("engine/sampling.py", "# MMSegmentation's transforms", "# The transforms", set()),
+        ("system/progress.py", "BAR_WIDTH = 20", "BAR_WIDTH = 30", set()),
     ],
 )  # fmt: skip
 def test_editing_code_reruns_exactly_what_depends_on_it(finished_copy, path, old, new, rules):
@@ -125,7 +127,7 @@ def test_a_change_of_code_and_of_the_models_are_both_noticed(finished_copy):
     models = yaml.safe_load((finished_copy.root / "smallest.yaml").read_text())["models"]
     with_config(finished_copy, models=models | {"fcn": "fcn_r18-d8_4xb2-80k_cityscapes-512x1024"})
     finished_copy.edit(
-        f"{LIBRARY}/sampling.py",
+        f"{LIBRARY}/engine/sampling.py",
         "SHUFFLE, AUGMENT, RARE = 1, 2, 3",
         "SHUFFLE, AUGMENT, RARE = 1, 4, 3",
     )

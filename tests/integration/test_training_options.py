@@ -8,10 +8,11 @@ import signal
 import pytest
 import torch
 
-from segbench import training, zoo
-from segbench.adapt import Recipe
-from segbench.rendering import render
-from segbench.stopping import StoppedError
+from segbench.engine import train as training
+from segbench.recipe.adapt import Recipe
+from segbench.recipe.render import render
+from segbench.system.stop import StoppedError
+from segbench.zoo.names import config_path
 
 CGNET = "cgnet_fcn_4xb8-60k_cityscapes-512x1024"
 
@@ -29,7 +30,7 @@ def train(finished, tmp_path, monkeypatch):
         } | options  # fmt: skip
         recipe = Recipe(run=name, initialization="scratch", seed=0, **settings)
         config = tmp_path / f"{name}.py"
-        config.write_text(render(zoo.config_path(CGNET), manifest, recipe))
+        config.write_text(render(config_path(CGNET), manifest, recipe))
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
         training.train(config, manifest, folder, tmp_path / f"work-{name}", "code", 2)

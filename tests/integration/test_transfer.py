@@ -74,9 +74,9 @@ def zero_shot(transferred, tmp_path_factory):
     from mmengine.registry import init_default_scope
     from mmseg.registry import MODELS
 
-    from segbench import zoo
+    from segbench.zoo.names import config_path
 
-    config = Config.fromfile(str(zoo.config_path(FAST_SCNN)))
+    config = Config.fromfile(str(config_path(FAST_SCNN)))
     for node in (config.model.backbone, config.model.decode_head, *config.model.auxiliary_head):
         node["norm_cfg"] = {"type": "BN"}
     torch.manual_seed(3)
@@ -110,9 +110,9 @@ def test_a_prediction_without_counterpart_is_wrong_and_never_ignored(zero_shot):
             "classes"
         ]
     ]
-    from segbench import zoo_source
+    from segbench.zoo import pretrained
 
-    source = zoo_source.classes_of_checkpoint(FAST_SCNN)
+    source = pretrained.classes_of_checkpoint(FAST_SCNN)
     with np.load(root / "results/zoo/runs/fast_scnn/zero_shot/seed0/confusion.npz") as stored:
         counted = dict(zip(stored["names"], stored["confusion"], strict=True))
     # the plain way: predict one frame, map pixel by pixel, count pixel by pixel

@@ -5,13 +5,19 @@ import json
 import pytest
 from mmengine.config import Config
 
-from segbench import zoo
-from segbench.adapt import Recipe
 from segbench.errors import ConfigError, ModelError
-from segbench.needs import missing
-from segbench.rendering import adapted, render
-from segbench.zoo_config import walk
-from segbench.zoo_index import all_published
+from segbench.recipe.adapt import Recipe
+from segbench.recipe.render import adapted, render
+from segbench.zoo.index import all_published
+from segbench.zoo.names import (
+    config_digest,
+    config_path,
+    config_paths,
+    configs_folder,
+    published_batch,
+)
+from segbench.zoo.requirements import missing
+from segbench.zoo.tree import walk
 
 PIXELS = [400, 200, 100, 100, 100, 100, 0]
 SEEN = [1000, 1000, 500, 1000, 1000, 200, 0]
@@ -39,11 +45,11 @@ def adapt(manifest, tmp_path):
     def adapt_config(name: str, **recipe) -> Config:
         settings = {"crop_size": (192, 256), "batch_size": 8, "max_iters": 1000} | recipe
         text = render(
-            zoo.config_path(name),
+            config_path(name),
             manifest,
             Recipe(
                 run="run", initialization=settings.pop("initialization", "scratch"), seed=3,
-                published_batch=zoo.published_batch(name), **settings,
+                published_batch=published_batch(name), **settings,
             ),
         )  # fmt: skip
         path = tmp_path / "config.py"
@@ -105,7 +111,7 @@ OF_EACH_FAMILY = {
 @pytest.mark.parametrize("name", OF_EACH_FAMILY.values(), ids=OF_EACH_FAMILY)
 def test_every_family_of_the_zoo_has_its_classes_and_crop(name, manifest):
     recipe = Recipe(run="r", initialization="scratch", seed=0, max_iters=100, crop_size=(416, 448))
-    config = adapted(zoo.config_path(name), manifest, recipe)
+    config = adapted(config_path(name), manifest, recipe)
     assert {node["num_classes"] for node in walk(config.model) if "num_classes" in node} == {7}
     assert tuple(config.model.data_preprocessor.size) == (416, 448)
     assert config.train_cfg.max_iters == 100
@@ -258,7 +264,7 @@ def test_weights_of_ones_own_must_fit_the_classes(adapt):
 def test_the_same_recipe_gives_the_same_text(manifest):
     name = FAMILIES["cascade of heads"]
     recipe = Recipe(run="r", initialization="scratch", seed=0, max_iters=10)
-    texts = {render(zoo.config_path(name), manifest, recipe) for _ in range(2)}
+    texts = {render(config_path(name), manifest, recipe) for _ in range(2)}
     assert len(texts) == 1
 
 
@@ -272,7 +278,7 @@ def test_the_same_recipe_gives_the_same_text(manifest):
 )
 def test_a_model_for_another_task_is_refused(manifest, name, message):
     with pytest.raises(ModelError) as caught:
-        render(zoo.config_path(name), manifest, Recipe(run="r", initialization="scratch", seed=0))
+        render(config_path(name), manifest, Recipe(run="r", initialization="scratch", seed=0))
     assert f"{name}.py: " in str(caught.value)
     assert message in str(caught.value)
 
@@ -291,7 +297,7 @@ def test_what_is_not_installed_is_named_with_the_command(manifest, name, need, c
     if not missing([need]):
         pytest.skip(f"{need} is installed here")
     with pytest.raises(ModelError) as caught:
-        render(zoo.config_path(name), manifest, Recipe(run="r", initialization="scratch", seed=0))
+        render(config_path(name), manifest, Recipe(run="r", initialization="scratch", seed=0))
     assert need in str(caught.value)
     assert command in str(caught.value)
     assert "not installed here" in str(caught.value)
@@ -311,17 +317,17 @@ def test_a_config_that_is_not_python_is_refused(manifest, tmp_path):
     ],
 )
 def test_what_cannot_be_written_and_read_again_is_refused(manifest, tmp_path, line, message):
-    base = zoo.config_path("pidnet-s_2xb6-120k_1024x1024-cityscapes")
+    base = config_path("pidnet-s_2xb6-120k_1024x1024-cityscapes")
     (tmp_path / "mine.py").write_text(f"_base_ = '{base}'\n{line}\n")
     with pytest.raises(ModelError, match=message):
         render(tmp_path / "mine.py", manifest, Recipe(run="r", initialization="scratch", seed=0))
 
 
 def test_the_zoo_is_found_by_name():
-    assert len(zoo.config_paths()) > 600
-    assert zoo.config_path("pidnet-s_2xb6-120k_1024x1024-cityscapes.py").is_file()
+    assert len(config_paths()) > 600
+    assert config_path("pidnet-s_2xb6-120k_1024x1024-cityscapes.py").is_file()
     with pytest.raises(ConfigError, match="Did you mean 'pidnet-l_2xb6-120k_1024x1024-cityscapes'"):
-        zoo.config_path("pidnet-l_2xb6-120k_1024x1024-cityscape")
+        config_path("pidnet-l_2xb6-120k_1024x1024-cityscape")
 
 
 @pytest.mark.parametrize(
@@ -333,7 +339,7 @@ def test_the_zoo_is_found_by_name():
     ],
 )
 def test_the_published_batch_is_read_from_the_name(name, batch):
-    assert zoo.published_batch(name) == batch
+    assert published_batch(name) == batch
 
 
 @pytest.mark.parametrize(
@@ -360,7 +366,7 @@ def test_overrides_that_make_no_sense_are_explained(adapt, overrides, message):
 @pytest.fixture
 def own_config(tmp_path):
     """A user's own config with a base of its own that builds on the zoo."""
-    zoo_path = zoo.config_path(FAMILIES["plain head and auxiliary head"])
+    zoo_path = config_path(FAMILIES["plain head and auxiliary head"])
     base = tmp_path / "base_8xb4-10k_mine.py"
     base.write_text(f"_base_ = [{str(zoo_path)!r}]\n")
     own = tmp_path / "mine.py"
@@ -379,18 +385,18 @@ def test_a_users_own_config_is_adapted_by_the_batch_of_its_base(adapt, own_confi
 
 def test_a_batch_that_no_name_says_is_noted(adapt, tmp_path, own_config):
     (tmp_path / "plain.py").write_text((tmp_path / "base_8xb4-10k_mine.py").read_text())
-    assert zoo.published_batch(str(tmp_path / "plain.py")) == 8  # from the zoo's own name
-    text = zoo.config_path("fast_scnn_8xb4-160k_cityscapes-512x1024").read_text()
-    (tmp_path / "copy.py").write_text(text.replace("'../", f"'{zoo.configs_folder()}/"))
+    assert published_batch(str(tmp_path / "plain.py")) == 8  # from the zoo's own name
+    text = config_path("fast_scnn_8xb4-160k_cityscapes-512x1024").read_text()
+    (tmp_path / "copy.py").write_text(text.replace("'../", f"'{configs_folder()}/"))
     config = adapt(str(tmp_path / "copy.py"), batch_size=8)
     assert any("no name like 4xb2" in note for note in config.segbench.adaptations)
 
 
 def test_editing_ones_own_config_or_its_base_is_noticed(own_config, tmp_path):
-    before = zoo.config_digest(str(own_config))
+    before = config_digest(str(own_config))
     own_config.write_text(own_config.read_text() + "# a change\n")
-    after = zoo.config_digest(str(own_config))
+    after = config_digest(str(own_config))
     base = tmp_path / "base_8xb4-10k_mine.py"
     base.write_text(base.read_text() + "# a change\n")
-    assert len({before, after, zoo.config_digest(str(own_config))}) == 3
-    assert zoo.config_digest(FAMILIES["class weights"]) == ""
+    assert len({before, after, config_digest(str(own_config))}) == 3
+    assert config_digest(FAMILIES["class weights"]) == ""

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from segbench.engine.checkpoints.class_rows import ClassRows, load_finetuned, load_whole
 from segbench.errors import ModelError
-from segbench.transfer import ClassRows, load_finetuned, load_whole
 
 
 class Net(nn.Module):
@@ -73,10 +73,10 @@ def test_a_checkpoint_of_other_classes_cannot_be_evaluated_as_it_is(tmp_path):
 def test_the_class_layers_of_a_real_model_are_found(tmp_path):
     from mmengine.config import Config
 
-    from segbench import zoo
-    from segbench.building import class_axes, load_config
+    from segbench.engine.build import class_axes, load_config
+    from segbench.zoo.names import config_path
 
-    base = Config.fromfile(str(zoo.config_path("ocrnet_hr18s_4xb2-40k_cityscapes-512x1024")))
+    base = Config.fromfile(str(config_path("ocrnet_hr18s_4xb2-40k_cityscapes-512x1024")))
     base.model.pop("pretrained", None)
     for head in base.model.decode_head:
         head["num_classes"] = 7

@@ -9,7 +9,7 @@ import shutil
 import pytest
 from helpers import ROOT
 
-from segbench import code_digest as digests
+from segbench.system import code_digest as digests
 
 LIBRARY = "segbench"
 
@@ -40,25 +40,27 @@ def rerun(digests_after, *edits) -> set[str]:
 
 MEANT = {
     "the order of training images": (
-        ("sampling.py", "SHUFFLE, AUGMENT, RARE = 1, 2, 3", "SHUFFLE, AUGMENT, RARE = 1, 4, 3"),
+        ("engine/sampling.py", "SHUFFLE, AUGMENT, RARE = 1, 2, 3",
+         "SHUFFLE, AUGMENT, RARE = 1, 4, 3"),
         {"train_run"},
     ),
     "what a step of the training does": (
-        ("training.py", "scheduler.step()", "scheduler.step(1)"), {"train_run"}
+        ("engine/train.py", "scheduler.step()", "scheduler.step(1)"), {"train_run"}
     ),
     "how pixels are counted": (
-        ("metrics.py", "table[ignore_index] = 0", "table[0] = 0"),
+        ("scores/metrics.py", "table[ignore_index] = 0", "table[0] = 0"),
         {"train_run", "evaluate_run", "check_model", "compare_figures"},  # a score per picture
     ),
     "what the IoU is, by which a checkpoint is chosen": (
-        ("metrics.py", "truth + predicted - hits", "truth + predicted - 2 * hits"),
+        ("scores/metrics.py", "truth + predicted - hits", "truth + predicted - 2 * hits"),
         {"train_run", "evaluate_run", "compare_tables", "compare_figures"},
     ),
     "how frames are read, which a registry finds by name": (
-        ("frame_dataset.py", "return ", "return not "), {"train_run", "evaluate_run", "check_model"}
+        ("engine/dataset.py", "return ", "return not "),
+        {"train_run", "evaluate_run", "check_model"}
     ),
     "when training data is refused": (
-        ("adapt.py", '"DDRNet": 8', '"DDRNet": 16'), {"render_config"}
+        ("zoo/families.py", '"DDRNet": 8', '"DDRNet": 16'), {"render_config"}
     ),
     "how polygons are painted": (
         ("datasets/polygons.py", "FLOAT32 = 2**24", "FLOAT32 = 2**20"), {"prepare_dataset"}
@@ -67,16 +69,18 @@ MEANT = {
         ("demo/render.py", "OVERSAMPLING = 2", "OVERSAMPLING = 3"), {"obtain_dataset"}
     ),
     "the number of bootstrap draws": (
-        ("intervals.py", "RESAMPLES = 2000", "RESAMPLES = 100"),
+        ("scores/bootstrap.py", "RESAMPLES = 2000", "RESAMPLES = 100"),
         {"compare_tables", "compare_figures"},
     ),
     "a metric that is only shown": (
-        ("metrics.py", "present=predicted > 0)", "present=predicted > 1)"),
+        ("scores/metrics.py", "present=predicted > 0)", "present=predicted > 1)"),
         {"compare_tables", "compare_figures"},
     ),
-    "the look of a figure": (("figures.py", "height=0.62", "height=0.6"), {"compare_figures"}),
+    "the look of a figure": (("report/figures.py", "height=0.62", "height=0.6"),
+        {"compare_figures"}),
     "which kind of error is raised": (
-        ("weights.py", "raise ModelError(f\"{path}: holds no weights\")", "raise ValueError()"),
+        ("engine/checkpoints/load.py", "raise ModelError(f\"{path}: holds no weights\")",
+         "raise ValueError()"),
         {"train_run", "check_model", "take_checkpoint", "evaluate_run"},
     ),
 }  # fmt: skip
@@ -96,25 +100,28 @@ def test_what_evaluation_does_evaluates_again(digests_after, name):
 
 
 SAID = {
-    "a comment": ("sampling.py", "# MMSegmentation's", "# mmseg's"),
-    "a docstring": ("sampling.py", '"""Which image is seen when', '"""What is seen when'),
-    "a progress bar": ("progress.py", "BAR_WIDTH = 20", "BAR_WIDTH = 30"),
-    "a line of the log": ("training.py", "%s: done in %s, best", "%s: finished in %s, best"),
-    "the text of an error": ("weights.py", "holds no weights", "has no weights"),
-    "a message of the config check": ("schema.py", '"must be text"', '"must be a text"'),
+    "a comment": ("engine/sampling.py", "# MMSegmentation's", "# mmseg's"),
+    "a docstring": ("engine/sampling.py", '"""Which image is seen when', '"""What is seen when'),
+    "a progress bar": ("system/progress.py", "BAR_WIDTH = 20", "BAR_WIDTH = 30"),
+    "a line of the log": ("engine/train.py", "%s: done in %s, best", "%s: finished in %s, best"),
+    "the text of an error": ("engine/checkpoints/load.py", "holds no weights", "has no weights"),
+    "a message of the config check": ("config/schema.py", '"must be text"', '"must be a text"'),
     "the description of a key": (
-        "training_settings.py", "height and width of the training crop", "size of the crop"
+        "config/training.py", "height and width of the training crop", "size of the crop"
     ),
-    "a note on what was adapted": ("adapt.py", "every weight starts random", "all is random"),
+    "a note on what was adapted": (
+        "recipe/adapt.py", "every weight starts random", "all is random"
+    ),
     "a further metric": (
-        "metrics.py", "def mean_iou(", "def dice(counts):\n    return counts\n\n\ndef mean_iou("
+        "scores/metrics.py", "def mean_iou(",
+        "def dice(counts):\n    return counts\n\n\ndef mean_iou("
     ),
     "a further key of the config": (
-        "training_settings.py", "    val_interval: Count | None",
+        "config/training.py", "    val_interval: Count | None",
         '    further: Count | None = Field(default=None, description="x")\n'
         "    val_interval: Count | None",
     ),
-    "an annotation": ("training.py", "-> float:", '-> "float":'),
+    "an annotation": ("engine/train.py", "-> float:", '-> "float":'),
     "the words of the command line": ("__main__.py", "list the published models", "list models"),
 }  # fmt: skip
 
@@ -130,10 +137,12 @@ def test_the_name_of_a_module_is_no_part_of_a_digest(tmp_path, monkeypatch, dige
     shutil.copytree(ROOT / "workflow/scripts", copy, ignore=shutil.ignore_patterns("__pycache__"))
     (copy / LIBRARY / "scoring").mkdir()
     (copy / LIBRARY / "scoring/__init__.py").write_text('"""Scores."""\n')
-    (copy / LIBRARY / "metrics.py").rename(copy / LIBRARY / "scoring/tally.py")
+    (copy / LIBRARY / "scores/metrics.py").rename(copy / LIBRARY / "scoring/tally.py")
     for path in copy.rglob("*.py"):
-        text = path.read_text().replace("segbench.metrics", "segbench.scoring.tally")
-        text = text.replace("from segbench import metrics", "from segbench.scoring import tally")
+        text = path.read_text().replace("segbench.scores.metrics", "segbench.scoring.tally")
+        text = text.replace(
+            "from segbench.scores import metrics", "from segbench.scoring import tally"
+        )
         if "from segbench.scoring import tally" in text:
             text = re.sub(r"\bmetrics\.(?!json)", "tally.", text)
         path.write_text(text)

@@ -6,12 +6,12 @@ import pytest
 import yaml
 from helpers import ROOT
 
-from segbench.config import load_datasets, load_experiment
 from segbench.datasets.description import load_description
-from segbench.datasets.splits import Splits
+from segbench.datasets.split_settings import Splits
 from segbench.errors import ConfigError
-from segbench.needs import OPERATORS, missing
-from segbench.runs import RunKey, run_table
+from segbench.plan.load import load_datasets, load_experiment
+from segbench.plan.runs import RunKey, run_table
+from segbench.zoo.requirements import OPERATORS, missing
 
 PIDNET = "pidnet-s_2xb6-120k_1024x1024-cityscapes"
 VALID = {

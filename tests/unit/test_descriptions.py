@@ -18,13 +18,13 @@ from layouts import (
     voc,
 )
 
+from segbench.config.schema import parse_section, read_yaml
 from segbench.datasets.archives import unpack
 from segbench.datasets.check import check_dataset
 from segbench.datasets.description import ClassList, DatasetDescription, load_description
 from segbench.datasets.labels import LabelReader
 from segbench.datasets.prepare import prepare
 from segbench.errors import ConfigError, DataError
-from segbench.schema import parse_section, read_yaml
 
 DRAWN = {"demo_rural", "demo_urban"}
 

@@ -20,7 +20,7 @@ from segbench.datasets.findings import KINDS
 from segbench.datasets.images import inspect_image
 from segbench.datasets.prepare import prepare
 from segbench.errors import DataError
-from segbench.progress import Progress
+from segbench.system.progress import Progress
 
 FULL = np.tile(np.array([0, 1], np.uint8), (12, 8))
 

@@ -12,9 +12,9 @@ from types import SimpleNamespace
 import pytest
 from file_server import serving
 
-from segbench import download as module
-from segbench.download import download
 from segbench.errors import DownloadError, SegbenchError
+from segbench.system import download as module
+from segbench.system.download import download
 
 CONTENT = random.Random(0).randbytes(3 * 2**20 + 12345)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -219,7 +219,7 @@ def test_a_certificate_that_nobody_knows_is_refused(certificate, tmp_path, monke
 PROGRAM = """
 import sys
 from pathlib import Path
-from segbench.download import download
+from segbench.system.download import download
 download(sys.argv[1], Path(sys.argv[2]), sha256=sys.argv[3])
 """
 

@@ -71,11 +71,12 @@ def loaded_by(code: str) -> set[str]:
 @pytest.mark.parametrize(
     ("module", "forbidden"),
     [
-        ("segbench.config, segbench.starting, segbench.provenance, segbench.workspace",
+        ("segbench.plan.load, segbench.plan.starts, segbench.plan.preconditions, "
+         "segbench.system.provenance, segbench.engine.devices",
          {"torch", "mmseg", "mmengine", "pandas", "numpy", "matplotlib"}),
-        ("segbench.comparison", {"torch", "mmseg", "mmengine"}),
+        ("segbench.report.compare", {"torch", "mmseg", "mmengine"}),
         ("segbench.datasets.prepare, segbench.demo.dataset", {"torch", "mmseg", "matplotlib"}),
-        ("segbench.rendering", {"torch", "mmseg"}),
+        ("segbench.recipe.render", {"torch", "mmseg"}),
     ],
 )  # fmt: skip
 def test_only_what_runs_a_network_imports_torch(module, forbidden):

@@ -3,9 +3,9 @@
 import pytest
 from helpers import ROOT
 
+from segbench.config.schema import parse_section, read_yaml
 from segbench.datasets.description import ClassList, load_description
 from segbench.errors import ConfigError
-from segbench.schema import parse_section, read_yaml
 
 # Every label in the order of its id, with its ids at levels 3, 2 and 1: the table of the public
 # tool (helpers/anue_labels.py of AutoNUE/public-code), copied by hand.

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image, ImageDraw
 
+from segbench.config.schema import parse_section, read_yaml
 from segbench.datasets.description import ClassList, DatasetDescription
 from segbench.datasets.labels import LabelReader
 from segbench.datasets.png import encode_png
 from segbench.datasets.polygons import paint_polygons
 from segbench.errors import DataError
-from segbench.schema import parse_section, read_yaml
 
 IDS = {"road": 0, "car": 1, "pole": 2, "polegroup": 2, "unlabeled": 255}
 LEVEL3 = parse_section(ClassList, read_yaml(ROOT / "config/classes/idd_level3.yaml"), "level 3")

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segbench import metrics
-from segbench.intervals import Interval, bootstrap_mean_iou
+from segbench.scores import metrics
+from segbench.scores.bootstrap import Interval, bootstrap_mean_iou
 
 
 def test_a_confusion_matrix_counts_every_pixel_once():

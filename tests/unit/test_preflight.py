@@ -12,13 +12,13 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import nn
 
-from segbench import preflight as preflight_module
-from segbench import zoo
-from segbench.adapt import Recipe
+from segbench.engine import preflight as preflight_module
+from segbench.engine.memory import OVERHEAD, Estimate, estimate, verdict
+from segbench.engine.preflight import preflight, smaller
 from segbench.errors import ModelError
-from segbench.memory import OVERHEAD, Estimate, estimate, verdict
-from segbench.preflight import preflight, smaller
-from segbench.rendering import adapted, render
+from segbench.recipe.adapt import Recipe
+from segbench.recipe.render import adapted, render
+from segbench.zoo.names import config_path
 
 GIB = 2**30
 
@@ -39,7 +39,7 @@ def check(tmp_path):
         settings = {"crop_size": (128, 160), "batch_size": 2, "max_iters": 100} | recipe
         config = tmp_path / "config.py"
         run = Recipe(run="m/scratch/seed0", initialization="scratch", seed=0, **settings)
-        config.write_text(render(zoo.config_path(name), manifest, run))
+        config.write_text(render(config_path(name), manifest, run))
         preflight(config, manifest, tmp_path / "report.json")
         return json.loads((tmp_path / "report.json").read_text())
 
@@ -147,7 +147,7 @@ def test_estimates_come_near_to_what_was_published(
 ):
     manifest = write_manifest(tmp_path / "manifest.json", classes)
     recipe = Recipe(run="r", initialization="scratch", seed=0, crop_size=crop, batch_size=images)
-    config = adapted(zoo.config_path(name), manifest, recipe)
+    config = adapted(config_path(name), manifest, recipe)
     init_default_scope("mmseg")
     found = estimate(MODELS.build(config.model), config)
     assert found is not None

@@ -13,13 +13,13 @@ import pytest
 from helpers import ROOT
 from PIL import Image
 
+from segbench.config.schema import parse_section
 from segbench.datasets.archives import unpack
 from segbench.datasets.check import check_dataset
 from segbench.datasets.description import DatasetDescription, load_description
 from segbench.datasets.prepare import prepare
 from segbench.demo.dataset import draw_dataset
 from segbench.errors import DataError
-from segbench.schema import parse_section
 
 CLASSES = [{"name": "ground", "color": [9, 9, 9]}, {"name": "sky", "color": [1, 2, 250]}]
 

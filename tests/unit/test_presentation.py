@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segbench import devices, logs, tables
+from segbench.engine import devices
 from segbench.errors import DataError
-from segbench.progress import Progress, duration
-from segbench.results import (
+from segbench.plan.preconditions import refuse_unwritable
+from segbench.report import tables
+from segbench.report.answers import answers
+from segbench.report.gains import plot_gains
+from segbench.report.results import (
     Contender,
     Run,
     models_table,
@@ -21,10 +24,9 @@ from segbench.results import (
     rank,
     training_devices,
 )
-from segbench.summary import escaped, verdict
-from segbench.transfer_figures import plot_gains
-from segbench.transfer_summary import answers
-from segbench.workspace import refuse_unwritable
+from segbench.report.summary import escaped, verdict
+from segbench.system import logs
+from segbench.system.progress import Progress, duration
 
 
 def run(

@@ -10,17 +10,17 @@ import yaml
 from layouts import write_image, write_index
 from mmseg.registry import DATA_SAMPLERS, DATASETS
 
-from segbench import zoo
-from segbench.adapt import Recipe
-from segbench.building import load_config, training_loader
-from segbench.class_weights import rare_class_probabilities
-from segbench.config import load_experiment
+from segbench.config.schema import parse_section
 from segbench.datasets.description import DatasetDescription
 from segbench.datasets.prepare import prepare
-from segbench.rendering import render
-from segbench.runs import RunKey
-from segbench.schema import parse_section
-from segbench.starting import StartingPoints
+from segbench.engine.build import load_config, training_loader
+from segbench.plan.load import load_experiment
+from segbench.plan.runs import RunKey
+from segbench.plan.starts import StartingPoints
+from segbench.recipe.adapt import Recipe
+from segbench.recipe.class_weights import rare_class_probabilities
+from segbench.recipe.render import render
+from segbench.zoo.names import config_path
 
 TEMPERATURE = 0.1
 CGNET = "cgnet_fcn_4xb8-60k_cityscapes-512x1024"
@@ -75,7 +75,7 @@ def rendered(prepared: Path, folder: Path, seed: int = 0, **training):
     settings = starts.settings(RunKey("m", "scratch", seed))
     recipe = Recipe(run="r", published_batch=32, **settings)
     path = folder / f"config{seed}.py"
-    path.write_text(render(zoo.config_path(CGNET), prepared / "manifest.json", recipe))
+    path.write_text(render(config_path(CGNET), prepared / "manifest.json", recipe))
     return load_config(path)
 
 

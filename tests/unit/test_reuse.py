@@ -12,7 +12,7 @@ from layouts import idd20k2
 from PIL import Image
 from test_prepare import CLASSES, add, describe
 
-from segbench.datasets import reuse
+from segbench.datasets import cache as reuse
 from segbench.datasets.description import load_description
 from segbench.datasets.prepare import prepare
 from segbench.errors import DataError

@@ -15,7 +15,7 @@ from segbench.datasets.labels import LabelReader
 from segbench.datasets.layout import files_below
 from segbench.datasets.polygons import paint_labelme, paint_polygons
 from segbench.errors import DataError
-from segbench.workspace import listing_digest
+from segbench.plan.preconditions import listing_digest
 
 IMAGE = Image.fromarray(np.arange(24 * 32 * 3, dtype=np.uint8).reshape(24, 32, 3))
 
@@ -120,7 +120,7 @@ def test_messages_of_a_script_are_escaped_on_the_terminal_and_in_its_log(tmp_pat
 
     script = (
         "import logging, types; from pathlib import Path\n"
-        "from segbench.logs import run_script\n"
+        "from segbench.system.logs import run_script\n"
         "log = logging.getLogger('segbench.x')\n"
         f"snakemake = types.SimpleNamespace(log=[{str(tmp_path / 'a.log')!r}])\n"
         "run_script(lambda s: log.warning('label %s', '\\x1b[2J\\udcff'), snakemake)\n"

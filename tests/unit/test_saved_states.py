@@ -15,9 +15,9 @@ import torch
 from helpers import ROOT
 from torch import nn
 
+from segbench.engine.state import TrainingState
 from segbench.errors import ModelError
-from segbench.files import alone, write_whole
-from segbench.training_state import TrainingState
+from segbench.system.files import alone, write_whole
 
 
 class Parts:
@@ -157,7 +157,7 @@ def test_a_second_process_waits_for_the_first(tmp_path, caplog):
 def test_a_killed_process_leaves_no_lock_although_its_children_live_on(tmp_path):
     program = (
         "import os, sys, time; from pathlib import Path\n"
-        "from segbench.files import alone\n"
+        "from segbench.system.files import alone\n"
         "with alone(Path(sys.argv[1]) / 'lock'):\n"
         "    if os.fork() == 0:\n"
         "        time.sleep(30); os._exit(0)\n"

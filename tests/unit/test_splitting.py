@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from layouts import columns, png_bytes, write_image
 
+from segbench.config.schema import parse_section
 from segbench.datasets.description import DatasetDescription
 from segbench.datasets.prepare import prepare
-from segbench.datasets.splitting import stratified_folds, stratified_split
+from segbench.datasets.stratification import stratified_folds, stratified_split
 from segbench.errors import DataError
-from segbench.schema import parse_section
 
 
 @settings(max_examples=25, deadline=None)

@@ -7,15 +7,15 @@ import pytest
 import yaml
 from helpers import ROOT
 
-from segbench import zoo_source
-from segbench.class_maps import class_map
-from segbench.config import load_datasets, load_experiment
+from segbench.config.class_maps import class_map
 from segbench.errors import ConfigError, SegbenchError
-from segbench.getting import get_weights
-from segbench.runs import RunKey, run_table
-from segbench.starting import StartingPoints
-from segbench.urls import shown
-from segbench.weights_files import resolved_url, weights_file
+from segbench.plan.load import load_datasets, load_experiment
+from segbench.plan.runs import RunKey, run_table
+from segbench.plan.starts import StartingPoints
+from segbench.plan.weights import resolved_url, weights_file
+from segbench.system.fetch import get_weights
+from segbench.system.urls import shown
+from segbench.zoo import pretrained
 
 PIDNET = "pidnet-s_2xb6-120k_1024x1024-cityscapes"
 FAST_SCNN = "fast_scnn_8xb4-160k_cityscapes-512x1024"
@@ -43,7 +43,7 @@ def starts(**changes):
 def test_cityscapes_in_level_1_is_what_the_labels_of_both_say():
     # by train id, worked out from the definitions of both label sets
     expected = (0, 1, 5, 4, 4, 4, 4, 4, 5, 1, 6, 2, 2, 3, 3, 3, 3, 3, 3)
-    cityscapes = zoo_source.classes_of_checkpoint(FAST_SCNN)
+    cityscapes = pretrained.classes_of_checkpoint(FAST_SCNN)
     path = str(ROOT / "config/class_maps/cityscapes_to_idd_level1.yaml")
     mapped = class_map(cityscapes, names(1), path)
     assert mapped.ids == expected
@@ -52,7 +52,7 @@ def test_cityscapes_in_level_1_is_what_the_labels_of_both_say():
 
 
 def test_cityscapes_leaves_seven_classes_of_level_3_unreachable():
-    cityscapes = zoo_source.classes_of_checkpoint(FAST_SCNN)
+    cityscapes = pretrained.classes_of_checkpoint(FAST_SCNN)
     path = str(ROOT / "config/class_maps/cityscapes_to_idd_level3.yaml")
     mapped = class_map(cityscapes, names(3), path)
     assert set(mapped.unreachable) == {
@@ -204,7 +204,7 @@ def test_a_config_of_ones_own_is_read_before_anything_runs(tmp_path, text, initi
 
 
 def test_published_models_of_several_datasets_have_classes():
-    names = zoo_source.classes_of_checkpoint("fcn_r50-d8_4xb4-20k_voc12aug-512x512")
+    names = pretrained.classes_of_checkpoint("fcn_r50-d8_4xb4-20k_voc12aug-512x512")
     assert (len(names), names[0], names[-1]) == (21, "background", "tvmonitor")
 
 
@@ -310,7 +310,7 @@ def test_a_local_file_is_verified(tmp_path):
 
 
 def test_every_zoo_dataset_with_published_weights_has_known_classes():
-    known = zoo_source._classes_of_type()
+    known = pretrained._classes_of_type()
     assert len(known["CityscapesDataset"]) == 19
     assert len(known["ADE20KDataset"]) == 150
     assert len(known["PascalContextDataset59"]) == 59

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
+from segbench.engine.checkpoints.load import load_backbone, read_state_dict
+from segbench.engine.sampling import PositionedDataset, PositionSampler, index_at
 from segbench.errors import ModelError
-from segbench.sampling import PositionedDataset, PositionSampler, index_at
-from segbench.weights import load_backbone, read_state_dict
 
 
 def test_every_epoch_sees_every_image_once():

@@ -11,11 +11,12 @@ import pytest
 import torch
 from mmseg.registry import MODELS
 
-from segbench import zoo, zoo_source
-from segbench.adapt import Recipe
-from segbench.building import build_model, load_config
+from segbench.engine.build import build_model, load_config
 from segbench.errors import ModelError
-from segbench.rendering import render
+from segbench.plan.starts import overridden
+from segbench.recipe.adapt import Recipe
+from segbench.recipe.render import render
+from segbench.zoo.names import config_path
 
 SWIN = "swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512"
 VIT = "vit_deit-s16_upernet_8xb2-80k_ade20k-512x512"
@@ -64,7 +65,7 @@ def rendered(tmp_path):
             "m/scratch/seed0", "scratch", 0, crop_size=(64, 64), batch_size=2, max_iters=5, **more
         )
         path = tmp_path / "config.py"
-        path.write_text(render(zoo.config_path(config), manifest, recipe))
+        path.write_text(render(config_path(config), manifest, recipe))
         return load_config(path)
 
     return render_it
@@ -121,7 +122,7 @@ def test_a_config_of_ones_own_cannot_have_a_checkpoint_run_code(
 ):
     own = tmp_path / "own.py"
     own.write_text(
-        f"_base_ = [{str(zoo.config_path(config))!r}]\n"
+        f"_base_ = [{str(config_path(config))!r}]\n"
         f"model = dict(pretrained=None, backbone={with_file(backbone, evil)!r})\n"
     )
     build_model(rendered(str(own)))
@@ -156,7 +157,7 @@ CODE = {
 @pytest.mark.parametrize(("overrides", "message"), CODE.values(), ids=CODE)
 def test_overrides_that_name_code_are_refused_before_anything_is_built(overrides, message):
     with pytest.raises(ModelError) as caught:
-        zoo_source.merged(FAST_SCNN, overrides)
+        overridden(FAST_SCNN, overrides)
     assert message in str(caught.value)
 
 
@@ -186,7 +187,7 @@ IGNORED = {
 def test_overrides_without_effect_are_refused_with_the_key_to_use(request, overrides, advice):
     key = request.node.callspec.id
     with pytest.raises(ModelError) as caught:
-        zoo_source.merged(FAST_SCNN, overrides)
+        overridden(FAST_SCNN, overrides)
     name = key if "num_workers" not in key else "train_dataloader"
     assert f"`overrides.{name}`: has no effect" in str(caught.value)
     assert advice in str(caught.value)

@@ -8,8 +8,8 @@ from helpers import ROOT
 
 from segbench.__main__ import main
 from segbench.errors import ConfigError
-from segbench.needs import OPERATORS, missing
-from segbench.zoo_index import all_published, published
+from segbench.zoo.index import all_published, published
+from segbench.zoo.requirements import OPERATORS, missing
 
 
 def test_what_is_published_about_a_config():

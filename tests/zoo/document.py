@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from segbench.zoo_config import OTHER_TASKS
-from segbench.zoo_index import Published, all_published
+from segbench.zoo.index import Published, all_published
+from segbench.zoo.reader import OTHER_TASKS
 
 ABSENT = "the index names a config file that is not in the package"
 COLUMNS = ("config", "family", "backbone", "dataset", "outcome", "parameters", "tried_as", "reason")

@@ -1,6 +1,6 @@
 """Try every published model of the zoo: adapt it, build it, train a step, predict an image.
 
-    python tests/zoo/sweep.py            goes on where it was stopped, then writes docs/zoo.md
+    python tests/zoo/sweep.py            goes on where it was stopped, then writes docs/md
     python tests/zoo/sweep.py ccnet vit  only configs with one of these words in their name
 
 Outcomes are lines of JSON in `.zoo-sweep.jsonl`. A model that differs from one already tried in
@@ -26,16 +26,13 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
-from segbench import (
-    building,  # noqa: F401
-    zoo,
-)
-from segbench.adapt import Recipe
+from segbench.engine.preflight import preflight
 from segbench.errors import ModelError
-from segbench.needs import missing
-from segbench.preflight import preflight
-from segbench.rendering import adapted
-from segbench.zoo_index import Published, all_published, needs_of
+from segbench.recipe.adapt import Recipe
+from segbench.recipe.render import adapted
+from segbench.zoo.index import Published, all_published, needs_of
+from segbench.zoo.names import config_path, published_batch
+from segbench.zoo.requirements import missing
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = (7, 26)
@@ -96,7 +93,7 @@ def sweep(
         try:
             same.setdefault(digest(adapt(name, classes)), []).append(name)
         except ModelError as error:
-            lacking = missing(needs_of(zoo.config_path(name)))
+            lacking = missing(needs_of(config_path(name)))
             keep({"config": name, "classes": classes, "outcome": "needs" if lacking else "fails",
                   "reason": _reason(error, name)})  # fmt: skip
     for model, configs in sorted(same.items(), key=lambda item: item[0] not in known):
@@ -166,11 +163,11 @@ def _try(name: str, classes: int, options: Options) -> dict[str, Any]:
 def adapt(name: str, classes: int) -> Config:
     recipe = Recipe(
         run=name, initialization="scratch", seed=0, max_iters=100, batch_size=2,
-        crop_size=of(name, CROPS), published_batch=zoo.published_batch(name),
+        crop_size=of(name, CROPS), published_batch=published_batch(name),
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         manifest = write_manifest(Path(folder), name, classes)
-        config = adapted(zoo.config_path(name), manifest, recipe)
+        config = adapted(config_path(name), manifest, recipe)
     return config
 
 
@@ -213,7 +210,7 @@ def count_parameters(config: Config) -> int:
 
 
 def _reason(error: Exception, name: str) -> str:
-    text = str(error).removeprefix(f"{name}: ").replace(f"{zoo.config_path(name)}: ", "")
+    text = str(error).removeprefix(f"{name}: ").replace(f"{config_path(name)}: ", "")
     return " ".join(text.split())[:500]
 
 

@@ -8,18 +8,19 @@ sys.path.insert(0, str(SCRIPTS))
 
 from snakemake.exceptions import WorkflowError
 
-from segbench import zoo
-from segbench.code_digest import code_digest
-from segbench.config import load_datasets, load_experiment
-from segbench.devices import cuda_seems_present
+from segbench.zoo.names import config_digest, published_batch
+from segbench.system.code_digest import code_digest
+from segbench.plan.load import load_datasets, load_experiment
+from segbench.engine.devices import cuda_seems_present
 from segbench.errors import SegbenchError
-from segbench.origins import digest_of, origin_of_dataset, stale
-from segbench.provenance import package_versions
-from segbench.runs import RunKey, run_table
-from segbench.schema import read_yaml
-from segbench.starting import StartingPoints
-from segbench.workspace import (
+from segbench.system.origins import digest_of, stale
+from segbench.system.provenance import package_versions
+from segbench.plan.runs import RunKey, run_table
+from segbench.config.schema import read_yaml
+from segbench.plan.starts import StartingPoints
+from segbench.plan.preconditions import (
     listing_digest,
+    origin_of_dataset,
     refuse_missing_source,
     refuse_unwritable,
     say_what_is_run,
@@ -80,8 +81,8 @@ def origin_of_config(run):
     return digest_of(
         code=code("render_config.py"),
         zoo_config=config,
-        zoo_digest=zoo.config_digest(config),
-        published_batch=zoo.published_batch(config),
+        zoo_digest=config_digest(config),
+        published_batch=published_batch(config),
         settings=STARTS.settings(run),
     )
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from segbench.datasets.check import check_dataset
-from segbench.logs import run_script
+from segbench.system.logs import run_script
 
 
 def main(snakemake):

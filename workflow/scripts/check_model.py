@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from segbench.logs import run_script
-from segbench.preflight import preflight
+from segbench.engine.preflight import preflight
+from segbench.system.logs import run_script
 
 
 def main(snakemake):

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from segbench.comparison import read_runs, write_figures
-from segbench.logs import run_script
+from segbench.report.compare import read_runs, write_figures
+from segbench.system.logs import run_script
 
 
 def main(snakemake):

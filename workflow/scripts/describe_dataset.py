@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from segbench.datasets.card import write_card
-from segbench.logs import run_script
+from segbench.report.dataset_card import write_card
+from segbench.system.logs import run_script
 
 
 def main(snakemake):

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from segbench.download import download
-from segbench.logs import run_script
+from segbench.system.download import download
+from segbench.system.logs import run_script
 
 
 def main(snakemake):

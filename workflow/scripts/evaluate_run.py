@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from segbench.evaluation import evaluate
-from segbench.logs import run_script
+from segbench.engine.evaluate import evaluate
+from segbench.system.logs import run_script
 
 
 def main(snakemake):

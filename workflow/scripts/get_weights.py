@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from segbench.getting import get_weights
-from segbench.logs import run_script
+from segbench.system.fetch import get_weights
+from segbench.system.logs import run_script
 
 
 def main(snakemake):

@@ -3,9 +3,9 @@
 import logging
 from pathlib import Path
 
-from segbench.logs import run_script
-from segbench.zoo_index import all_published
-from segbench.zoo_table import ordered, write_csv
+from segbench.system.logs import run_script
+from segbench.zoo.index import all_published
+from segbench.zoo.listing import ordered, write_csv
 
 LOG = logging.getLogger("segbench.zoo")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from segbench.datasets.archives import unpack
 from segbench.demo.dataset import draw_dataset
-from segbench.logs import run_script
+from segbench.system.logs import run_script
 
 
 def main(snakemake):

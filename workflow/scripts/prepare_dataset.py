@@ -4,7 +4,7 @@ from pathlib import Path
 
 from segbench.datasets.description import DatasetDescription
 from segbench.datasets.prepare import prepare
-from segbench.logs import run_script
+from segbench.system.logs import run_script
 
 
 def main(snakemake):

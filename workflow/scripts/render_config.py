@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from segbench import zoo
-from segbench.adapt import Recipe
-from segbench.logs import run_script
-from segbench.rendering import render
+from segbench.recipe.adapt import Recipe
+from segbench.recipe.render import render
+from segbench.system.logs import run_script
+from segbench.zoo.names import config_path
 
 
 def main(snakemake):
@@ -14,9 +14,7 @@ def main(snakemake):
         published_batch=snakemake.params.published_batch,
         **snakemake.params.settings,
     )
-    text = render(
-        zoo.config_path(snakemake.params.zoo_config), Path(snakemake.input.manifest), recipe
-    )
+    text = render(config_path(snakemake.params.zoo_config), Path(snakemake.input.manifest), recipe)
     Path(snakemake.output[0]).write_text(text)
 
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from segbench.logs import run_script
-from segbench.taking import take
+from segbench.engine.zero_shot import take
+from segbench.system.logs import run_script
 
 
 def main(snakemake):

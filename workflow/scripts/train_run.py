@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from segbench.logs import run_script
-from segbench.training import train
+from segbench.engine.train import train
+from segbench.system.logs import run_script
 
 
 def main(snakemake):

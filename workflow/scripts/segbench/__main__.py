@@ -7,10 +7,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from segbench import documentation, zoo
+from segbench import documentation
 from segbench.errors import ConfigError, SegbenchError
-from segbench.zoo_index import all_published
-from segbench.zoo_table import SORT_KEYS, ordered, select, written
+from segbench.zoo.index import all_published
+from segbench.zoo.listing import SORT_KEYS, ordered, select, written
+from segbench.zoo.names import config_paths
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -66,7 +67,7 @@ def _list_zoo(options: argparse.Namespace) -> None:
     words = [*options.words, *options.search]
     is_narrowed = options.runnable or options.dataset is not None or options.family is not None
     if options.format == "names" and not is_narrowed:
-        names = zoo.config_paths()
+        names = config_paths()
         found = [n for n in names if all(w.lower() in n.lower() for w in words)]
         if not found:
             raise ConfigError(f"none of the {len(names)} names holds all of: {', '.join(words)}")

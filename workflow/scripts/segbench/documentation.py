@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from segbench.config import Experiment, Model, TransferSource, Weights, WeightsStore
+from segbench.config.experiment import Experiment, Model, TransferSource, Weights, WeightsStore
+from segbench.config.training import Training
 from segbench.datasets.description import (
     Class,
     ClassList,
@@ -18,8 +19,7 @@ from segbench.datasets.description import (
     Labels,
     Source,
 )
-from segbench.datasets.splits import Folds, RandomSplit, Splits
-from segbench.training_settings import Training
+from segbench.datasets.split_settings import Folds, RandomSplit, Splits
 
 SECTIONS: tuple[type[BaseModel], ...] = (
     Experiment, Model, Training, TransferSource, Weights, WeightsStore, DatasetDescription, Source,

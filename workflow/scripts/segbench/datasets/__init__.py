@@ -1,6 +1,5 @@
-"""From a dataset in the form its authors gave it to one that every model here can read.
+"""From a dataset in the form its authors gave it to one that every model can read, and its checks.
 
-`description` says what a dataset looks like, `archives` unpacks one, `layout` pairs images with
-labels, `labels` reads a label map, `prepare` does all of it in one pass and `check` judges the
-outcome. A further form of label or layout is added in `labels` or `layout` alone.
+Opens each file once and knows images, labels and their classes. Must not know models or runs. A
+form of label is added in `labels`, a layout in `layout`, a check in `check`.
 """

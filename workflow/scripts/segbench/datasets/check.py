@@ -15,7 +15,7 @@ import pandas as pd
 
 from segbench.datasets.findings import Finding, finding
 from segbench.errors import DataError
-from segbench.progress import Progress
+from segbench.system.progress import Progress
 
 LOG = logging.getLogger(__name__)
 FEW_IMAGES = 20

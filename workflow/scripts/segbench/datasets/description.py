@@ -11,10 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from segbench.datasets.layout import pattern_problem
-from segbench.datasets.splits import Splits
-from segbench.errors import ConfigError, did_you_mean
-from segbench.schema import (
+from segbench.config.schema import (
     Count,
     Name,
     Section,
@@ -25,7 +22,10 @@ from segbench.schema import (
     read_yaml,
     tuple_from_list,
 )
-from segbench.urls import shown, url_problem
+from segbench.datasets.layout import pattern_problem
+from segbench.datasets.split_settings import Splits
+from segbench.errors import ConfigError, did_you_mean
+from segbench.system.urls import shown, url_problem
 
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".zip")

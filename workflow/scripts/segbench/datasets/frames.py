@@ -21,7 +21,7 @@ from segbench.datasets.images import Inspected, inspect_image
 from segbench.datasets.labels import Counts, LabelReader
 from segbench.datasets.layout import Frame
 from segbench.datasets.png import encode_png
-from segbench.files import place
+from segbench.system.files import place
 
 # a file that was changed so shortly before it was read may change again within the same time stamp
 UNSETTLED_NS = 2_000_000_000

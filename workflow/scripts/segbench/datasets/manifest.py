@@ -1,7 +1,6 @@
-"""Write what a prepared dataset holds: the lists of its sides, a table of frames, the manifest."""
+"""What a prepared dataset holds: the manifest, the lists of its splits, a table of frames."""
 
 import hashlib
-import json
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -11,29 +10,117 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pydantic import BaseModel, Field
 
-from segbench.datasets.description import DatasetDescription
+from segbench.datasets.description import IGNORE_INDEX, DatasetDescription
 from segbench.datasets.findings import Finding
 from segbench.datasets.presence import COLUMN, classes_seen
+from segbench.system.records import Record
 
 LOG = logging.getLogger(__name__)
-SIDES = ("train", "val")
+SPLITS = ("train", "val")
 
 Counts = npt.NDArray[np.int64]
 
 
+class ClassEntry(BaseModel):
+    """One class: its name, and red, green and blue, 0 to 255."""
+
+    name: str
+    color: tuple[int, int, int]
+
+
+class SplitSummary(BaseModel):
+    """What is in one split, over all of its images.
+
+    Attributes:
+        images, groups: how many images, and how many drives or sequences.
+        class_pixels, class_images: by class, pixels and images that show it.
+        pixels_where_seen: by class, labelled pixels of the images that show it.
+        ignored_pixels: void.
+        brightness: mean, a fraction of white.
+    """
+
+    images: int
+    groups: int
+    class_pixels: tuple[int, ...]
+    class_images: tuple[int, ...]
+    pixels_where_seen: tuple[int, ...]
+    ignored_pixels: int
+    brightness: float
+
+
+class FoldSummary(BaseModel):
+    """How many images a fold trains and validates on, and the latter's pixels by class."""
+
+    train: int
+    val: int
+    val_class_pixels: tuple[int, ...]
+
+
+class Manifest(Record):
+    """`manifest.json`: a prepared dataset as a whole.
+
+    Attributes:
+        name: of the dataset.
+        label_format: the form its labels had.
+        values_given: whether the description gives the classes values of their own.
+        source: where it came from, as the description says it.
+        content_sha256: of what a model can see.
+        classes: by id.
+        ignore_index: value of void in the labels.
+        image_sizes: height, width and number of images, the most frequent first.
+        image_suffixes, images_placed_by: those that occur.
+        splits: `train` and `val`.
+        folds: in their order; none without cross-validation.
+        cooccurrence: in how many images two classes are both seen, [classes][classes].
+        findings: what the files gave rise to.
+    """
+
+    name: str
+    label_format: str = "index"
+    values_given: bool = False
+    source: dict[str, Any] = Field(default_factory=dict)
+    content_sha256: str = ""
+    classes: tuple[ClassEntry, ...]
+    ignore_index: int = IGNORE_INDEX
+    image_sizes: tuple[tuple[int, int, int], ...]
+    image_suffixes: tuple[str, ...] = ()
+    images_placed_by: tuple[str, ...] = ()
+    splits: dict[str, SplitSummary]
+    folds: tuple[FoldSummary, ...] = ()
+    cooccurrence: tuple[tuple[int, ...], ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, by id."""
+        return tuple(found.name for found in self.classes)
+
+    @property
+    def palette(self) -> list[list[int]]:
+        """Colours of the classes, by id."""
+        return [list(found.color) for found in self.classes]
+
+    @property
+    def common_size(self) -> tuple[int, int]:
+        """Height and width that most images have."""
+        height, width, _ = self.image_sizes[0]
+        return height, width
+
+
 def write_splits(folder: Path, records: Sequence[dict[str, Any]]) -> None:
-    """Write `splits/train.txt` and `splits/val.txt`, the names of the frames of each side.
+    """Write `splits/train.txt` and `splits/val.txt`, the names of the frames of each split.
 
     With folds also `splits/fold0/train.txt` and so on; the images lie as for the first fold.
     """
-    for side in SIDES:
-        names = [record["name"] for record in records if record["split"] == side]
-        _write_list(folder / "splits" / f"{side}.txt", names)
+    for split in SPLITS:
+        names = [record["name"] for record in records if record["split"] == split]
+        _write_list(folder / "splits" / f"{split}.txt", names)
     for fold in sorted({record["fold"] for record in records if "fold" in record}):
-        for side in SIDES:
-            names = [r["name"] for r in records if (r["fold"] == fold) == (side == "val")]
-            _write_list(folder / "splits" / f"fold{fold}" / f"{side}.txt", names)
+        for split in SPLITS:
+            names = [r["name"] for r in records if (r["fold"] == fold) == (split == "val")]
+            _write_list(folder / "splits" / f"fold{fold}" / f"{split}.txt", names)
 
 
 def _write_list(path: Path, names: Sequence[str]) -> None:
@@ -61,30 +148,29 @@ def write_manifest(
     frames[COLUMN] = classes_seen(pixels[:, :-1])
     frames.to_csv(folder / "frames.csv", index=False)
     sizes = Counter(zip(frames["height"].tolist(), frames["width"].tolist(), strict=True))
-    manifest = {
-        "name": description.name,
-        "label_format": description.labels.format,
-        "values_given": any(found.values for found in description.classes.classes),
-        "source": description.source.model_dump(exclude_none=True),
-        "content_sha256": _content_hash(frames),
-        "classes": [{"name": c.name, "color": list(c.color)} for c in description.classes.classes],
-        "ignore_index": 255,
-        "image_sizes": [[*size, number] for size, number in sizes.most_common()],
-        "image_suffixes": sorted(frames["suffix"].unique().tolist()),
-        "images_placed_by": sorted(frames["placed"].unique().tolist()),
-        "splits": {side: _side_summary(frames, pixels, side) for side in SIDES},
-        "folds": _folds(frames, pixels),
-        "cooccurrence": _cooccurrence(pixels[:, :-1]),
-        "findings": [finding.as_dict() for finding in findings],
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    manifest = Manifest(
+        name=description.name,
+        label_format=description.labels.format,
+        values_given=any(found.values for found in description.classes.classes),
+        source=description.source.model_dump(exclude_none=True),
+        content_sha256=_content_hash(frames),
+        classes=tuple(ClassEntry(name=c.name, color=c.color) for c in description.classes.classes),
+        image_sizes=tuple((*size, number) for size, number in sizes.most_common()),
+        image_suffixes=tuple(sorted(frames["suffix"].unique().tolist())),
+        images_placed_by=tuple(sorted(frames["placed"].unique().tolist())),
+        splits={split: _summary(frames, pixels, split) for split in SPLITS},
+        folds=_folds(frames, pixels),
+        cooccurrence=_cooccurrence(pixels[:, :-1]),
+        findings=tuple(findings),
+    )
+    manifest.write(folder / "manifest.json")
     LOG.info("%s: prepared, %s", description.name, folder / "manifest.json")
 
 
-def _cooccurrence(pixels: Counts) -> list[list[int]]:
+def _cooccurrence(pixels: Counts) -> tuple[tuple[int, ...], ...]:
     """In how many images two classes are both seen, [classes][classes]."""
     seen = (pixels > 0).astype(np.int64)
-    return (seen.T @ seen).tolist()  # type: ignore[no-any-return]
+    return tuple(map(tuple, (seen.T @ seen).tolist()))
 
 
 def _content_hash(frames: pd.DataFrame) -> str:
@@ -94,32 +180,32 @@ def _content_hash(frames: pd.DataFrame) -> str:
     return hashlib.sha256(frames[columns].to_csv(index=False).encode()).hexdigest()
 
 
-def _folds(frames: pd.DataFrame, pixels: Counts) -> list[dict[str, Any]]:
+def _folds(frames: pd.DataFrame, pixels: Counts) -> tuple[FoldSummary, ...]:
     """For each fold how many images are trained and validated on, and the latter's classes."""
     if "fold" not in frames:
-        return []
-    return [
-        {
-            "train": int((frames["fold"] != fold).sum()),
-            "val": int((frames["fold"] == fold).sum()),
-            "val_class_pixels": pixels[(frames["fold"] == fold).to_numpy(), :-1].sum(0).tolist(),
-        }
+        return ()
+    return tuple(
+        FoldSummary(
+            train=int((frames["fold"] != fold).sum()),
+            val=int((frames["fold"] == fold).sum()),
+            val_class_pixels=pixels[(frames["fold"] == fold).to_numpy(), :-1].sum(0).tolist(),
+        )
         for fold in sorted(frames["fold"].unique())
-    ]
+    )
 
 
-def _side_summary(frames: pd.DataFrame, pixels: Counts, side: str) -> dict[str, Any]:
-    rows = (frames["split"] == side).to_numpy()
+def _summary(frames: pd.DataFrame, pixels: Counts, split: str) -> SplitSummary:
+    rows = (frames["split"] == split).to_numpy()
     counts, void = pixels[rows, :-1], pixels[rows, -1]
     seen = counts > 0
     labelled = counts.sum(axis=1)
-    return {
-        "images": int(rows.sum()),
-        "groups": int(frames.loc[rows, "group"].nunique()),
-        "class_pixels": counts.sum(axis=0).tolist(),
-        "class_images": seen.sum(axis=0).tolist(),
+    return SplitSummary(
+        images=int(rows.sum()),
+        groups=int(frames.loc[rows, "group"].nunique()),
+        class_pixels=counts.sum(axis=0).tolist(),
+        class_images=seen.sum(axis=0).tolist(),
         # labelled pixels of the images that show a class, for median frequency balancing
-        "pixels_where_seen": (seen * labelled[:, None]).sum(axis=0).tolist(),
-        "ignored_pixels": int(void.sum()),
-        "brightness": round(float(frames.loc[rows, "brightness"].mean()), 4),
-    }
+        pixels_where_seen=(seen * labelled[:, None]).sum(axis=0).tolist(),
+        ignored_pixels=int(void.sum()),
+        brightness=round(float(frames.loc[rows, "brightness"].mean()), 4),
+    )

@@ -18,19 +18,19 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from segbench.datasets.cache import Memory
 from segbench.datasets.description import DatasetDescription
 from segbench.datasets.findings import KINDS, grouped
 from segbench.datasets.frames import Outcome, Task, Workshop
 from segbench.datasets.labels import LabelReader
 from segbench.datasets.layout import Frame
-from segbench.datasets.manifest import SIDES, Counts, write_manifest, write_splits
-from segbench.datasets.reuse import Memory
-from segbench.datasets.sides import UNSPLIT, frames_of_sides
-from segbench.datasets.splits import RandomSplit, Splits
-from segbench.datasets.splitting import stratified_folds, stratified_split
+from segbench.datasets.manifest import SPLITS, Counts, write_manifest, write_splits
+from segbench.datasets.split_settings import RandomSplit, Splits
+from segbench.datasets.splits import UNSPLIT, frames_of_sides
+from segbench.datasets.stratification import stratified_folds, stratified_split
 from segbench.errors import DataError
-from segbench.pools import process_pool
-from segbench.progress import Progress
+from segbench.system.pools import process_pool
+from segbench.system.progress import Progress
 
 LOG = logging.getLogger(__name__)
 KINDS_OF_FILE = ("img", "label")
@@ -96,7 +96,7 @@ def prepare(
 
 def _make_folders(folder: Path, sides: Iterable[str]) -> None:
     """Make the folders of all sides, empty."""
-    for side in {*SIDES, *sides}:
+    for side in {*SPLITS, *sides}:
         for kind in KINDS_OF_FILE:
             shutil.rmtree(folder / f"{side}_{kind}", ignore_errors=True)
             (folder / f"{side}_{kind}").mkdir(parents=True)

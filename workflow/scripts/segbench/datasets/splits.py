@@ -1,83 +1,197 @@
-"""The `splits` section of a dataset description: which frames make which side.
+"""Which frames make the training and the validation side, and what of the source is left over.
 
-Knows its schema alone; reads no file.
+Knows names of files and opens only list files; no image and no label.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Self
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
-from pydantic import BeforeValidator, Field, model_validator
+from segbench.datasets.description import DatasetDescription
+from segbench.datasets.findings import Finding, finding
+from segbench.datasets.layout import (
+    Frame,
+    example_files,
+    files_below,
+    find_frames,
+    literal_folder,
+    pattern_regex,
+)
+from segbench.datasets.split_settings import LIST_SUFFIX
+from segbench.errors import DataError
 
-from segbench.schema import Section, Seed, integer_from_text, number_from_text
+UNSPLIT = "unsplit"  # where frames wait until their side is drawn
+SUFFIX = re.compile(r"\.(?:\w+|\{ext:[^{}]*\})$")
+ANY_IMAGE = r"\.(?i:jpe?g|png|bmp|tiff?|webp|ppm|pgm|jp2)"
+JOINTS = re.compile("[_.-]")
 
-LIST_SUFFIX = ".txt"
+
+def frames_of_sides(
+    description: DatasetDescription, root: Path
+) -> tuple[dict[str, list[Frame]], list[Finding]]:
+    """The frames of each side, and warnings of what is left over.
+
+    Args:
+        description: what the dataset looks like.
+        root: folder that its patterns start at.
+
+    Returns:
+        Frames by side (one side only where sides are still to be drawn), and warnings.
+
+    Raises:
+        DataError: a side is empty, a list cannot be used, or names collide.
+    """
+    if not root.is_dir():
+        raise DataError(
+            f"{root}: no such folder. Check `source` and `root` of the dataset description, or "
+            "say where the dataset lies with `dataset_sources` in the config."
+        )
+    frames = list(find_frames(root, description.images, description.labels.path))
+    findings = list(_strays(description, root, frames))
+    if description.splits.are_drawn:
+        if not frames:
+            raise _nothing_found(root, description, "")
+        sides = {UNSPLIT: frames}
+    else:
+        sides = {}
+        for side, value in (("train", description.splits.train), ("val", description.splits.val)):
+            sides[side], twice = _frames_of_side(frames, root, value)
+            findings += twice
+            if not sides[side]:
+                raise _nothing_found(root, description, f" for the {side} side, '{value}'")
+    _refuse_shared(sides)
+    return sides, findings
 
 
-class RandomSplit(Section):
-    """A split drawn by segbench: whole groups, with rare classes on both sides if possible."""
-
-    val: Annotated[float, BeforeValidator(number_from_text), Field(gt=0, lt=1)] = Field(
-        default=0.2, description="wanted share of the images on the validation side"
+def _nothing_found(root: Path, description: DatasetDescription, side: str) -> DataError:
+    return DataError(
+        f"{root}: no image matches '{description.images}'{side}. "
+        f"There are files such as: {', '.join(example_files(root)) or '(none)'}. "
+        "Correct `images`, `root` or `splits` in the dataset description."
     )
-    seed: Seed = Field(default=0, description="another seed draws another split")
 
 
-class Folds(Section):
-    """Cross-validation: every group is on the validation side of one fold."""
+def _frames_of_side(
+    frames: Sequence[Frame], root: Path, value: str
+) -> tuple[list[Frame], list[Finding]]:
+    """The frames of one side: those of a value of `{split}`, or those that a list file names."""
+    if not value.endswith(LIST_SUFFIX):
+        return [frame for frame in frames if frame.split == value], []
+    path = root / value
+    names = Counter(_listed(path))
+    named = [(name, frame) for frame in frames for name in names.keys() & _names(frame)]
+    by_name = dict(named)
+    for name, frame in named:
+        if by_name[name] is not frame:
+            raise DataError(
+                f"{path}: '{name}' names both {frame.image} and {by_name[name].image}; write "
+                f"{frame.name} and {by_name[name].name} instead"
+            )
+    missing = sorted(names.keys() - by_name.keys())
+    if missing:
+        raise DataError(
+            f"{path}: {len(missing)} of {len(names)} listed frames have no image, for instance "
+            f"{', '.join(missing[:3])}. Correct the list, or `images` in the dataset description."
+        )
+    times: Counter[Frame] = Counter()
+    for name, frame in named:
+        times[frame] += names[name]
+    twice = [f"{path}: {frame.name}" for frame, number in times.items() if number > 1]
+    return list(times), [finding("listed-twice", twice)] if twice else []
 
-    count: Annotated[int, BeforeValidator(integer_from_text), Field(ge=2, le=20)] = Field(
-        description="number of folds; every model is trained once for each"
-    )
-    seed: Seed = Field(default=0, description="another seed draws other folds")
+
+def _listed(path: Path) -> list[str]:
+    """The first words of the lines of a list file.
+
+    Each names a frame, `<group>__<frame>`, or the path of its image below the root.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such list; correct `splits` in the dataset description")
+    try:
+        lines = [line.split() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: is not UTF-8 text; save the list as UTF-8") from None
+    return [words[0].removeprefix("./") for words in lines if words]
 
 
-def _folds_from_number(value: Any) -> Any:
-    return value if isinstance(value, Mapping) else {"count": value}
+def _names(frame: Frame) -> set[str]:
+    image = Path(frame.image)
+    paths = {frame.image, image.with_suffix("").as_posix()}
+    return {frame.name, frame.frame, image.name, image.stem, *paths}
 
 
-FoldsOrNumber = Annotated[
-    Folds, BeforeValidator(_folds_from_number, json_schema_input_type=int | Folds)
-]
+def _refuse_shared(sides: dict[str, list[Frame]]) -> None:
+    """Refuse names that two frames of a side would share, and frames that two sides share."""
+    collisions = []
+    for frames in sides.values():
+        first: dict[str, Frame] = {}
+        for frame in frames:
+            other = first.setdefault(frame.name, frame)
+            if other is not frame:
+                collisions.append(
+                    f"{other.image} and {frame.image} would both be named '{frame.name}'"
+                )
+    train, val = set(sides.get("train", ())), sides.get("val", [])
+    leaks = [f"{frame.name}: {frame.image}" for frame in val if frame in train]
+    found = [
+        finding(code, examples).as_text()
+        for code, examples in (("name-collision", collisions), ("in-both-lists", leaks))
+        if examples
+    ]
+    if found:
+        raise DataError("\n".join(found))
 
 
-class Splits(Section):
-    """Which frames make which side: a value of the wildcard `{split}`, or a list file."""
+def _strays(
+    description: DatasetDescription, root: Path, frames: Sequence[Frame]
+) -> Iterator[Finding]:
+    """Warn of labels without an image, and of images whose suffix the pattern does not name."""
+    images, labels = description.images, description.labels.path
+    tail = SUFFIX.search(images)
+    of_image, of_label = re.compile(pattern_regex(images)), re.compile(pattern_regex(labels))
+    expected = {path for frame in frames for path in frame.labels}
 
-    train: str = Field(
-        default="train",
-        description="the training side: a value of `{split}`, or the path of a `.txt` file below "
-        "`root` with a frame's name at the start of each line",
-    )
-    val: str = Field(
-        default="val", description="the side that models are compared on, in the same way"
-    )
+    def others(pattern: str, *known: re.Pattern[str]) -> Iterator[str]:
+        for path in files_below(root, literal_folder(pattern)):
+            if path not in expected and not any(one.fullmatch(path) for one in known):
+                yield path
 
-    random: RandomSplit | None = Field(
-        default=None,
-        description="instead: all matching images are split at random, by `{group}` where the "
-        "pattern has it (all images of a drive on one side), else image by image",
-    )
+    orphans = _of_no_frame(description, of_label, others(labels, of_image), frames)
+    if orphans:
+        yield finding("orphan-label", [str(root / path) for path in orphans])
+    if tail is None:
+        return
+    of_any = re.compile(pattern_regex(images[: tail.start()]) + ANY_IMAGE)
+    unmatched = _of_no_frame(description, of_any, others(images, of_image, of_label), frames)
+    if unmatched:
+        yield finding("unmatched-image", [str(root / path) for path in unmatched])
 
-    folds: FoldsOrNumber | None = Field(
-        default=None,
-        description="instead: cross-validation. All matching images are dealt to this many folds, "
-        "by `{group}` where the pattern has it, and every model is trained once for each fold",
-    )
 
-    @property
-    def are_drawn(self) -> bool:
-        """Whether segbench draws the sides, so that patterns need no `{split}`."""
-        return self.random is not None or self.folds is not None
+def _of_no_frame(
+    description: DatasetDescription,
+    pattern: re.Pattern[str],
+    paths: Iterable[str],
+    frames: Sequence[Frame],
+) -> list[str]:
+    """The paths that fit a pattern, on a side that is used, and belong to no known frame.
 
-    @property
-    def are_lists(self) -> bool:
-        """Whether both sides are list files, so that patterns need no `{split}`."""
-        return self.train.endswith(LIST_SUFFIX) and self.val.endswith(LIST_SUFFIX)
-
-    @model_validator(mode="after")
-    def _two_sides(self) -> Self:
-        if self.train == self.val:
-            raise ValueError(f"train and val are both '{self.train}'; they must differ")
-        if self.random and self.folds:
-            raise ValueError("`random` and `folds` both draw the sides; give one of them")
-        return self
+    A file such as `7_inst.png` beside frame `7` belongs to it.
+    """
+    splits = description.splits
+    by_value = not (splits.are_lists or splits.are_drawn)
+    keys = [key for key in ("split", "group") if key in pattern.groupindex]
+    known = {(*(getattr(frame, key) for key in keys), frame.frame) for frame in frames}
+    found = []
+    for path in paths:
+        match = pattern.fullmatch(path)
+        if match is None:
+            continue
+        values = match.groupdict()
+        if by_value and values.get("split") not in (None, splits.train, splits.val):
+            continue
+        place, name = [values[key] for key in keys], values["frame"]
+        starts = [name, *(name[: joint.start()] for joint in JOINTS.finditer(name))]
+        if not any((*place, start) in known for start in starts):
+            found.append(path)
+    return found

@@ -17,7 +17,7 @@ import numpy as np
 from segbench.demo.render import render
 from segbench.demo.scene import Drive, Scene, compose
 from segbench.demo.shapes import Point
-from segbench.pools import process_pool
+from segbench.system.pools import process_pool
 
 FRAMES_PER_DRIVE = 8
 JPEG_QUALITY = 92

@@ -1,0 +1,124 @@
+"""The `training` section of a config: how models are trained.
+
+A key left out keeps what the model's zoo config says. Knows nothing about Snakemake, torch or
+mmseg.
+"""
+
+import math
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BeforeValidator, Field, PlainValidator, model_validator
+
+from segbench.config.schema import Count, Rate, Section, Size, number_from_text, parse_section
+
+Precision = Literal["float32", "bfloat16"]
+# two keys that say the same; setting one for a model takes the place of the other
+LENGTHS = ("max_iters", "epochs")
+
+
+def _weights_or_scheme(value: Any) -> Any:
+    """Accept the name of a formula, or positive numbers."""
+    if isinstance(value, list | tuple):
+        numbers = tuple(map(number_from_text, value))
+        if all(isinstance(number, float) and 0 < number < math.inf for number in numbers):
+            return numbers
+    elif value is None or value in WEIGHT_SCHEMES:
+        return value
+    raise ValueError(
+        f"{value!r} is not valid: name one of {', '.join(WEIGHT_SCHEMES)}, or list one positive "
+        "weight per class."
+    )
+
+
+WeightScheme = Literal["median_frequency", "enet"]
+WEIGHT_SCHEMES = get_args(WeightScheme)
+ClassWeights = Annotated[
+    str | tuple[float, ...],
+    PlainValidator(_weights_or_scheme, json_schema_input_type=WeightScheme | list[float]),
+]
+
+
+Decay = Annotated[float, BeforeValidator(number_from_text), Field(gt=0, lt=1)]
+
+
+class Training(Section):
+    """How models are trained; a key left out keeps what the model's zoo config says."""
+
+    crop_size: Size | None = Field(
+        default=None, description="height and width of the training crop, in pixels"
+    )
+    batch_size: Count | None = Field(
+        default=None,
+        description="images per iteration; the learning rate is scaled with it (linear rule)",
+    )
+    max_iters: Count | None = Field(
+        default=None, description="iterations; the schedule, warm-up included, scales with it"
+    )
+    epochs: Count | None = Field(
+        default=None, description="instead of `max_iters`: passes over the training images"
+    )
+    val_interval: Count | None = Field(
+        default=None,
+        description="iterations between two validations; default: a tenth of the training",
+    )
+    early_stopping: Count | None = Field(
+        default=None,
+        description="end a training after this many validations without a better mean IoU; "
+        "default: never",
+    )
+    ema: Decay | None = Field(
+        default=None,
+        description="decay of an exponential moving average of the weights, such as 0.999, with a "
+        "warm-up; the average is then what is validated and kept; default: none",
+    )
+    learning_rate: Rate | None = Field(
+        default=None,
+        description="peak learning rate, taken as it is; default: the zoo's, by the linear rule",
+    )
+    precision: Precision | None = Field(
+        default=None,
+        description="`float32`, or `bfloat16` for mixed precision: two to three times faster in "
+        "training, on a GPU or a CPU that computes in it (on a CPU the loss can become NaN now "
+        "and then); scores are always computed in float32; "
+        "default: `float32`",
+    )
+    class_weights: ClassWeights | None = Field(
+        default=None,
+        description="weights of the classes in cross-entropy and focal losses: "
+        "`median_frequency` or `enet`, computed from the training labels, or a list with one "
+        "weight per class; default: none",
+    )
+    rare_class_sampling: Rate | None = Field(
+        default=None,
+        description="temperature of rare class sampling, such as 0.01: a class is drawn in "
+        "proportion to exp((1 - its share of the pixels) / temperature), then an image that shows "
+        "it; default: every image once in each epoch",
+    )
+    image_size: Size | None = Field(
+        default=None,
+        description="size to which images are resized (ratio kept) before augmentation and at "
+        "test time; default: the images' own size. Scores are always at the labels' own size",
+    )
+
+    @model_validator(mode="after")
+    def _validation_happens(self) -> Self:
+        if self.max_iters and self.epochs:
+            raise ValueError("`max_iters` and `epochs` say the same; give one of them")
+        if self.val_interval and self.max_iters and self.val_interval > self.max_iters:
+            raise ValueError(
+                f"val_interval ({self.val_interval}) is larger than max_iters "
+                f"({self.max_iters}), so the model would never be validated"
+            )
+        return self
+
+    def overridden_by(self, other: "Training", origin: str = "training") -> "Training":
+        """This section with the keys that `other` sets taking precedence.
+
+        Raises:
+            ConfigError: they do not go together; `origin` is where it says so.
+        """
+        own, given = (one.model_dump(exclude_none=True) for one in (self, other))
+        if given.keys() & set(LENGTHS):
+            own = {key: value for key, value in own.items() if key not in LENGTHS}
+        merged = own | given
+        return parse_section(Training, merged, origin)

@@ -1,0 +1,4 @@
+"""Everything that builds or runs a network: training, evaluation, checks, checkpoints.
+
+The only package that imports torch and mmseg. Meets the report in files alone.
+"""

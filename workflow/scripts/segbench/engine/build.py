@@ -1,0 +1,187 @@
+"""Build the model and the data of a rendered config. Imports torch and mmseg."""
+
+import contextlib
+import copy
+import io
+import warnings
+from pathlib import Path
+from typing import Any
+
+# at import these warn and print about operators and packages that most models never use
+with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    warnings.simplefilter("ignore")
+    import mmseg.datasets
+    import mmseg.models  # noqa: F401
+
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+from mmseg.registry import DATASETS, MODELS
+from torch import nn
+from torch.utils.data import DataLoader
+
+from segbench.engine.checkpoints.class_rows import ClassRows, load_finetuned, load_whole
+from segbench.engine.checkpoints.load import LoadReport, load_backbone
+from segbench.engine.dataset import RareClassSampler
+from segbench.engine.sampling import PositionedDataset, PositionSampler
+from segbench.engine.trust import trust_nothing
+from segbench.errors import ModelError
+from segbench.recipe.model import set_classes
+from segbench.system.pools import end_threads_of_opencv
+from segbench.zoo.tree import inner_backbone, walk
+
+trust_nothing()
+
+
+def load_config(path: Path) -> Config:
+    """Load a rendered config and make mmseg the place where its types are looked up."""
+    # braces in a class name are no variables
+    config = Config.fromfile(str(path), use_predefined_variables=False, import_custom_modules=False)
+    init_default_scope("mmseg")
+    # MMEngine would log how each of a thousand tensors was initialised
+    MMLogger.get_current_instance().setLevel("WARNING")
+    return config
+
+
+def backbone_weights(config: Config) -> Path | None:
+    """The checkpoint from which the backbone of a rendered config starts, None if random."""
+    init = inner_backbone(config.model.backbone).get("init_cfg")
+    if isinstance(init, dict) and init.get("type") == "Pretrained":
+        return Path(init["checkpoint"])
+    return None
+
+
+def build_model(
+    config: Config, seed: int = 0, load: bool = True
+) -> tuple[nn.Module, LoadReport | None]:
+    """Build a model with its initial weights on the CPU.
+
+    Args:
+        config: a rendered config.
+        seed: decides the random weights.
+        load: whether to load the weights that it starts from; a checkpoint of a run that is not
+            trained yet is left out.
+
+    Returns:
+        The model, and what it took from a checkpoint (None for `scratch`).
+
+    Raises:
+        ModelError: the model cannot be built here, or its weights do not fit.
+    """
+    model_config, weights = config.model.copy(), backbone_weights(config)
+    if weights:
+        # loaded below instead, where the file is not trusted and the outcome is reported
+        del inner_backbone(model_config.backbone)["init_cfg"]
+    torch.manual_seed(seed)
+    model = _construct(model_config)
+    try:
+        model.init_weights()  # type: ignore[operator]
+    except Exception as error:  # a model's code is foreign
+        raise ModelError(f"cannot be initialised: {type(error).__name__}: {error}") from None
+    if not load:
+        return model, None
+    if weights:
+        # ICNet and BiSeNet wrap the backbone that the weights are for
+        wraps = inner_backbone(model_config.backbone) is not model_config.backbone
+        backbone = model.get_submodule("backbone.backbone" if wraps else "backbone")
+        return model, load_backbone(backbone, weights)
+    return model, _load_source(model, config)
+
+
+def class_axes(config: Config) -> dict[str, int]:
+    """Find the entries of a model whose shape depends on the number of classes.
+
+    Args:
+        config: a rendered config.
+
+    Returns:
+        Of every such entry the axis that grows with the classes.
+    """
+    shapes = []
+    for more in (0, 1):
+        model_config = copy.deepcopy(config.model)
+        inner_backbone(model_config.backbone).pop("init_cfg", None)
+        for node in walk(model_config):
+            if isinstance(node.get("class_weight"), list):
+                del node["class_weight"]
+        count = len(config.train_dataloader.dataset.metainfo.classes)
+        set_classes(model_config, count + more, note=lambda _: None)
+        shapes.append({k: v.shape for k, v in _construct(model_config).state_dict().items()})
+    before, after = shapes
+    return {
+        key: next(i for i in range(len(shape)) if shape[i] != after[key][i])
+        for key, shape in before.items()
+        if key in after and shape != after[key]
+    }
+
+
+def class_rows(config: Config) -> ClassRows:
+    """Which classes of its source checkpoint stand for which classes of a rendered config."""
+    source, target = config.segbench.source, config.train_dataloader.dataset.metainfo.classes
+    return ClassRows(
+        source=tuple(source["classes"]),
+        target=tuple(target),
+        sources_of=tuple(
+            tuple(i for i, mapped in enumerate(source["class_map"]) if mapped == wanted)
+            for wanted in range(len(target))
+        ),
+    )
+
+
+def source_checkpoint(config: Config) -> Path | None:
+    """The checkpoint of a whole model that a rendered config starts from, if any."""
+    source = config.segbench.get("source")
+    return Path(source["checkpoint"]) if source else None
+
+
+def _construct(model_config: Config) -> nn.Module:
+    try:
+        model: nn.Module = MODELS.build(model_config)
+    except (ImportError, AttributeError) as error:
+        raise ModelError(f"needs a package or compiled operator that is missing: {error}") from None
+    except Exception as error:  # a model's code is foreign, and its config can hold anything
+        raise ModelError(f"cannot be built: {type(error).__name__}: {error}") from None
+    return model
+
+
+def _load_source(model: nn.Module, config: Config) -> LoadReport | None:
+    path = source_checkpoint(config)
+    if path is None or not path.is_file():
+        return None
+    if config.segbench.initialization == "zero_shot":
+        return load_whole(model, path)
+    return load_finetuned(model, path, class_axes(config), class_rows(config))
+
+
+def training_loader(
+    config: Config, seed: int, first_iteration: int, last_iteration: int, workers: int
+) -> DataLoader[Any]:
+    """Batches for the iterations `first_iteration` to `last_iteration` (exclusive)."""
+    end_threads_of_opencv()
+    batch = config.train_dataloader.batch_size
+    frames = DATASETS.build(config.train_dataloader.dataset)
+    sampler, order = config.train_dataloader.sampler, None
+    if sampler.type == "RareClassSampler":
+        order = RareClassSampler(frames, sampler.probabilities, seed).order
+    return DataLoader(
+        PositionedDataset(frames, seed, order),
+        batch_size=batch,
+        sampler=PositionSampler(first_iteration * batch, last_iteration * batch),
+        num_workers=workers,
+        collate_fn=pseudo_collate,
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def validation_loader(config: Config, workers: int) -> DataLoader[Any]:
+    """The validation images one by one, in the order of the split file."""
+    end_threads_of_opencv()
+    return DataLoader(
+        DATASETS.build(config.val_dataloader.dataset),
+        batch_size=1,
+        num_workers=workers,
+        collate_fn=pseudo_collate,
+        pin_memory=torch.cuda.is_available(),
+    )

@@ -1,0 +1,138 @@
+"""Evaluate a trained model in one pass over the validation images. Imports torch and mmseg.
+
+The confusion matrix of every image is what is stored; every score derives from these counts, in
+`segbench.scores.metrics`. Scores are at the labels' own size.
+"""
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from segbench.engine.build import build_model, load_config, validation_loader
+from segbench.engine.devices import lease_device
+from segbench.engine.predict import predictions
+from segbench.scores import metrics
+from segbench.system.progress import Progress
+
+LOG = logging.getLogger(__name__)
+WARM_UP = 2
+
+
+def evaluate(
+    config_path: Path,
+    checkpoint: Path,
+    confusion_path: Path,
+    metrics_path: Path,
+    predictions_path: Path,
+    gallery_images: int,
+    threads: int,
+) -> None:
+    """Evaluate a checkpoint and store its counts.
+
+    Args:
+        config_path: rendered config of the run.
+        checkpoint: its weights.
+        confusion_path: `.npz` with `names` and `confusion`, int64 [images, classes, predictions];
+            through a class map there is one prediction more, for what has no counterpart.
+        metrics_path: JSON with scores, cost and protocol.
+        predictions_path: `.npz` with `names` of some frames and, under `0`, `1`, ..., their
+            predicted class ids.
+        gallery_images: how many predictions to keep as images, spread over the split.
+        threads: CPU threads of the network; on a GPU, processes that read images.
+    """
+    config = load_config(config_path)
+    classes = config.val_dataloader.dataset.metainfo.classes
+    model, _ = build_model(config, load=False)
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+    model.load_state_dict(state)
+    mapped = config.segbench.source["class_map"] if zero_shot(config) else None
+    torch.set_num_threads(threads)
+    loader = validation_loader(config, workers=min(4, threads - 1))
+    total = len(loader)
+    kept = set(np.linspace(0, total - 1, min(gallery_images, total)).round().astype(int).tolist())
+
+    names, counts, seconds, pictures = [], [], [], {}
+    progress = Progress(f"evaluate {config.segbench.run}", total, "images")
+    with lease_device() as device:
+        model.to(device)
+        for i, predicted in enumerate(predictions(model, loader, len(classes), mapped)):
+            names.append(predicted.name)
+            counts.append(predicted.counts)
+            seconds.append(predicted.seconds)
+            if i in kept:
+                pictures[predicted.name] = predicted.classes
+            progress.step()
+        height, width = predicted.classes.shape
+        cost = {
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "flops": count_flops(model, height, width, device),
+            "flops_at": [height, width],
+            "latency_ms": 1000 * float(np.median(seconds[WARM_UP:] or seconds)),
+            "device": _device_name(device),
+        }
+    np.savez_compressed(confusion_path, names=np.array(names), confusion=np.stack(counts))
+    stored = {str(i): picture for i, picture in enumerate(pictures.values())}
+    np.savez_compressed(
+        predictions_path, allow_pickle=False, names=np.array(list(pictures)), **stored
+    )
+    summed = np.stack(counts).sum(0)
+    scores = metrics.summary(summed) | {
+        **_reach(classes, mapped, summed),
+        "iou": dict(zip(classes, _plain(metrics.class_iou(summed)), strict=True)),
+        "images": len(names),
+        "protocol": "all validation images, single scale, scored at the label's own size",
+    }
+    metrics_path.write_text(json.dumps(scores | cost, indent=1) + "\n")
+    LOG.info("%s: mean IoU %.2f %%", config.segbench.run, 100 * scores["miou"])
+
+
+def count_flops(model: nn.Module, height: int, width: int, device: str) -> int | None:
+    """Floating-point operations of one forward pass at an image size, a multiply-add as two.
+
+    Returns:
+        The count, or None for a model that torch cannot count.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    image = torch.zeros(1, 3, height, width, device=device)
+    counter = FlopCounterMode(display=False)
+    try:
+        with counter, torch.inference_mode():
+            model(image, mode="tensor")
+    except Exception as error:  # a model's forward is foreign code, and this is only a figure
+        LOG.warning("the operations of this model cannot be counted: %s", error)
+        return None
+    return int(counter.get_total_flops())
+
+
+def zero_shot(config: Config) -> bool:
+    """Whether a run predicts another dataset's classes, which are mapped."""
+    return bool(config.segbench.initialization == "zero_shot")
+
+
+def _reach(
+    classes: Sequence[str], mapped: Sequence[int] | None, counts: metrics.Counts
+) -> dict[str, Any]:
+    """What a class map leaves out, and the mean IoU over the rest."""
+    reached = [mapped is None or i in mapped for i in range(len(classes))]
+    return {
+        "unreachable": [name for name, is_reached in zip(classes, reached, strict=True)
+                        if not is_reached],
+        "miou_mapped": float(metrics.mean_over_classes(metrics.class_iou(counts)[reached])),
+    }  # fmt: skip
+
+
+def _plain(scores: metrics.Scores) -> list[float | None]:
+    """Scores for JSON, which has no NaN."""
+    return [None if np.isnan(score) else float(score) for score in scores]
+
+
+def _device_name(device: str) -> str:
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else "CPU"

@@ -1,0 +1,217 @@
+"""Prove that a model can be trained and evaluated, before any training starts.
+
+Builds it for its dataset, loads its weights, takes one training step on two random crops and
+predicts one image. To take seconds, large crops and images are tried smaller, after the layers'
+shapes have been proven in full on the meta device, which also tells how much memory a training
+takes. Imports torch and mmseg.
+"""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from torch import nn
+
+from segbench.engine import memory
+from segbench.engine.build import build_model, load_config
+from segbench.engine.optimizers import build_optimizer, build_schedulers
+from segbench.errors import ModelError
+from segbench.zoo.families import COARSEST_STRIDE, FIXED_SIZE_BACKBONES
+from segbench.zoo.tree import Shape
+
+LOG = logging.getLogger(__name__)
+# longest side of the crop and the image that are tried
+TRIED_CROP, TRIED_IMAGE = 256, 256
+# what PyTorch says when a batch or a crop is too small, and what to do
+REMEDIES = {
+    "more than 1 value per channel": "Batch norm needs more values: raise `batch_size` to 2 or "
+    "more, or raise `crop_size`.",
+    "kernel size can't be greater": "The crop is too small for its pooling: raise `crop_size`.",
+    "output size is too small": "The crop is too small for its pooling: raise `crop_size`.",
+    "sizes of tensors must match": "Choose a `crop_size` whose sides are multiples of 32.",
+    "not a finite number": "Lower `learning_rate`, or check the losses in `overrides` or in your "
+    "config.",
+    "is not in the": "Check this `type`, in `overrides` or in your config.",
+    "must match the size of tensor": "Choose a `crop_size` whose sides are multiples of 32.",
+}
+
+
+def preflight(config_path: Path, manifest_path: Path, report_path: Path) -> None:
+    """Check one model and write what was found.
+
+    Args:
+        config_path: rendered config of one of its runs.
+        manifest_path: `manifest.json` of the prepared dataset.
+        report_path: JSON with the number of parameters, the adaptations and the weights.
+
+    Raises:
+        ModelError: the model cannot be built, trained or evaluated, or takes far more memory than
+            there is, with the remedy.
+    """
+    # checks run side by side, and one thread each is faster than all of them in each
+    torch.set_num_threads(1)
+    config = load_config(config_path)
+    run = config.segbench.run
+    height, width = json.loads(manifest_path.read_text())["image_sizes"][0][:2]
+    try:
+        model, weights = build_model(config, config.randomness.seed)
+    except ModelError as error:
+        raise ModelError(f"{run}: {error}") from None
+    found, memory_note = None, "nothing is trained"
+    if config.segbench.initialization != "zero_shot":
+        found = memory.estimate(model, config)
+        memory_note = _judge_memory(found, run)
+        _try_step(model, config, run, shapes_are_proven=found is not None)
+    _try_image(model, config, run, height, width)
+    report = {
+        "run": run,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "memory_bytes": found.total if found else None,
+        "memory": memory_note,
+        "weights": weights.sentence() if weights else "all random",
+        "adaptations": list(config.segbench.adaptations),
+    }
+    report_path.write_text(json.dumps(report, indent=1) + "\n")
+    LOG.info("%s: builds and trains, %.2f M parameters", run, report["parameters"] / 1e6)
+
+
+def _judge_memory(found: memory.Estimate | None, run: str) -> str:
+    if found is None:
+        return "not estimated: this model looks at values as it runs"
+    kind, sentence = memory.verdict(found, *memory.available())
+    if kind == "beyond":
+        raise ModelError(f"{run}: {sentence}")
+    (LOG.warning if kind == "tight" else LOG.info)("%s: %s", run, sentence)
+    return sentence
+
+
+def _try_step(model: nn.Module, config: Config, run: str, shapes_are_proven: bool) -> None:
+    """One training step on random pixels, with the transforms that come after loading."""
+    height, width = config.segbench.crop_size
+    crop = (height, width)
+    if shapes_are_proven and config.model.backbone.get("type") not in FIXED_SIZE_BACKBONES:
+        crop = smaller(height, TRIED_CROP), smaller(width, TRIED_CROP)
+    model.train()
+    torch.manual_seed(config.randomness.seed)  # the same config passes, or fails, every time
+    try:
+        optim = build_optimizer(model, config)
+        build_schedulers(config, optim)
+    except Exception as error:  # a config can hold anything
+        raise ModelError(
+            f"{run}: the optimizer or its schedule cannot be built: {_first_line(error)}. "
+            "Check `optim_wrapper` and `param_scheduler` in `overrides` or in your config."
+        ) from None
+    try:
+        try:
+            _step(model, config, crop, optim)
+        except Exception:  # the smaller crop may be the fault
+            if crop == (height, width):
+                raise
+            _step(model, config, (height, width), optim)
+    except Exception as error:  # a model's code is foreign
+        raise ModelError(
+            f"{run}: a training step on crops of {height}x{width} fails: {_first_line(error)}. "
+            f"{_remedy(error)}"
+        ) from None
+
+
+def _step(model: Any, config: Config, crop: Shape, optim: Any) -> None:
+    # otherwise a smaller crop is padded to the size of the config
+    model.data_preprocessor.size = crop
+    try:
+        log = model.train_step(_batch(config, *crop), optim)
+    finally:
+        model.data_preprocessor.size = tuple(config.segbench.crop_size)
+    if not torch.isfinite(log["loss"]).all():
+        raise ValueError(f"the loss is {float(log['loss'])}, not a finite number")
+
+
+def smaller(side: int, limit: int) -> int:
+    """A shorter side that leaves the same rest when halved again and again.
+
+    So whatever a model does with a side that does not divide, it does with this one.
+    """
+    return side if side <= limit else limit - COARSEST_STRIDE + side % COARSEST_STRIDE
+
+
+def _remedy(error: Exception) -> str:
+    text = str(error).lower()
+    found = next((remedy for said, remedy in REMEDIES.items() if said in text), None)
+    return found or "Try another `crop_size`, or a larger `batch_size`, for this model."
+
+
+def _batch(config: Config, height: int, width: int) -> dict[str, Any]:
+    """Random images with labels, as many as a batch has but two at the most."""
+    classes = len(config.train_dataloader.dataset.metainfo.classes)
+    rng = np.random.default_rng(0)
+    steps = [dict(step) for step in config.train_dataloader.dataset.pipeline if not _loads(step)]
+    for step in steps:
+        if "crop_size" in step:
+            step["crop_size"] = (height, width)
+    pipeline = Compose(steps)
+    samples = [
+        pipeline(_random_sample(rng, height, width, classes))
+        for _ in range(min(2, config.train_dataloader.batch_size))
+    ]
+    return {
+        "inputs": [sample["inputs"] for sample in samples],
+        "data_samples": [sample["data_samples"] for sample in samples],
+    }
+
+
+def _try_image(model: nn.Module, config: Config, run: str, height: int, width: int) -> None:
+    tried = smaller(height, TRIED_IMAGE), smaller(width, TRIED_IMAGE)
+    model.eval()
+    try:
+        try:
+            _predict(model, config, *tried)
+        except Exception:  # the smaller image may be the fault
+            if tried == (height, width):
+                raise
+            _predict(model, config, height, width)
+    except Exception as error:  # a model's code is foreign
+        raise ModelError(
+            f"{run}: predicting an image of {height}x{width} fails: {_first_line(error)}. "
+            "Set `image_size` to a size this model accepts."
+        ) from None
+
+
+def _predict(model: Any, config: Config, height: int, width: int) -> None:
+    sample = {
+        "img": np.zeros((height, width, 3), np.uint8),
+        "img_shape": (height, width),
+        "ori_shape": (height, width),
+        "img_path": "",
+    }
+    steps = [step for step in config.val_dataloader.dataset.pipeline if not _loads(step)]
+    packed = Compose(steps)(sample)
+    with torch.no_grad():
+        model.test_step({"inputs": [packed["inputs"]], "data_samples": [packed["data_samples"]]})
+
+
+def _random_sample(
+    rng: np.random.Generator, height: int, width: int, classes: int
+) -> dict[str, Any]:
+    return {
+        "img": rng.integers(0, 256, (height, width, 3), dtype=np.uint8),
+        "gt_seg_map": rng.integers(0, classes, (height, width), dtype=np.uint8),
+        "seg_fields": ["gt_seg_map"],
+        "img_shape": (height, width),
+        "ori_shape": (height, width),
+        "img_path": "",
+        "seg_map_path": "",
+        "reduce_zero_label": False,
+    }
+
+
+def _loads(step: dict[str, Any]) -> bool:
+    return str(step["type"]).startswith("Load")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,0 +1,87 @@
+"""What a training leaves behind beside its weights: curves, and where they came from.
+
+Imports torch.
+"""
+
+import csv
+import json
+import resource
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from segbench.engine.state import TrainingState
+from segbench.system.provenance import package_versions
+
+CURVES = ("iteration", "loss", "learning_rate", "val_miou", "val_aacc", "val_macc")
+
+
+def write_history(path: Path, history: Sequence[dict[str, float]]) -> None:
+    """Write `history.csv`: a row for every loss that was noted, with scores where validated."""
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, CURVES)
+        writer.writeheader()
+        writer.writerows(history)
+
+
+def write_record(
+    path: Path,
+    config: Config,
+    state: TrainingState,
+    model: nn.Module,
+    device: str,
+    **more: Any,
+) -> None:
+    """Write `train.json`: where a run came from, what it did and what it cost.
+
+    Args:
+        path: of the file.
+        config: rendered config of the run.
+        state: at the end of the training.
+        model: what was trained.
+        device: where.
+        more: further entries.
+    """
+    settings, optimizer = config.segbench, config.optim_wrapper.optimizer
+    trained = state.iteration > 0
+    record = {
+        "run": settings.run,
+        "seed": config.randomness.seed,
+        "initialization": settings.initialization,
+        "source_classes": list(settings.source["classes"]) if "source" in settings else None,
+        "dataset": settings.dataset,
+        "iterations": state.iteration,
+        "planned_iterations": config.train_cfg.max_iters if trained else 0,
+        "best_iteration": state.best_iteration,
+        "best_val_miou": state.best if trained else None,
+        "crop_size": list(settings.crop_size),
+        "batch_size": settings.batch_size,
+        "learning_rate": optimizer.lr if trained else None,
+        "optimizer": optimizer.type if trained else None,
+        "precision": config.optim_wrapper.get("dtype", "float32"),
+        "ema": settings.ema,
+        "adaptations": list(settings.adaptations),
+        "device": _device(device),
+        "train_minutes": state.seconds / 60,
+        "peak_memory_mb": _peak_bytes(device) / 2**20 if trained else None,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "versions": package_versions(),
+        **more,
+    }
+    path.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _device(device: str) -> str:
+    if device == "cpu":
+        return f"CPU, {torch.get_num_threads()} threads"
+    return str(torch.cuda.get_device_name())
+
+
+def _peak_bytes(device: str) -> int:
+    if device == "cpu":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return torch.cuda.max_memory_allocated()

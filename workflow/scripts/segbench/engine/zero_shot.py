@@ -1,0 +1,42 @@
+"""Take a source checkpoint as it is, for a run in which nothing is trained. Imports torch."""
+
+import logging
+from pathlib import Path
+
+import torch
+
+from segbench.engine.build import build_model, load_config
+from segbench.engine.record import write_history, write_record
+from segbench.engine.state import TrainingState
+from segbench.errors import ModelError
+
+LOG = logging.getLogger(__name__)
+
+
+def take(config_path: Path, folder: Path) -> None:
+    """Bring the checkpoint of a `zero_shot` run into the form of a trained one.
+
+    Args:
+        config_path: rendered config of the run.
+        folder: receives `best.pth`, `history.csv` and `train.json`.
+
+    Raises:
+        ModelError: the checkpoint is not there, or does not hold every weight of the model.
+    """
+    config = load_config(config_path)
+    model, report = build_model(config, config.randomness.seed)
+    if report is None:
+        raise ModelError(f"{config.segbench.source['checkpoint']}: no such checkpoint")
+    meta = {"iteration": 0, "dataset_meta": {"classes": list(config.segbench.source["classes"])}}
+    torch.save({"state_dict": model.state_dict(), "meta": meta}, folder / "best.pth")
+    write_history(folder / "history.csv", [])
+    write_record(
+        folder / "train.json",
+        config,
+        TrainingState(),
+        model,
+        "cpu",
+        digest=None,
+        weights=f"{config.segbench.source['checkpoint']}: {report.sentence()}",
+    )
+    LOG.info("%s: nothing is trained", config.segbench.run)

@@ -1,0 +1,122 @@
+"""Refuse to start where the work cannot end: no place to write, nothing to read."""
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from segbench.datasets.description import DatasetDescription, Source
+from segbench.datasets.layout import walk
+from segbench.errors import ConfigError
+from segbench.system.origins import digest_of, read_record
+
+
+def scripts_import_from(folder: Path) -> None:
+    """Make the processes that are started from here find the library in a folder, first of all.
+
+    The digests of the rules are of the library in their own checkout, so that is what scripts
+    must run, even where the environment knows another.
+    """
+    others = filter(None, [os.environ.get("PYTHONPATH")])
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(folder.resolve()), *others])
+
+
+def say_what_is_run(configs: Iterable[str]) -> None:
+    """Say that configs of the user's own are code, before the first of them is read."""
+    for config in dict.fromkeys(configs):
+        print(f"Running {config}: a config of your own is Python code.", file=sys.stderr)
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Make sure that a folder can be written, or made.
+
+    Raises:
+        ConfigError: names the folder, or the one above it that stands in the way.
+    """
+    existing = folder
+    while not os.path.lexists(existing):
+        existing = existing.parent
+    if not existing.is_dir():
+        raise ConfigError(
+            f"{existing.absolute()}: is no folder, so results cannot be written there"
+        )
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise ConfigError(
+            f"{existing.absolute()}: no permission to write results there. Change its permissions, "
+            "or run in another folder with: snakemake --directory FOLDER"
+        )
+
+
+def listing_digest(source: Source) -> str:
+    """Digest of the names, sizes and times of the files in a folder that is read where it is.
+
+    So that a file which was added, removed or changed is noticed. Empty for other sources.
+    """
+    hasher = hashlib.sha256()
+    if source.is_made_here or source.path is None or not Path(source.path).is_dir():
+        return ""
+    for current, files in walk(Path(source.path)):
+        for name in files:
+            path = os.path.join(current, name)  # noqa: PTH118 - a Path each is slow for 100,000
+            try:
+                stat = os.stat(path)  # noqa: PTH116
+            except OSError:
+                continue
+            line = f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n"
+            hasher.update(line.encode(errors="surrogateescape"))
+    return hasher.hexdigest()[:16]
+
+
+def refuse_missing_source(dataset: DatasetDescription, prepared: Path) -> str:
+    """Make sure that a dataset's source exists, unless it was prepared before.
+
+    Returns:
+        That it is absent, in a sentence, empty if it is there.
+
+    Raises:
+        ConfigError: names the missing folder or archive and how to say where it lies.
+    """
+    path = dataset.source.path
+    if path is None:
+        return ""
+    if set("{}") & set(path):
+        raise ConfigError(f"{path}: a path with braces cannot be used; rename it or make a link")
+    if Path(path).exists():
+        return ""
+    if (prepared / dataset.name / "manifest.json").exists():
+        return f"{path}: no such source; the dataset '{dataset.name}' is used as it was prepared."
+    what = "archive" if dataset.source.archive else "folder"
+    raise ConfigError(
+        f"{path}: no such {what}, so the dataset '{dataset.name}' cannot be prepared. Put it "
+        f"there, correct `source` in its description, or say where it lies: "
+        f"--config 'dataset_sources={{{dataset.name}: PATH}}'"
+    )
+
+
+def origin_of_dataset(dataset: DatasetDescription, code: str, listing: str, manifest: str) -> str:
+    """What a prepared dataset comes from: code and description, and the files of its source.
+
+    Where the source is absent, the files are taken to be those that it was prepared from.
+
+    Args:
+        dataset: its description, with its source in place.
+        code: digest of the code that prepares it.
+        listing: digest of the files of a source that is read where it is.
+        manifest: path of the prepared dataset's manifest.
+
+    Raises:
+        ConfigError: the source is absent, and the dataset was prepared from another description.
+    """
+    made_from = dataset.model_dump(mode="json", exclude={"source"})
+    prepared = digest_of(code=code, description=made_from)
+    path = dataset.source.path
+    if path is None or Path(path).exists():
+        return f"{prepared}:{listing}"
+    before, _, listed = (read_record(manifest) or "").partition(":")
+    if before and before != prepared:
+        raise ConfigError(
+            f"{path}: no such source, and the dataset '{dataset.name}' was prepared from another "
+            "description. Put the source there, or correct its path, to prepare it anew."
+        )
+    return f"{prepared}:{listed}"

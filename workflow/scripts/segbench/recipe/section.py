@@ -1,0 +1,89 @@
+"""The section `segbench` of a rendered config: what a job must know of its run beyond the model.
+
+Written when a config is rendered and read wherever one is used.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from segbench.errors import ModelError
+
+FORM = 1
+
+
+class SourceCheckpoint(BaseModel):
+    """The checkpoint of a whole model that a run starts from.
+
+    Attributes:
+        checkpoint: path of the file.
+        classes: names of the classes it knows, by id.
+        class_map: for each of them the class of the dataset that it stands for, -1 where none.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    checkpoint: str
+    classes: tuple[str, ...]
+    class_map: tuple[int, ...]
+
+
+class RunSection(BaseModel):
+    """What a run is.
+
+    Attributes:
+        run: `model/initialization/seed0`.
+        initialization: `scratch`, `imagenet`, `finetuned` or `zero_shot`.
+        dataset: name of the dataset it is trained on.
+        crop_size: height and width in pixels.
+        batch_size: images per iteration.
+        adaptations: what was changed of the zoo config, in sentences.
+        early_stopping: validations without a better score after which it ends.
+        ema: decay of the moving average of the weights.
+        source: the checkpoint of a whole model that it starts from.
+        form: of this section.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    run: str
+    initialization: str
+    dataset: str
+    crop_size: tuple[int, int]
+    batch_size: int
+    adaptations: tuple[str, ...] = ()
+    early_stopping: int | None = None
+    ema: float | None = None
+    source: SourceCheckpoint | None = None
+    form: int = FORM
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Self:
+        """Read the section of a config.
+
+        Raises:
+            ModelError: it has none, or one of another form.
+        """
+        section = config.get("segbench")
+        if not isinstance(section, Mapping) or section.get("form") != FORM:
+            raise ModelError(
+                "the config was not rendered by this version of segbench. Remove it and run the "
+                "workflow again: a training whose settings are the same is not repeated."
+            )
+        try:
+            return cls.model_validate(_plain(section))
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(map(str, first["loc"]))
+            raise ModelError(
+                f"`segbench.{key}` of the config was changed by hand: {first['msg']}. Remove the "
+                "config and run again."
+            ) from None
+
+    def as_config(self) -> dict[str, Any]:
+        """The section as plain values, for a config file."""
+        return self.model_dump(mode="json")
+
+
+def _plain(section: Mapping[str, Any]) -> dict[str, Any]:
+    """MMEngine's mappings as plain ones; pydantic would take their absent attributes for values."""
+    return {k: _plain(v) if isinstance(v, Mapping) else v for k, v in section.items()}

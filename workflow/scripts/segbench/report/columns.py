@@ -1,0 +1,53 @@
+"""What of a comparison people read: the columns and units of the tables, as text."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from segbench.report.results import Contender
+from segbench.report.tables import NOT_THERE, percent
+
+
+def readable_models(table: pd.DataFrame) -> pd.DataFrame:
+    """The columns of `models.csv` that people compare, as text."""
+    readable = pd.DataFrame({"model": table["model"]})
+    if table["initialization"].nunique() > 1:
+        readable["init."] = table["initialization"]
+    readable["mean IoU %"] = [percent(value) for value in table["miou"]]
+    readable["95 % interval"] = [
+        f"{percent(low)} to {percent(high)}"
+        for low, high in zip(table["miou_ci_low"], table["miou_ci_high"], strict=True)
+    ]
+    if (table["unreachable"] != "").any():
+        readable["over mapped classes %"] = [percent(value) for value in table["miou_mapped"]]
+    over = table["repeated_over"].iloc[0]
+    readable["runs" if "folds" in over else "seeds"] = [str(runs) for runs in table["runs"]]
+    readable[f"± over {over}"] = [percent(value) for value in table["miou_std"]]
+    readable["pixel acc. %"] = [percent(value) for value in table["aacc"]]
+    readable["mean acc. %"] = [percent(value) for value in table["macc"]]
+    readable["params M"] = [f"{value / 1e6:.2f}" for value in table["params"]]
+    readable["GFLOPs"] = [_scaled(value, 1e9) for value in table["flops"]]
+    readable["ms/image"] = [f"{value:.1f}" for value in table["latency_ms"]]
+    readable["memory GB"] = [_scaled(value, 1024) for value in table["peak_memory_mb"]]
+    readable["training min"] = [
+        f"{minutes:.1f}" if iterations else NOT_THERE
+        for minutes, iterations in zip(table["train_minutes"], table["iterations"], strict=True)
+    ]
+    return readable
+
+
+def readable_classes(contenders: Sequence[Contender], table: pd.DataFrame) -> pd.DataFrame:
+    """IoU per class, one row per class and one column per contender, mean over the seeds."""
+    readable = pd.DataFrame({"class": list(dict.fromkeys(table["class"]))})
+    keys = table["model"] + "\n" + table["initialization"]
+    for contender in contenders:
+        own = table[keys == f"{contender.model}\n{contender.initialization}"]
+        means = own.groupby("class")["iou"].mean()
+        readable[contender.label] = [percent(means.get(name)) for name in readable["class"]]
+    mean = {"class": "mean IoU"} | {c.label: percent(c.miou) for c in contenders}
+    return pd.concat([readable, pd.DataFrame([mean])], ignore_index=True)
+
+
+def _scaled(value: float | None, unit: float) -> str:
+    return NOT_THERE if value is None or np.isnan(value) else f"{value / unit:.2f}"

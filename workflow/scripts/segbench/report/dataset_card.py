@@ -1,0 +1,193 @@
+"""The dataset card: what is in a prepared dataset, as a page, a figure and sample pictures.
+
+Reads the manifest, the frame table and a few images. Needs matplotlib and seaborn, never torch.
+"""
+
+import html
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import seaborn as sns
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from segbench.report.plotting import class_handles, color_table, read_image, read_label, save
+from segbench.report.tables import PAGE, html_table, percent
+
+SAMPLES_PER_SIDE = 3
+SIDES = {"train": "training", "val": "validation"}
+
+
+def write_card(manifest_path: Path, check_path: Path, folder: Path) -> None:
+    """Write `card.html`, `classes.svg` and `.png`, and `samples.png`.
+
+    Args:
+        manifest_path: `manifest.json` of the prepared dataset, beside its images.
+        check_path: the warnings of its check.
+        folder: where to write.
+    """
+    manifest = json.loads(manifest_path.read_text())
+    warnings = json.loads(check_path.read_text())["warnings"]
+    (folder / "card.html").write_text(page(manifest, warnings), encoding="utf-8")
+    save(plot_classes(manifest), folder / "classes.svg")
+    samples = plot_samples(manifest, manifest_path.parent)
+    samples.savefig(folder / "samples.png", dpi=110)
+    plt.close(samples)
+
+
+def page(manifest: Mapping[str, Any], warnings: Sequence[Mapping[str, Any]]) -> str:
+    """Write the card as an HTML page: counts, sizes, classes, warnings and provenance."""
+    parts = [
+        html_table(_facts(manifest), f"Dataset {manifest['name']}"),
+        html_table(_class_shares(manifest), "Classes"),
+        _warnings(warnings),
+    ]
+    note = (
+        f"Prepared from {_source(manifest)}; images placed by "
+        f"{', '.join(manifest['images_placed_by'])}. SHA-256 of what a model sees: "
+        f"{manifest['content_sha256']}."
+    )
+    title = html.escape(f"Dataset {manifest['name']}")
+    return PAGE.format(title=title, table="<br>".join(parts), note=html.escape(note))
+
+
+def plot_classes(manifest: Mapping[str, Any]) -> Figure:
+    """Draw the classes' shares of pixels and images on each side, and which are seen together."""
+    sns.set_theme(style="whitegrid", context="notebook")
+    shares = _shares(manifest)
+    names = [found["name"] for found in manifest["classes"]]
+    height = 1.8 + 0.42 * len(names)
+    figure, axes = plt.subplots(
+        1, 3, figsize=(16, height), width_ratios=(1, 1, 1.25), layout="constrained"
+    )
+    for axis, column, label in ((axes[0], "pixels", "of the labelled pixels, %"),
+                                (axes[1], "images", "of the images, %")):  # fmt: skip
+        sns.barplot(
+            shares, y="class", x=column, hue="side", ax=axis, palette=["#3b6ea5", "#e0a030"]
+        )
+        axis.set(xlabel=label, ylabel="")
+        handles, labels = axis.get_legend_handles_labels()
+        axis.get_legend().remove()
+    axes[1].set_yticklabels([])
+    figure.legend(
+        handles, labels, loc="upper left", bbox_to_anchor=(0.28, 1.0), ncols=2, frameon=False
+    )
+    counts = np.asarray(manifest["cooccurrence"], float)
+    seen = np.diag(counts)[:, None]
+    together = np.divide(100 * counts, seen, out=np.full_like(counts, np.nan), where=seen > 0)
+    sns.heatmap(
+        pd.DataFrame(together, index=names, columns=names), ax=axes[2], cmap="crest", vmin=0,
+        vmax=100, annot=len(names) <= 12, fmt=".0f", linewidths=1,
+    )  # fmt: skip
+    axes[2].set_title("of the images with the row's class, % that show the column's", fontsize=11)
+    axes[2].set_xticklabels(axes[2].get_xticklabels(), rotation=40, ha="right")
+    axes[2].set_yticklabels(axes[2].get_yticklabels(), rotation=0)
+    figure.suptitle(f"{manifest['name']}: classes", x=0.01, ha="left")
+    sns.despine(figure)
+    return figure
+
+
+def plot_samples(manifest: Mapping[str, Any], dataset: Path) -> Figure:
+    """Draw images of both sides with their labels laid over them."""
+    colors = color_table(manifest)
+    height, width = manifest["image_sizes"][0][:2]
+    figure, grid = plt.subplots(
+        2, SAMPLES_PER_SIDE, squeeze=False, layout="constrained",
+        figsize=(4.2 * SAMPLES_PER_SIDE, 2 * (4.2 * height / width + 0.3) + 0.9),
+    )  # fmt: skip
+    for row, (side, spoken) in enumerate(SIDES.items()):
+        names = (dataset / "splits" / f"{side}.txt").read_text().splitlines()
+        chosen = np.linspace(0, len(names) - 1, min(SAMPLES_PER_SIDE, len(names))).round()
+        for axes in grid[row]:
+            axes.set_axis_off()
+        for axes, index in zip(grid[row], chosen.astype(int), strict=False):
+            name = names[index]
+            picture = overlay(
+                read_image(dataset, side, name), read_label(dataset, side, name), colors
+            )
+            axes.imshow(picture)
+            axes.set_title(f"{spoken}: {name}", fontsize=10, loc="left")
+    figure.legend(handles=class_handles(manifest), loc="outside lower left", ncols=8, frameon=False)
+    figure.suptitle(f"{manifest['name']}: images with their labels", x=0.005, ha="left")
+    return figure
+
+
+def overlay(
+    image: npt.NDArray[np.uint8], label: npt.NDArray[np.uint8], colors: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.uint8]:
+    """Lay the colours of a label over its image, void ones left out."""
+    mixed = cv2.addWeighted(image, 0.45, colors[label], 0.55, 0)
+    shown = np.where((label == 255)[..., None], image, mixed)
+    return np.asarray(shown, np.uint8)
+
+
+def _facts(manifest: Mapping[str, Any]) -> pd.DataFrame:
+    sizes = manifest["image_sizes"]
+    common = ", ".join(f"{w}x{h} ({count})" for h, w, count in sizes[:3])
+    rows = []
+    for side, spoken in SIDES.items():
+        split = manifest["splits"][side]
+        labelled = sum(split["class_pixels"])
+        ignored = split["ignored_pixels"] / (labelled + split["ignored_pixels"])
+        rows.append(
+            {
+                "side": spoken,
+                "images": f"{split['images']:,}",
+                "drives or sequences": f"{split['groups']:,}",
+                "void pixels %": percent(ignored),
+                "mean brightness %": percent(split["brightness"]),
+                "image sizes (both sides)": common + (", ..." if len(sizes) > 3 else ""),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _shares(manifest: Mapping[str, Any]) -> pd.DataFrame:
+    """Shares of pixels and of images by class and side, in per cent."""
+    rows = []
+    for side, spoken in SIDES.items():
+        split = manifest["splits"][side]
+        total = sum(split["class_pixels"]) or 1
+        for found, pixels, images in zip(
+            manifest["classes"], split["class_pixels"], split["class_images"], strict=True
+        ):
+            share = 100 * images / split["images"]
+            rows.append((found["name"], spoken, 100 * pixels / total, share))
+    return pd.DataFrame(rows, columns=["class", "side", "pixels", "images"])
+
+
+def _class_shares(manifest: Mapping[str, Any]) -> pd.DataFrame:
+    shares = _shares(manifest).set_index(["side", "class"])
+    return pd.DataFrame(
+        {
+            "class": found["name"],
+            **{
+                f"{spoken} {column} %": f"{shares.loc[(spoken, found['name']), column]:.2f}"
+                for column in ("pixels", "images")
+                for spoken in SIDES.values()
+            },
+        }
+        for found in manifest["classes"]
+    )
+
+
+def _warnings(warnings: Sequence[Mapping[str, Any]]) -> str:
+    if not warnings:
+        return "<p>The checks found nothing to warn of.</p>"
+    items = "".join(
+        f"<li><b>{html.escape(w['problem'])}</b> ({w['count']}): {html.escape(w['remedy'])}"
+        f"<br>{html.escape('; '.join(w['examples']))}</li>"
+        for w in warnings
+    )
+    return f"<p><b>Warnings</b></p><ul>{items}</ul>"
+
+
+def _source(manifest: Mapping[str, Any]) -> str:
+    source = manifest["source"]
+    return str(source.get("path") or source.get("url") or f"drawn scenes, domain {source['demo']}")

@@ -1,0 +1,116 @@
+"""The figures of a comparison. Needs matplotlib and seaborn, never torch.
+
+Every contender keeps its colour in all figures. Figures are written as SVG and PNG.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from segbench.report.results import Contender
+
+
+def palette(contenders: Sequence[Contender]) -> dict[str, Any]:
+    """A colour for each contender, by its label."""
+    name = "colorblind" if len(contenders) <= 10 else "husl"
+    colors = sns.color_palette(name, len(contenders))
+    return {c.label: color for c, color in zip(contenders, colors, strict=True)}
+
+
+def plot_models(contenders: Sequence[Contender], title: str) -> Figure:
+    """Mean IoU per contender, with its interval over images and a dot for every seed."""
+    sns.set_theme(style="whitegrid", context="notebook")
+    colors = palette(contenders)
+    figure, axes = plt.subplots(figsize=(8.5, 1.3 + 0.55 * len(contenders)))
+    for row, contender in enumerate(contenders):
+        interval = contender.interval
+        axes.barh(row, 100 * contender.miou, color=colors[contender.label], height=0.62, alpha=0.85)
+        axes.plot(
+            [100 * interval.low, 100 * interval.high], [row, row], color="#1f2933", lw=2,
+            solid_capstyle="butt",
+        )  # fmt: skip
+        offsets = _spread(len(contender.runs))
+        axes.scatter(
+            [100 * miou for miou in contender.mious], row + offsets, s=26, color="white",
+            edgecolor="#1f2933", linewidth=1.1, zorder=3,
+        )  # fmt: skip
+        end = 100 * max(interval.high, *contender.mious)
+        axes.text(end + 1.2, row, f"{100 * contender.miou:.1f}", va="center", fontsize=11)
+    top = 100 * max(max(c.interval.high, *c.mious) for c in contenders)
+    axes.set_xlim(0, min(100.0, top * 1.1 + 3))
+    axes.set_yticks(range(len(contenders)), [c.label for c in contenders])
+    axes.invert_yaxis()
+    over = contenders[0].repeated_over
+    axes.set_xlabel(f"mean IoU, %    (bar: mean over {over}, dot: one run, line: 95 % over images)")
+    axes.set_title(title, loc="left")
+    axes.grid(axis="y", visible=False)
+    sns.despine(figure, left=True)
+    return figure
+
+
+def plot_per_class(contenders: Sequence[Contender], per_class: pd.DataFrame, title: str) -> Figure:
+    """IoU per class and contender as a heat map, mean over the seeds; absent classes are blank."""
+    sns.set_theme(style="white", context="notebook")
+    classes = list(dict.fromkeys(per_class["class"]))
+    means = per_class.groupby(["model", "initialization", "class"])["iou"].mean()
+    grid = pd.DataFrame(
+        {
+            c.label: [
+                100 * means.get((c.model, c.initialization, name), np.nan) for name in classes
+            ]
+            for c in contenders
+        },
+        index=classes,
+    ).T
+    figure, axes = plt.subplots(figsize=(2.6 + 0.78 * len(classes), 1.9 + 0.5 * len(contenders)))
+    sns.heatmap(
+        grid, ax=axes, annot=True, fmt=".0f", cmap="viridis", vmin=0, vmax=100, linewidths=1.5,
+        cbar_kws={"label": "IoU, %", "shrink": 0.9},
+    )  # fmt: skip
+    axes.set_facecolor("#d9dde2")
+    axes.set_xticklabels(axes.get_xticklabels(), rotation=35, ha="right")
+    axes.set_yticklabels(axes.get_yticklabels(), rotation=0)
+    axes.set_title(title, loc="left")
+    return figure
+
+
+def plot_training(contenders: Sequence[Contender], title: str) -> Figure:
+    """Training loss and validation mean IoU over the iterations, a thin line for every seed."""
+    sns.set_theme(style="whitegrid", context="notebook")
+    colors = palette(contenders)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11.5, 4.2), layout="constrained")
+    for contender in contenders:
+        for run in contender.runs:
+            color = colors[contender.label]
+            label = contender.label if run is contender.runs[0] else None
+            if run.history.empty:  # zero-shot: nothing was trained
+                right.axhline(100 * run.miou, color=color, lw=1.4, ls=":", label=label)
+                continue
+            left.plot(run.history["iteration"], _relative(run.history["loss"]), color=color, lw=1.2)
+            checked = run.history.dropna(subset=["val_miou"])
+            right.plot(
+                checked["iteration"], 100 * checked["val_miou"], color=color, marker="o", ms=4,
+                lw=1.4, label=label,
+            )  # fmt: skip
+    left.set(xlabel="iteration", ylabel="training loss, relative to its start", ylim=(0, None))
+    right.set(xlabel="iteration", ylabel="validation mean IoU, %", ylim=(0, None))
+    right.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
+    figure.suptitle(title, x=0.01, ha="left")
+    sns.despine(figure)
+    return figure
+
+
+def _relative(loss: Any) -> Any:
+    """Smoothed loss over its first value: models sum different losses, so only shapes compare."""
+    smooth = loss.ewm(span=5).mean()
+    return smooth / smooth.iloc[0]
+
+
+def _spread(count: int) -> np.ndarray[Any, Any]:
+    """Vertical offsets that keep the dots of several seeds apart."""
+    return np.linspace(-0.16, 0.16, count) if count > 1 else np.zeros(1)

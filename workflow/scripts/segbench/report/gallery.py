@@ -1,0 +1,84 @@
+"""Predictions beside the image and the truth, in the colours of the classes.
+
+Reads stored predictions, never a network.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from segbench.report.plotting import class_handles, color_table, read_image, read_label
+from segbench.report.results import Contender
+from segbench.scores import metrics
+
+CELL_WIDTH = 3.0
+
+
+def plot_gallery(
+    contenders: Sequence[Contender], dataset: Path, manifest: Mapping[str, Any], title: str
+) -> Figure:
+    """Draw a row per stored validation image: image, truth, and each contender's best seed.
+
+    Args:
+        contenders: best first.
+        dataset: folder of the prepared dataset.
+        manifest: its manifest.
+        title: of the figure.
+    """
+    stored = [_load(contender.best_run.folder / "predictions.npz") for contender in contenders]
+    names = list(stored[0])
+    colors = color_table(manifest)
+    # the initialization on a line of its own, so that long names fit their column
+    labels = [contender.label.replace(" (", "\n(") for contender in contenders]
+    columns = ["image", "truth", *labels]
+    height, width = next(iter(stored[0].values())).shape
+    cell = (CELL_WIDTH, CELL_WIDTH * height / width)
+    figure, grid = plt.subplots(
+        len(names), len(columns), squeeze=False, layout="constrained",
+        figsize=(cell[0] * len(columns), (cell[1] + 0.28) * len(names) + 1.0),
+    )  # fmt: skip
+    for row, name in enumerate(names):
+        truth = read_label(dataset, "val", name)
+        pictures = [read_image(dataset, "val", name), colors[truth]]
+        pictures += [colors[one[name]] for one in stored]
+        for column, picture in enumerate(pictures):
+            axes = grid[row, column]
+            axes.imshow(picture, aspect="auto")
+            axes.set_axis_off()
+            if row == 0:
+                axes.set_title(columns[column], fontsize=12, pad=16 if column > 1 else 6)
+            if column > 1:
+                score = _score(truth, stored[column - 2][name], manifest)
+                axes.text(
+                    0.5, 1.01, f"mean IoU {score:.0f} %",
+                    transform=axes.transAxes, ha="center", va="bottom", fontsize=9, color="#52606d",
+                )  # fmt: skip
+    handles = class_handles(manifest)
+    figure.legend(
+        handles=handles, loc="outside lower left", ncols=min(len(handles), 2 * len(columns)),
+        frameon=False, fontsize=10,
+    )  # fmt: skip
+    figure.suptitle(title, x=0.005, ha="left")
+    return figure
+
+
+def _load(path: Path) -> dict[str, npt.NDArray[np.uint8]]:
+    """Predicted class ids by frame name."""
+    with np.load(path) as stored:
+        return {str(name): stored[str(i)] for i, name in enumerate(stored["names"])}
+
+
+def _score(
+    truth: npt.NDArray[np.uint8], predicted: npt.NDArray[np.uint8], manifest: Mapping[str, Any]
+) -> float:
+    """Mean IoU of one image, in per cent."""
+    # a zero-shot prediction may have no counterpart among the classes
+    counts = metrics.confusion_matrix(
+        truth, predicted, len(manifest["classes"]), more_predictions=1
+    )
+    return 100 * float(metrics.mean_iou(counts))

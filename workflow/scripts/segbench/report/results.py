@@ -1,0 +1,277 @@
+"""Read what the runs left behind and bring it into tables, per model rather than per run.
+
+Reads confusion matrices and JSON; needs NumPy and pandas, never torch.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from segbench.scores import metrics
+from segbench.scores.bootstrap import Interval, bootstrap_mean_iou
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One finished run: what it was, and what it left behind.
+
+    Attributes:
+        model, initialization, seed, fold: the row of the run table.
+        confusion: int64 [images, classes, classes].
+        scores: content of `metrics.json`.
+        record: content of `train.json`.
+        history: content of `history.csv`.
+        folder: where the files are.
+    """
+
+    model: str
+    initialization: str
+    seed: int
+    fold: int | None
+    confusion: metrics.Counts
+    scores: dict[str, Any]
+    record: dict[str, Any]
+    history: pd.DataFrame
+    folder: Path
+
+    @classmethod
+    def read(
+        cls, model: str, initialization: str, seed: int, fold: int | None, folder: Path
+    ) -> "Run":
+        """Read the files of a run."""
+        with np.load(folder / "confusion.npz") as stored:
+            confusion = stored["confusion"]
+        return cls(
+            model=model,
+            initialization=initialization,
+            seed=seed,
+            fold=fold,
+            confusion=confusion,
+            scores=json.loads((folder / "metrics.json").read_text()),
+            record=json.loads((folder / "train.json").read_text()),
+            history=pd.read_csv(folder / "history.csv"),
+            folder=folder,
+        )
+
+    @property
+    def miou(self) -> float:
+        """Mean IoU of the run over all validation images."""
+        return float(metrics.mean_iou(self.confusion.sum(0)))
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A model with an initialization: what the comparison ranks.
+
+    Attributes:
+        model, initialization: names of it.
+        label: how it is called in figures, without what all contenders share.
+        runs: one per seed and fold.
+        draws: bootstrap mean IoU, the same resampled images for every contender.
+    """
+
+    model: str
+    initialization: str
+    label: str
+    runs: list[Run]
+    draws: metrics.Scores
+
+    @property
+    def repeated_over(self) -> str:
+        """What its runs differ in: `seeds`, `folds`, or `seeds and folds`."""
+        folds = len({run.fold for run in self.runs}) > 1
+        seeds = len({run.seed for run in self.runs}) > 1 or not folds
+        return " and ".join(["seeds"] * seeds + ["folds"] * folds)
+
+    @property
+    def mious(self) -> list[float]:
+        """Mean IoU of every run."""
+        return [run.miou for run in self.runs]
+
+    @property
+    def miou(self) -> float:
+        """Mean of the runs' mean IoU."""
+        return float(np.mean(self.mious))
+
+    @property
+    def interval(self) -> Interval:
+        """Interval of the mean IoU over the choice of validation images."""
+        return Interval.of(self.draws)
+
+    @property
+    def best_run(self) -> Run:
+        """The run with the highest mean IoU; of the first fold, which all contenders have."""
+        return max((run for run in self.runs if not run.fold), key=lambda run: run.miou)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How far one contender is ahead of another, in fractions of mean IoU."""
+
+    first: Contender
+    second: Contender
+
+    @property
+    def miou(self) -> float:
+        """The difference of the mean IoU."""
+        return self.first.miou - self.second.miou
+
+    @property
+    def interval(self) -> Interval:
+        """Paired interval: both are scored on the same draws of images."""
+        return Interval.of(self.first.draws - self.second.draws)
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether the repeats disagree on which of the two is ahead.
+
+        Folds differ in difficulty, so the same folds are compared; seeds have nothing in common.
+        """
+        ours, theirs = self.first, self.second
+        if len(ours.runs) < 2 or len(theirs.runs) < 2:
+            return False
+        if "folds" not in ours.repeated_over:
+            return min(ours.mious) <= max(theirs.mious)
+        other = {(run.seed, run.fold): run.miou for run in theirs.runs}
+        return any(run.miou <= other.get((run.seed, run.fold), -1.0) for run in ours.runs)
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval leaves out zero."""
+        return self.interval.low > 0 or self.interval.high < 0
+
+
+def rank(runs: Sequence[Run]) -> list[Contender]:
+    """Group runs into contenders, the best mean IoU first."""
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.model, run.initialization), []).append(run)
+    several = len({initialization for _, initialization in groups}) > 1
+    contenders = [
+        Contender(
+            model=model,
+            initialization=initialization,
+            label=f"{model} ({initialization})" if several else model,
+            runs=sorted(group, key=lambda run: (run.seed, run.fold or 0)),
+            draws=bootstrap_mean_iou([(run.fold or 0, run.confusion) for run in group]),
+        )
+        for (model, initialization), group in groups.items()
+    ]
+    return sorted(contenders, key=lambda contender: -contender.miou)
+
+
+def training_devices(contenders: Sequence[Contender]) -> list[str]:
+    """What the models were trained on; where all are zero-shot, what they were loaded on."""
+    runs = [run for contender in contenders for run in contender.runs]
+    trained = [run for run in runs if run.record["iterations"]]
+    return sorted({run.record["device"] for run in trained or runs})
+
+
+def models_table(contenders: Sequence[Contender]) -> pd.DataFrame:
+    """`models.csv`: one row per model and initialization, fractions and plain units."""
+    return pd.DataFrame([_model_row(contender) for contender in contenders])
+
+
+def _model_row(contender: Contender) -> dict[str, Any]:
+    runs = contender.runs
+    summed = [run.confusion.sum(0) for run in runs]
+    interval = contender.interval
+    return {
+        "model": contender.model,
+        "initialization": contender.initialization,
+        "runs": len(runs),
+        "repeated_over": contender.repeated_over,
+        "miou": contender.miou,
+        # the spread of one run is unknown, not zero
+        "miou_std": float(np.std(contender.mious, ddof=1)) if len(runs) > 1 else np.nan,
+        "miou_ci_low": interval.low,
+        "miou_ci_high": interval.high,
+        # over the classes that a source checkpoint can reach through the class map
+        "miou_mapped": _mean([run.scores["miou_mapped"] for run in runs]),
+        "unreachable": "; ".join(runs[0].scores["unreachable"]),
+        "aacc": _mean([metrics.pixel_accuracy(counts) for counts in summed]),
+        "macc": _mean([metrics.mean_over_classes(metrics.class_accuracy(c)) for c in summed]),
+        "classes_present": runs[0].scores["classes_present"],
+        "images": sum(len(run.confusion) for run in runs if run.seed == runs[0].seed),
+        "iterations": runs[0].record["iterations"],
+        "params": runs[0].scores["parameters"],
+        "flops": runs[0].scores["flops"],
+        "latency_ms": _mean([run.scores["latency_ms"] for run in runs]),
+        "peak_memory_mb": max(run.record["peak_memory_mb"] or np.nan for run in runs),
+        "train_minutes": _mean([run.record["train_minutes"] for run in runs]),
+        "device": runs[0].record["device"],
+    }
+
+
+def per_class_table(contenders: Sequence[Contender], classes: Sequence[str]) -> pd.DataFrame:
+    """`per_class.csv`: one row per run and class; an absent class has no IoU."""
+    rows = []
+    for contender in contenders:
+        for run in contender.runs:
+            counts = run.confusion.sum(0)
+            columns = {
+                "iou": metrics.class_iou(counts),
+                "accuracy": metrics.class_accuracy(counts),
+                "precision": metrics.class_precision(counts),
+                "truth_pixels": counts.sum(1),
+            }
+            for i, name in enumerate(classes):
+                rows.append(
+                    {
+                        "model": run.model,
+                        "initialization": run.initialization,
+                        "seed": run.seed,
+                        **({} if run.fold is None else {"fold": run.fold}),
+                        "class": name,
+                        **{column: values[i] for column, values in columns.items()},
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def runs_table(contenders: Sequence[Contender]) -> pd.DataFrame:
+    """`runs.csv`: one row per run."""
+    return pd.DataFrame(
+        {
+            "model": run.model,
+            "initialization": run.initialization,
+            "seed": run.seed,
+            **({} if run.fold is None else {"fold": run.fold}),
+            "miou": run.miou,
+            "aacc": float(metrics.pixel_accuracy(run.confusion.sum(0))),
+            "best_iteration": run.record["best_iteration"],
+            "learning_rate": run.record["learning_rate"],
+            "batch_size": run.record["batch_size"],
+            "crop_size": "x".join(map(str, run.record["crop_size"])),
+            "train_minutes": run.record["train_minutes"],
+            "device": run.record["device"],
+            "digest": run.record["digest"],
+        }
+        for contender in contenders
+        for run in contender.runs
+    )
+
+
+def pairwise_table(contenders: Sequence[Contender]) -> pd.DataFrame:
+    """`pairwise.csv`: one row per pair, the better one first."""
+    columns = ["model", "initialization", "other_model", "other_initialization",
+               "miou_difference", "ci_low", "ci_high"]  # fmt: skip
+    rows = []
+    for first, second in combinations(contenders, 2):
+        difference = Difference(first, second)
+        interval = difference.interval
+        rows.append(
+            [first.model, first.initialization, second.model, second.initialization,
+             difference.miou, interval.low, interval.high]
+        )  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _mean(values: Sequence[Any]) -> float:
+    return float(np.mean(values))

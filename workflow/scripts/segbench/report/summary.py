@@ -1,0 +1,185 @@
+"""The result in a sentence, with what it rests on: the report's first page, and a Markdown page.
+
+Numbers come from the tables; nothing is computed here. Names are escaped.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from segbench.report.answers import answers
+from segbench.report.columns import readable_models
+from segbench.report.results import Contender, Difference, training_devices
+from segbench.report.tables import html_table, markdown_table, percent
+
+FEW_IMAGES = 10  # a bootstrap over fewer says little
+# the report's template puts the bar chart in place of this comment
+FIGURE_GOES_HERE = ".. bar chart"
+
+
+def verdict(contenders: Sequence[Contender], dataset: str) -> str:
+    """Say which model is best, by how much, and whether that is more than chance.
+
+    Args:
+        contenders: best first.
+        dataset: name of the dataset.
+    """
+    best = contenders[0]
+    interval = best.interval
+    text = (
+        f"**{escaped(best.label)}** reaches {percent(best.miou)} % mean IoU on the validation "
+        f"images of {escaped(dataset)} (95 % interval {percent(interval.low)} to "
+        f"{percent(interval.high)} % over images"
+    )
+    text += f", {_seeds(best)})"
+    if len(contenders) == 1:
+        return f"{text}. It is the only model of this experiment."
+    difference = Difference(best, contenders[1])
+    gap = difference.interval
+    ahead = (
+        f", {percent(difference.miou)} points ahead of {escaped(contenders[1].label)} "
+        f"(paired 95 % interval {percent(gap.low)} to {percent(gap.high)} points)"
+    )
+    if len(best.best_run.confusion) < FEW_IMAGES:
+        return f"{text}{ahead}. **Too few validation images** to rely on it."
+    if not difference.is_clear:
+        return f"{text}{ahead}: **too close to call** on these images."
+    if difference.is_mixed:
+        over = best.repeated_over
+        return (
+            f"{text}{ahead}. The images tell the two apart, but the spread over {over} does not: "
+            f"**train more {over}** before relying on it."
+        )
+    if len(best.runs) == 1:
+        return f"{text}{ahead}. With one seed each, chance in training is not ruled out."
+    return f"{text}{ahead}: **a clear lead** on these images and {best.repeated_over}."
+
+
+def facts(contenders: Sequence[Contender], manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Say what the numbers rest on: data, evaluation, training, seeds, hardware and packages."""
+    run = contenders[0].best_run
+    splits = manifest["splits"]
+    return {
+        "data": f"{manifest['name']}, {splits['train']['images']} training and "
+        f"{splits['val']['images']} validation images, {len(manifest['classes'])} classes, "
+        f"{run.scores['classes_present']} of them present in the validation images",
+        "evaluation": run.scores["protocol"],
+        "checkpoint": "the best of the validations during training, chosen on the same images "
+        "as are scored here, which makes all scores slightly optimistic",
+        "training": "; ".join(_training_facts(contender) for contender in contenders),
+        "seeds": ", ".join(map(str, sorted({r.seed for c in contenders for r in c.runs}))),
+        "hardware": "; ".join(training_devices(contenders)),
+        "packages": ", ".join(f"{n} {v}" for n, v in run.record["versions"].items()),
+        "content of the data": f"SHA-256 {manifest['content_sha256'][:16]}...",
+    }
+
+
+def landing_page(
+    contenders: Sequence[Contender],
+    table: pd.DataFrame,
+    manifest: Mapping[str, Any],
+    experiment: str,
+    warnings: Sequence[Mapping[str, Any]],
+) -> str:
+    """Write the report's first page: verdict, table, protocol and warnings."""
+    lines = [f"{escaped(experiment)}: {_title(contenders)}"]
+    lines += ["=" * len(lines[0]), "", verdict(contenders, manifest["name"]), ""]
+    lines += _starting_points(contenders)
+    lines += _raw_html(html_table(readable_models(table)[list(_narrow_columns(table))]))
+    lines += ["", FIGURE_GOES_HERE, ""]
+    starts = ["*Starting points*"] if _several_starts(contenders) else []
+    menu = ", ".join(["*Comparison*", "*Dataset*", "*Images*", *starts])
+    lines += [f"More is under {menu} and *Training* in the menu.", ""]
+    lines += ["Protocol", "--------", ""]
+    lines += [f":{name}: {escaped(text)}" for name, text in facts(contenders, manifest).items()]
+    if warnings:
+        lines += ["", "Warnings about the data", "-----------------------", ""]
+        lines += [
+            f"* {escaped(w['problem'])} ({w['count']}): {escaped(w['remedy'])}" for w in warnings
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def markdown_page(
+    contenders: Sequence[Contender],
+    table: pd.DataFrame,
+    manifest: Mapping[str, Any],
+    experiment: str,
+) -> str:
+    """Write the result as a Markdown page beside `tables/`, `figures/` and `gallery/`."""
+    # what reStructuredText escapes with a backslash, Markdown does too
+    lines = [f"# {escaped(experiment)}: {_title(contenders)}", ""]
+    lines += [verdict(contenders, manifest["name"]), ""]
+    lines += _starting_points(contenders)
+    lines += ["![mean IoU](figures/models.png)", ""]
+    if _several_starts(contenders):
+        lines += ["![mean IoU by starting point](figures/initializations.png)", ""]
+    lines += [markdown_table(readable_models(table)), ""]
+    lines += ["![IoU per class](figures/per_class.png)", ""]
+    lines += ["![curves of training](figures/training.png)", ""]
+    lines += ["![predictions](gallery/validation.png)", "", "## Protocol", ""]
+    lines += [f"- {name}: {escaped(text)}" for name, text in facts(contenders, manifest).items()]
+    return "\n".join(lines) + "\n"
+
+
+def _several_starts(contenders: Sequence[Contender]) -> bool:
+    return len({contender.initialization for contender in contenders}) > 1
+
+
+def _starting_points(contenders: Sequence[Contender]) -> list[str]:
+    """What each starting point is worth, as a list that both markups understand."""
+    sentences = [f"* {_escaped_bold(sentence)}" for sentence in answers(contenders)]
+    return ["What the starting point is worth:", "", *sentences, ""] if sentences else []
+
+
+def _escaped_bold(sentence: str) -> str:
+    """A sentence that begins with a name in bold, with everything else escaped."""
+    _, name, rest = sentence.split("**", 2)
+    return f"**{escaped(name)}**{escaped(rest)}"
+
+
+def escaped(text: str) -> str:
+    """A text in which nothing is reStructuredText markup."""
+    return re.sub(r"([\\*`_|<>:@\[\]])", r"\\\1", " ".join(text.split()))
+
+
+def _title(contenders: Sequence[Contender]) -> str:
+    return (
+        f"{escaped(contenders[0].label)} leads of {len(contenders)}" if contenders[1:] else "result"
+    )
+
+
+def _seeds(contender: Contender) -> str:
+    count = len(contender.runs)
+    if count == 1:
+        return "one seed"
+    low, high = min(contender.mious), max(contender.mious)
+    over = contender.repeated_over.replace("seeds and folds", "seeds times folds")
+    return f"{count} {over} from {percent(low)} to {percent(high)} %"
+
+
+def _training_facts(contender: Contender) -> str:
+    record = contender.runs[0].record
+    height, width = record["crop_size"]
+    if not record["iterations"]:
+        return f"{contender.label} not at all"
+    return (
+        f"{contender.label} {record['iterations']} iterations, batch {record['batch_size']}, "
+        f"crop {height}x{width}, {record['optimizer']} {record['learning_rate']:.3g}, "
+        f"{record['precision']}"
+    )
+
+
+def _narrow_columns(table: pd.DataFrame) -> Iterator[str]:
+    """The columns that fit beside the report's picture of the workflow."""
+    yield "model"
+    if table["initialization"].nunique() > 1:
+        yield "init."
+    over = table["repeated_over"].iloc[0]
+    yield from ("mean IoU %", "95 % interval", f"± over {over}", "ms/image")
+
+
+def _raw_html(element: str) -> list[str]:
+    return [".. raw:: html", "", *(f"   {line}" for line in element.splitlines())]

@@ -1,0 +1,88 @@
+"""Run a rule's script so that its messages reach the terminal and its log file alike.
+
+A problem the user can mend ends as a message, anything else as a pointer to the traceback in the
+log. Knows `snakemake` only as an object with a `log`.
+"""
+
+import contextlib
+import logging
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from segbench.errors import SegbenchError, escaped
+from segbench.system.origins import write_record
+
+LOG = logging.getLogger("segbench")
+
+
+def run_script(main: Callable[[Any], None], snakemake: Any) -> None:
+    """Call a script's `main`, with logging and errors as a user should see them.
+
+    Args:
+        main: the script's function.
+        snakemake: the object Snakemake gives to scripts; its first log file is written.
+    """
+    log_path = Path(snakemake.log[0])
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    with log_path.open("w", buffering=1) as log_file:
+        _configure(log_file)
+        # libraries print; that belongs into the log, not between the progress of other jobs
+        with contextlib.redirect_stdout(log_file):
+            _call(main, snakemake, log_file, log_path)
+
+
+def _call(main: Callable[[Any], None], snakemake: Any, log_file: Any, log_path: Path) -> None:
+    try:
+        main(snakemake)
+        if came_from := getattr(snakemake, "params", {}).get("came_from"):
+            write_record(snakemake.output[0], came_from)
+    except SegbenchError as error:
+        _stop(f"{error}")
+    except PermissionError as error:
+        _stop(f"{error.filename}: no permission ({error.strerror}). Make it writable or readable.")
+    except OSError as error:
+        _stop(f"{error.filename or 'file system'}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        _stop("interrupted; run again to go on")
+    except MemoryError:
+        _stop("out of memory; lower `batch_size` or `crop_size`, or give the job more memory")
+    except Exception as error:
+        import traceback
+
+        traceback.print_exc(file=log_file)
+        _stop(f"unexpected {type(error).__name__}: {error} (a defect; details in {log_path})")
+
+
+def _stop(message: str) -> NoReturn:
+    LOG.error(message)
+    sys.exit(1)
+
+
+def _configure(log_file: Any) -> None:
+    logging.captureWarnings(True)
+    warnings.simplefilter("default")
+    to_file = logging.StreamHandler(log_file)
+    to_file.setFormatter(_Escaped("%(asctime)s %(levelname)s %(message)s"))
+    logging.getLogger().addHandler(to_file)
+    to_terminal = logging.StreamHandler(sys.stderr)
+    to_terminal.setFormatter(_Plain())
+    LOG.addHandler(to_terminal)
+    LOG.setLevel(logging.INFO)
+
+
+class _Escaped(logging.Formatter):
+    """Whole records, in which names from files of others cannot move the cursor or end a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return escaped(super().format(record))
+
+
+class _Plain(logging.Formatter):
+    """Messages as they are, with their level only where something is wrong."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        message = escaped(record.getMessage())
+        return message if record.levelno < logging.WARNING else f"{record.levelname}: {message}"

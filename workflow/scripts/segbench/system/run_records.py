@@ -1,0 +1,95 @@
+"""What a run leaves beside its weights and counts: `train.json` and `metrics.json`.
+
+Training and evaluation write them, the comparison reads them; neither knows the other.
+"""
+
+from segbench.system.records import Record
+
+
+class TrainRecord(Record):
+    """`train.json`: where a run came from, what it did and what it cost.
+
+    Attributes:
+        run: `model/initialization/seed0`.
+        seed, initialization, dataset: what was trained, from what, and on which data.
+        source_classes: classes of the checkpoint it started from; None where there is none.
+        iterations: done; 0 where nothing was trained.
+        planned_iterations: without early stopping.
+        best_iteration, best_val_miou: of the checkpoint that was kept, a fraction.
+        crop_size: height and width in pixels.
+        batch_size: images per iteration.
+        learning_rate, optimizer: of the recipe; None where nothing was trained.
+        precision: `float32` or `bfloat16`.
+        ema: decay of the moving average of the weights, if there is one.
+        adaptations: what was changed of the published recipe, in sentences.
+        device: the name of what it ran on.
+        train_minutes: of work, validations included.
+        peak_memory_mb: of the device; None where nothing was trained.
+        parameters: of the model.
+        versions: of the packages that can change a result.
+        digest: of everything that shapes the training; None where nothing was trained.
+        weights: what was loaded at the start, in a sentence.
+    """
+
+    run: str
+    seed: int
+    initialization: str
+    dataset: str
+    source_classes: tuple[str, ...] | None
+    iterations: int
+    planned_iterations: int
+    best_iteration: int
+    best_val_miou: float | None
+    crop_size: tuple[int, int]
+    batch_size: int
+    learning_rate: float | None
+    optimizer: str | None
+    precision: str
+    ema: float | None
+    adaptations: tuple[str, ...]
+    device: str
+    train_minutes: float
+    peak_memory_mb: float | None
+    parameters: int
+    versions: dict[str, str]
+    digest: str | None
+    weights: str
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether anything was trained, rather than a checkpoint taken as it is."""
+        return self.iterations > 0
+
+
+class MetricsRecord(Record):
+    """`metrics.json`: scores of a run over all images, fractions, and what a prediction costs.
+
+    Attributes:
+        miou, aacc, macc: mean IoU, pixel accuracy and mean accuracy.
+        miou_mapped: mean IoU over the classes that the source's class map reaches.
+        unreachable: the other classes.
+        iou: by class; None for a class without a pixel in the truth.
+        classes_present: how many have one.
+        images: how many were scored.
+        protocol: how, in words.
+        parameters: of the model.
+        flops: of one forward pass; None where they cannot be counted.
+        flops_at: height and width of that pass.
+        latency_ms: median of a forward pass.
+        device: what it ran on.
+    """
+
+    miou: float
+    aacc: float
+    macc: float
+    miou_mapped: float | None
+    unreachable: tuple[str, ...]
+    iou: dict[str, float | None]
+    classes_present: int
+    images: int
+    protocol: str
+    parameters: int
+    flops: int | None
+    flops_at: tuple[int, int]
+    latency_ms: float
+    device: str

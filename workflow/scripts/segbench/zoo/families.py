@@ -1,0 +1,60 @@
+"""What is known about families of models beyond what their configs say, each fact once.
+
+Everything else is found out by building a model (`segbench.engine.preflight`). Knows names of
+types and of configs only.
+"""
+
+from pathlib import Path
+
+# no backbone of the zoo reduces its input by more than this
+COARSEST_STRIDE = 32
+# backbones that accept only multiples of this size; test images are padded to them
+SIZE_DIVISORS = {"DDRNet": 8, "PIDNet": 8, "UNet": 16}
+# backbones whose position embeddings belong to one image size
+FIXED_SIZE_BACKBONES = ("BEiT", "MAE")
+# the LR-ASPP head pools windows of 49x49 at 1/8 of the resolution
+SMALLEST_LRASPP_CROP = 8 * 49
+# segmentors that no adaptation to other classes can make work
+OTHER_TASKS = {
+    "MultimodalEncoderDecoder": "compares images with CLIP's text features of class names, which "
+    "exist only for the published classes (SAN). Choose a model with a trained class layer",
+    "DepthEstimator": "estimates depth and knows no classes (VPD). Choose a segmentation model",
+}
+
+OPERATORS = "compiled operators"
+MMPRETRAIN, MMDET, DIFFUSION = "mmpretrain", "mmdet", "stable-diffusion"
+# types, or the package before the dot of a type, and what they cannot do without
+NEEDS = {
+    "CCHead": (OPERATORS,),
+    "PSAHead": (OPERATORS,),
+    "PointHead": (OPERATORS,),
+    "SideAdapterCLIPHead": (OPERATORS,),
+    "Mask2FormerHead": (OPERATORS, MMDET),
+    "MaskFormerHead": (OPERATORS, MMDET),
+    "mmdet": (OPERATORS, MMDET),
+    "mmpretrain": (MMPRETRAIN,),
+    "VPD": (DIFFUSION,),
+}
+
+
+def crop_problem(name: str, crop_size: tuple[int, int]) -> str | None:
+    """Say why a model cannot be trained on this crop, where the name of its config tells.
+
+    Args:
+        name: the zoo name, or the path of a config.
+        crop_size: height and width in pixels.
+
+    Returns:
+        A sentence with the remedy, or None. That every other model accepts the crop is
+        proven by building it before training (`snakemake check`).
+    """
+    height, width = crop_size
+    stem, smallest, divisor = Path(name).stem, SMALLEST_LRASPP_CROP, SIZE_DIVISORS["UNet"]
+    if "lraspp" in stem and min(crop_size) < smallest:
+        return (
+            f"crop_size [{height}, {width}] is too small for LR-ASPP: at least "
+            f"[{smallest}, {smallest}]"
+        )
+    if stem.startswith("unet") and (height % divisor or width % divisor):
+        return f"crop_size [{height}, {width}] must be multiples of {divisor} for U-Net"
+    return None

@@ -1,0 +1,65 @@
+"""What some models need beside MMSegmentation, told from the types that their configs name.
+
+Looks for packages without importing them: a listing of the zoo and the rendering of a config ask.
+"""
+
+import importlib.util
+from collections.abc import Iterable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from segbench.zoo.families import DIFFUSION, MMDET, MMPRETRAIN, NEEDS, OPERATORS
+
+REMEDIES = {
+    OPERATORS: "MMCV with compiled operators; where a C++ compiler (and for GPUs the CUDA toolkit) "
+    "is installed: pip install ninja setuptools && pip install --no-cache-dir --no-deps "
+    "--no-build-isolation --force-reinstall onedl-mmcv=={mmcv} (takes about 15 minutes)",
+    MMPRETRAIN: "the package mmpretrain with the torchvision of your torch (0.28 for torch 2.13): "
+    "pip install onedl-mmpretrain torchvision==0.28.0",
+    MMDET: "the package mmdet, which needs older packages than segbench is tested with: "
+    "pip install onedl-mmdetection, in an environment of its own",
+    DIFFUSION: "the package ldm of Stable Diffusion, which segbench does not support",
+}
+MODULES = {MMPRETRAIN: "mmpretrain", MMDET: "mmdet", DIFFUSION: "ldm"}
+
+
+def needs_of_types(types: Iterable[str]) -> tuple[str, ...]:
+    """What types of a config need, such as `CCHead` or `mmpretrain.ConvNeXt`; sorted."""
+    found = {
+        need
+        for name in types
+        for key in (name, name.partition(".")[0] if "." in name else name)
+        for need in NEEDS.get(key, ())
+    }
+    return tuple(sorted(found))
+
+
+def missing(needs: Iterable[str]) -> list[str]:
+    """Those of some needs that are not installed here."""
+    return [need for need in needs if not _is_there(need)]
+
+
+def refusal(lacking: Sequence[str]) -> str:
+    """Why a model cannot be built here and what to do, for needs that are not installed."""
+    return (
+        f"needs {' and '.join(lacking)}, not installed here. Install {remedy(lacking)}. "
+        "Or take this model out of `models`."
+    )
+
+
+def remedy(needs: Iterable[str]) -> str:
+    """How to get what is missing, in one sentence."""
+    try:
+        mmcv = version("onedl-mmcv")
+    except PackageNotFoundError:
+        mmcv = "2.3.6"
+    return "; and ".join(REMEDIES[need].format(mmcv=mmcv) for need in needs)
+
+
+def _is_there(need: str) -> bool:
+    if need != OPERATORS:
+        return importlib.util.find_spec(MODULES[need]) is not None
+    spec = importlib.util.find_spec("mmcv")
+    if spec is None or spec.origin is None:
+        return False
+    return any(Path(spec.origin).parent.glob("_ext*.so"))
