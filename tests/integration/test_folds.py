@@ -25,7 +25,7 @@ def test_every_frame_is_scored_in_its_fold_and_the_spread_is_shown(checkout):
     for folder in runs.iterdir():
         with np.load(folder / "confusion.npz") as stored:
             scored += stored["names"].tolist()
-    # 16 drawn frames of one side and 8 of the other, in three drives
+    # 16 drawn frames of one split and 8 of the other, in three drives
     assert len(scored) == len(set(scored)) == 24
     drives = {folder.name: _drives(checkout.root, folder.name[-1]) for folder in runs.iterdir()}
     assert all(len(drive) == 1 for drive in drives.values())

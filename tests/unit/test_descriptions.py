@@ -43,9 +43,9 @@ def test_a_ready_description_prepares_its_real_layout(name, tmp_path):
     expected = MAKERS[name](tmp_path / "raw")
     prepare(ready(name), tmp_path / "raw", tmp_path / "out")
     labels = {
-        (side, path.stem): cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        for side in ("train", "val")
-        for path in (tmp_path / f"out/{side}_label").iterdir()
+        (split, path.stem): cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        for split in ("train", "val")
+        for path in (tmp_path / f"out/{split}_label").iterdir()
     }
     assert labels.keys() == expected.keys()
     for key, label in expected.items():
@@ -70,9 +70,9 @@ def test_label_pngs_of_every_type_give_the_same_classes(level, tmp_path):
     all_labels = parse_section(ClassList, read_yaml(ROOT / "config/classes/idd_labels.yaml"), "x")
     native = description.model_copy(update={"labels": ready("idd20k2_labels").labels})
     grouped = native.model_copy(update={"classes": native.classes.grouping(all_labels)})
-    for (side, name), label in expected.items():
+    for (split, name), label in expected.items():
         drive, frame = name.split("__")
-        stem = tmp_path / f"gtFine/{side}/{drive}/{frame}_gtFine"
+        stem = tmp_path / f"gtFine/{split}/{drive}/{frame}_gtFine"
         of_level = stem.with_name(f"{stem.name}_labellevel{level}Ids.png").read_bytes()
         of_all = stem.with_name(f"{stem.name}_labelids.png").read_bytes()
         assert (LabelReader(native).read(of_level) == label).all()
@@ -187,8 +187,8 @@ def test_masks_of_0_and_255_are_recognised(tmp_path):
         LabelReader(index(ignore_values=[])).read(png_bytes(columns(0, 255)))
     # where 255 is void, which is usual, only the whole dataset gives it away
     expected = MAKERS["mmseg_folders"](tmp_path / "raw")
-    for side, name in expected:
-        (tmp_path / f"raw/{side}_label/{name}.png").write_bytes(png_bytes(columns(0, 255)))
+    for split, name in expected:
+        (tmp_path / f"raw/{split}_label/{name}.png").write_bytes(png_bytes(columns(0, 255)))
     prepare(ready("mmseg_folders"), tmp_path / "raw", tmp_path / "out")
     with pytest.raises(DataError, match=r"hold only 0 and void.*\n.*values: \[255\]"):
         check_dataset(tmp_path / "out/manifest.json", tmp_path / "out/frames.csv")

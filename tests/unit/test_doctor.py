@@ -283,7 +283,7 @@ def test_identical_images_are_told_apart_by_where_they_are(source, tmp_path):
     (source / "img/val/4/d.jpg").write_bytes((source / "img/val/3/c.jpg").read_bytes())
     told = findings(source, tmp_path)
     assert (
-        "identical images within one side (2)\n    1__a = 1__b\n    3__c = 4__d"
+        "identical images within one split (2)\n    1__a = 1__b\n    3__c = 4__d"
         in told["duplicate-within"]
     )
     assert "3__c = 4__d" in told["contradicting-labels"]

@@ -171,7 +171,7 @@ def test_many_examples_are_cut_short(source, tmp_path):
 
 def test_a_pattern_that_finds_nothing_shows_what_is_there(source, tmp_path):
     message = refusal(source, tmp_path, describe(images="photos/{split}/{frame}.jpg"))
-    assert "no image matches 'photos/{split}/{frame}.jpg' for the train side, 'train'" in message
+    assert "no image matches 'photos/{split}/{frame}.jpg' for the train split, 'train'" in message
     assert "gt/train/1/a.png" in message
 
 
@@ -199,9 +199,9 @@ def test_the_check_warns_of_absent_classes_and_few_images(source, tmp_path):
     add(source, "val", "3", "a", np.zeros((12, 16), np.uint8))
     prepare(describe(), source, tmp_path / "out")
     text = warnings(tmp_path / "out")
-    assert "classes without a pixel on the val side (1)\n    sky" in text
+    assert "classes without a pixel in the val split (1)\n    sky" in text
     assert "fewer than 20 validation images" in text
-    assert "train side" not in text
+    assert "train split" not in text
 
 
 def test_the_check_warns_of_leaks(source, tmp_path):
@@ -209,14 +209,14 @@ def test_the_check_warns_of_leaks(source, tmp_path):
     image.write_bytes((source / "img/train/2/a.jpg").read_bytes())
     prepare(describe(), source, tmp_path / "out")
     text = warnings(tmp_path / "out")
-    assert "drives or sequences on both sides of the split (1)\n    1" in text
-    assert "identical images on both sides of the split (1)\n    2__a = 1__b" in text
+    assert "drives or sequences in both splits (1)\n    1" in text
+    assert "identical images in both splits (1)\n    2__a = 1__b" in text
 
 
 def test_a_side_without_labels_is_an_error(source, tmp_path):
     add(source, "val", "3", "a", np.full((12, 16), 255, np.uint8))
     prepare(describe(), source, tmp_path / "out")
-    with pytest.raises(DataError, match="no labelled pixel on the val side"):
+    with pytest.raises(DataError, match="no labelled pixel in the val split"):
         warnings(tmp_path / "out")
 
 

@@ -16,7 +16,7 @@ from segbench.report import tables
 from segbench.report.answers import answers
 from segbench.report.gains import plot_gains
 from segbench.report.results import (
-    Contender,
+    Candidate,
     Run,
     models_table,
     pairwise_table,
@@ -47,15 +47,15 @@ def run(
     )  # fmt: skip
 
 
-def contenders(**accuracies: list[list[int]]) -> list[Contender]:
-    """Ranked contenders from accuracies per model, seed and image."""
+def candidates(**accuracies: list[list[int]]) -> list[Candidate]:
+    """Ranked candidates from accuracies per model, seed and image."""
     return rank(
         [run(m, seed, a) for m, seeds in accuracies.items() for seed, a in enumerate(seeds)]
     )
 
 
 def test_models_are_ranked_by_the_mean_over_their_seeds():
-    ranked = contenders(low=[[30, 50]], high=[[60, 60], [80, 80]])
+    ranked = candidates(low=[[30, 50]], high=[[60, 60], [80, 80]])
     assert [c.model for c in ranked] == ["high", "low"]
     table = models_table(ranked)
     assert table["miou"].tolist() == pytest.approx([0.7, 0.4])
@@ -66,7 +66,7 @@ def test_models_are_ranked_by_the_mean_over_their_seeds():
 
 
 def test_pairs_have_a_paired_interval():
-    table = pairwise_table(contenders(a=[[50, 90, 10]], b=[[45, 85, 5]], c=[[0, 0, 0]]))
+    table = pairwise_table(candidates(a=[[50, 90, 10]], b=[[45, 85, 5]], c=[[0, 0, 0]]))
     assert table[["model", "other_model"]].to_numpy().tolist() == [
         ["a", "b"],
         ["a", "c"],
@@ -81,12 +81,12 @@ def test_pairs_have_a_paired_interval():
 def test_the_verdict_tells_a_clear_lead_from_chance():
     images = list(np.random.default_rng(0).integers(20, 90, 30))
     better = [int(a) + 8 for a in images]
-    lead = verdict(contenders(a=[better, better], b=[images, images]), "roads")
+    lead = verdict(candidates(a=[better, better], b=[images, images]), "roads")
     assert "**a** reaches" in lead
     assert "8.0 points ahead of b" in lead
     assert "**a clear lead**" in lead
     shuffled = [*images[1:], images[0] + 1]
-    assert "**too close to call**" in verdict(contenders(a=[shuffled], b=[images]), "roads")
+    assert "**too close to call**" in verdict(candidates(a=[shuffled], b=[images]), "roads")
 
 
 def test_the_verdict_asks_for_seeds_where_they_overlap():
@@ -95,9 +95,9 @@ def test_the_verdict_asks_for_seeds_where_they_overlap():
     def lifted(by):
         return [int(a) + by for a in images]
 
-    text = verdict(contenders(a=[lifted(30), lifted(10)], b=[lifted(12), lifted(0)]), "roads")
+    text = verdict(candidates(a=[lifted(30), lifted(10)], b=[lifted(12), lifted(0)]), "roads")
     assert "**train more seeds**" in text
-    assert "With one seed each" in verdict(contenders(a=[lifted(9)], b=[lifted(0)]), "roads")
+    assert "With one seed each" in verdict(candidates(a=[lifted(9)], b=[lifted(0)]), "roads")
 
 
 def test_the_hardware_is_what_models_were_trained_on():
@@ -117,7 +117,7 @@ def test_gains_are_measured_from_scratch_where_nothing_is_zero_shot():
 
 
 def test_one_model_alone_is_no_comparison():
-    assert "the only model" in verdict(contenders(a=[[50, 60]]), "roads")
+    assert "the only model" in verdict(candidates(a=[[50, 60]]), "roads")
 
 
 def test_labels_name_the_initialization_only_where_it_differs():
@@ -262,7 +262,7 @@ def test_folds_are_compared_fold_by_fold():
         for model, gain in (("ahead", 5), ("behind", 0))
         for fold, accuracy in enumerate((30, 60, 80))
     ])  # fmt: skip
-    assert [contender.repeated_over for contender in folded] == ["folds", "folds"]
+    assert [candidate.repeated_over for candidate in folded] == ["folds", "folds"]
     text = verdict(folded, "roads")
     assert "3 folds from 35.0 to 85.0 %" in text
     assert text.endswith("**a clear lead** on these images and folds.")

@@ -1,4 +1,4 @@
-"""Random splits keep groups whole and classes on both sides."""
+"""Random splits keep groups whole and classes in both splits."""
 
 import json
 import time
@@ -26,10 +26,10 @@ def test_a_group_is_never_divided(groups, seed):
             stratified_split(names, pixels, 0.3, seed)
         return
     on_val = stratified_split(names, pixels, 0.3, seed)
-    sides: dict[str, set[bool]] = {}
-    for name, side in zip(names, on_val.tolist(), strict=True):
-        sides.setdefault(name, set()).add(side)
-    assert all(len(side) == 1 for side in sides.values())
+    splits: dict[str, set[bool]] = {}
+    for name, split in zip(names, on_val.tolist(), strict=True):
+        splits.setdefault(name, set()).add(split)
+    assert all(len(split) == 1 for split in splits.values())
     assert on_val.any()
     assert not on_val.all()
 
@@ -67,7 +67,7 @@ def datasets(draw):
 
 
 def sides_of_classes(names, pixels, val_groups) -> list[int]:
-    """On how many sides each class is, where these groups are validated on."""
+    """On how many splits each class is, where these groups are validated on."""
     on_val = np.array([name in val_groups for name in names])
     return [
         int(pixels[on_val, c].any()) + int(pixels[~on_val, c].any()) for c in range(pixels.shape[1])
@@ -191,7 +191,7 @@ def test_a_dataset_without_a_split_is_split_and_the_split_is_kept(tmp_path):
 
 def test_one_group_cannot_be_split(tmp_path):
     make(tmp_path / "raw", groups=1, frames=5)
-    with pytest.raises(DataError, match=r"`splits`: 5 images in 1 group cannot fill two sides"):
+    with pytest.raises(DataError, match=r"`splits`: 5 images in 1 group cannot fill two splits"):
         prepare(description(), tmp_path / "raw", tmp_path / "out")
 
 
@@ -199,9 +199,9 @@ def test_every_frame_is_validated_on_in_one_fold(tmp_path):
     make(tmp_path / "raw")
     prepare(description(folds=5), tmp_path / "raw", tmp_path / "out")
     lists = {
-        (fold, side): (tmp_path / f"out/splits/fold{fold}/{side}.txt").read_text().split()
+        (fold, split): (tmp_path / f"out/splits/fold{fold}/{split}.txt").read_text().split()
         for fold in range(5)
-        for side in ("train", "val")
+        for split in ("train", "val")
     }
     everything = sorted(f"{g}__{f}" for g in range(10) for f in range(2))
     assert sorted(name for fold in range(5) for name in lists[fold, "val"]) == everything

@@ -71,12 +71,12 @@ rule prepare_dataset:
         manifest="results/datasets/{dataset}/manifest.json",
         frames="results/datasets/{dataset}/frames.csv",
         splits=[
-            f"results/datasets/{{dataset}}/splits/{side}.txt"
-            for side in ("train", "val")
+            f"results/datasets/{{dataset}}/splits/{split}.txt"
+            for split in ("train", "val")
         ],
         folders=[
-            directory(f"results/datasets/{{dataset}}/{side}_{kind}")
-            for side in ("train", "val")
+            directory(f"results/datasets/{{dataset}}/{split}_{kind}")
+            for split in ("train", "val")
             for kind in ("img", "label")
         ],
     log:

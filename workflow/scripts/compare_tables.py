@@ -9,7 +9,7 @@ from segbench.system.logs import run_script
 def main(snakemake):
     folders = [Path(path).parent for path in snakemake.input.confusion]
     write_tables(
-        contenders=read_runs(snakemake.params.runs, folders),
+        candidates=read_runs(snakemake.params.runs, folders),
         manifest_path=Path(snakemake.input.manifest),
         check_path=Path(snakemake.input.check),
         folder=Path(snakemake.output.summary).parent,

@@ -55,11 +55,11 @@ def _from_plain(found: dict[str, Any]) -> Finding:
 
 def _absent_classes(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[Finding]:
     names = _class_names(manifest)
-    for side, code in (("train", "absent-in-training"), ("val", "absent-in-validation")):
-        pixels = manifest["splits"][side]["class_pixels"]
+    for split, code in (("train", "absent-in-training"), ("val", "absent-in-validation")):
+        pixels = manifest["splits"][split]["class_pixels"]
         absent = [name for name, count in zip(names, pixels, strict=True) if count == 0]
         if len(absent) == len(names):
-            yield finding("nothing-labelled", absent, side=side)
+            yield finding("nothing-labelled", absent, split=split)
         elif absent:
             yield finding(code, absent)
 
@@ -92,7 +92,7 @@ def _shifted_labels(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[
     first, *between, last = _pixels_of_all(manifest)
     if not first and (any(between) or last):
         yield finding("starts-at-one", _class_names(manifest)[:1])
-    void = sum(manifest["splits"][side]["ignored_pixels"] for side in manifest["splits"])
+    void = sum(manifest["splits"][split]["ignored_pixels"] for split in manifest["splits"])
     if not last and any(between) and void > MUCH_VOID * (void + first + sum(between)):
         share = 100 * void / (void + first + sum(between))
         name = _class_names(manifest)[-1]
@@ -124,14 +124,14 @@ def _few_images(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[Find
 
 
 def _shared_groups(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[Finding]:
-    sides = frames[frames["group"] != ""].groupby("group")["split"].nunique()
-    shared = sorted(sides[sides > 1].index)
+    spread = frames[frames["group"] != ""].groupby("group")["split"].nunique()
+    shared = sorted(spread[spread > 1].index)
     if shared:
         yield finding("shared-group", shared)
 
 
 def _duplicates(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[Finding]:
-    """Images with the same content: on both sides, on one, or with labels that disagree."""
+    """Images with the same content: in both splits, on one, or with labels that disagree."""
     repeated = frames[frames.duplicated("image_sha256", keep=False)]
     found: dict[str, list[str]] = {
         "duplicate-across": [], "duplicate-within": [], "contradicting-labels": [],
@@ -157,9 +157,9 @@ def _class_names(manifest: dict[str, Any]) -> list[str]:
 
 
 def _pixels_of_all(manifest: dict[str, Any]) -> list[int]:
-    """Pixels of each class on all sides."""
-    sides = [side["class_pixels"] for side in manifest["splits"].values()]
-    return [sum(counts) for counts in zip(*sides, strict=True)]
+    """Pixels of each class on all splits."""
+    splits = [split["class_pixels"] for split in manifest["splits"].values()]
+    return [sum(counts) for counts in zip(*splits, strict=True)]
 
 
 Check = Callable[[dict[str, Any], pd.DataFrame], Iterator[Finding]]

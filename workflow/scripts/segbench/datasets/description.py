@@ -264,7 +264,7 @@ class DatasetDescription(Section):
         "or sequence), `{frame}` and alternatives such as `{ext:jpg|png}`"
     )
     labels: Labels = Field(description="format and pattern of the labels")
-    splits: Splits = Field(default=Splits(), description="the sides of the dataset")
+    splits: Splits = Field(default=Splits(), description="the splits of the dataset")
     classes: Annotated[
         ClassList, BeforeValidator(_not_a_path, json_schema_input_type=str | ClassList)
     ] = Field(description="path of a class list, or the list itself")

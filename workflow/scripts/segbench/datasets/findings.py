@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from segbench.errors import DataError
 
 SHOWN = 5
-SHOWN_STRANGERS = 20
+SHOWN_UNKNOWN = 20
 Level = Literal["error", "warning"]
 
 
@@ -22,12 +22,12 @@ class Fault(NamedTuple):
     Attributes:
         code: of the kind of problem.
         example: the file and the detail.
-        strangers: what in it belongs to no class, each with its number of pixels or objects.
+        unknown: what in it belongs to no class, each with its number of pixels or objects.
     """
 
     code: str
     example: str
-    strangers: tuple[tuple[str, int], ...] = ()
+    unknown: tuple[tuple[str, int], ...] = ()
 
 
 class Kind(NamedTuple):
@@ -111,7 +111,7 @@ KINDS: dict[str, Kind] = {
     ),
     # what stops before training
     "nothing-labelled": Kind(
-        "error", "no labelled pixel on the {side} side",
+        "error", "no labelled pixel in the {split} split",
         "check the values or labels of the classes in the dataset description",
     ),
     "binary-masks": Kind(
@@ -143,11 +143,11 @@ KINDS: dict[str, Kind] = {
         "`labels.format: rgb` if the colours are right",
     ),
     "absent-in-training": Kind(
-        "warning", "classes without a pixel on the train side",
+        "warning", "classes without a pixel in the train split",
         "it cannot be learnt: add images that show it or remove it from the classes",
     ),
     "absent-in-validation": Kind(
-        "warning", "classes without a pixel on the val side",
+        "warning", "classes without a pixel in the val split",
         "its IoU is NaN and left out of every mean: add images that show it",
     ),
     "absent-in-fold": Kind(
@@ -180,16 +180,16 @@ KINDS: dict[str, Kind] = {
         "intervals will be wide; validate on more images if you can",
     ),
     "shared-group": Kind(
-        "warning", "drives or sequences on both sides of the split",
+        "warning", "drives or sequences in both splits",
         "frames of one drive look alike, so scores come out too high; split by drive. If the same "
-        "name means different drives on the two sides, this can be ignored",
+        "name means different drives in the two splits, this can be ignored",
     ),
     "duplicate-across": Kind(
-        "warning", "identical images on both sides of the split",
-        "remove them from one side; a model that saw them scores too high",
+        "warning", "identical images in both splits",
+        "remove them from one split; a model that saw them scores too high",
     ),
     "duplicate-within": Kind(
-        "warning", "identical images within one side",
+        "warning", "identical images within one split",
         "remove the repetitions; they count more than others",
     ),
     "contradicting-labels": Kind(
@@ -205,13 +205,13 @@ class UnusableError(DataError):
     Args:
         code: which kind of problem it is.
         message: what is wrong, without the file's name.
-        strangers: what in the label belongs to no class, with its number of pixels or objects.
+        unknown: what in the label belongs to no class, with its number of pixels or objects.
     """
 
-    def __init__(self, code: str, message: str, strangers: Mapping[str, int] | None = None) -> None:
+    def __init__(self, code: str, message: str, unknown: Mapping[str, int] | None = None) -> None:
         super().__init__(message)
         self.code = code
-        self.strangers = tuple((strangers or {}).items())
+        self.unknown = tuple((unknown or {}).items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +225,7 @@ class Finding:
         remedy: what to do about it.
         count: how many files or classes are affected.
         examples: some of them, with the detail of each.
-        strangers: all that belongs to no class in any of the files, with its counts.
+        unknown: all that belongs to no class in any of the files, with its counts.
     """
 
     code: str
@@ -234,7 +234,7 @@ class Finding:
     remedy: str
     count: int
     examples: tuple[str, ...]
-    strangers: str = ""
+    unknown: str = ""
 
     def as_text(self) -> str:
         """The finding as lines for a terminal."""
@@ -242,8 +242,8 @@ class Finding:
         lines += [f"    {example}" for example in self.examples]
         if self.examples and self.count > len(self.examples):
             lines.append(f"    ... and {self.count - len(self.examples)} more")
-        if self.strangers:
-            lines.append(f"    In all of them: {self.strangers}")
+        if self.unknown:
+            lines.append(f"    In all of them: {self.unknown}")
         return "\n".join([*lines, f"  Remedy: {self.remedy} [{self.code}]"])
 
     def as_dict(self) -> dict[str, Any]:
@@ -281,25 +281,25 @@ def grouped(faults: Iterable[Fault]) -> list[Finding]:
     return [
         replace(
             finding(code, [fault.example for fault in of_kind[code]]),
-            strangers=_all_strangers(of_kind[code]),
+            unknown=_all_unknown(of_kind[code]),
         )
         for code in KINDS
         if code in of_kind
     ]
 
 
-def _all_strangers(faults: Sequence[Fault]) -> str:
+def _all_unknown(faults: Sequence[Fault]) -> str:
     """What belongs to no class, over all files: the most frequent first, with counts."""
     amounts, files = Counter[str](), Counter[str]()
     for fault in faults:
-        for name, amount in fault.strangers:
+        for name, amount in fault.unknown:
             amounts[name] += amount
             files[name] += 1
     unit = "objects" if faults[0].code == "unknown-polygon" else "pixels"
     parts = [
         f"{name} ({unit}: {amount}, files: {files[name]})"
-        for name, amount in amounts.most_common(SHOWN_STRANGERS)
+        for name, amount in amounts.most_common(SHOWN_UNKNOWN)
     ]
-    if len(amounts) > SHOWN_STRANGERS:
-        parts.append(f"and {len(amounts) - SHOWN_STRANGERS} more")
+    if len(amounts) > SHOWN_UNKNOWN:
+        parts.append(f"and {len(amounts) - SHOWN_UNKNOWN} more")
     return ", ".join(parts)

@@ -76,18 +76,18 @@ class Task:
     """One frame to prepare.
 
     Attributes:
-        side: the side it goes to.
+        split: the split it goes to.
         frame: its files.
         known: what is known of it from before.
     """
 
-    side: str
+    split: str
     frame: Frame
     known: Known | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
+class Worker:
     """Where and how frames are prepared; the same for all of them.
 
     Attributes:
@@ -153,11 +153,11 @@ class Workshop:
             read = self.reader.read_counted(_content(path, "unreadable-label"))
             _refuse_other_size(read.ids.shape, found)
         except UnusableError as error:
-            return _fault(error.code, f"{path}: {error}", error.strangers)
+            return _fault(error.code, f"{path}: {error}", error.unknown)
         record = self._placed(
             task,
             {
-                "split": task.side,
+                "split": task.split,
                 "name": task.frame.name,
                 "group": task.frame.group,
                 "height": found.height,
@@ -183,10 +183,10 @@ class Workshop:
         return Outcome(record, read.pixels, warnings, known)
 
     def _placed(self, task: Task, record: dict[str, Any]) -> dict[str, Any]:
-        """Place the image; the record says on which side it is now, and how it was placed."""
+        """Place the image; the record says in which split it is now, and how it was placed."""
         target = self._target(task, "img", record["suffix"])
         placed = place(self.root / task.frame.image, target)
-        return record | {"split": task.side, "placed": placed}
+        return record | {"split": task.split, "placed": placed}
 
     def _write(self, task: Task, ids: npt.NDArray[np.uint8]) -> Stamp | None:
         """Write the label, and keep it for the next time; returns the stamp of what is kept."""
@@ -199,7 +199,7 @@ class Workshop:
         return stamp(kept)
 
     def _target(self, task: Task, kind: str, suffix: str) -> Path:
-        return self.folder / f"{task.side}_{kind}" / f"{task.frame.name}{suffix}"
+        return self.folder / f"{task.split}_{kind}" / f"{task.frame.name}{suffix}"
 
     def _kept(self, frame: Frame) -> Path | None:
         return self.kept / kept_name(frame.image) if self.kept else None
@@ -244,5 +244,5 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
-def _fault(code: str, example: str, strangers: tuple[tuple[str, int], ...] = ()) -> Outcome:
-    return Outcome(None, None, (Fault(code, example, strangers),))
+def _fault(code: str, example: str, unknown: tuple[tuple[str, int], ...] = ()) -> Outcome:
+    return Outcome(None, None, (Fault(code, example, unknown),))

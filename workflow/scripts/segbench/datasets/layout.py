@@ -52,7 +52,7 @@ def pattern_problem(pattern: str, needs_split: bool = True) -> str | None:
         remedy = (
             "which every pattern needs"
             if missing[0] == "frame"
-            else "which says the side of an image. Where the data has no split, draw one: "
+            else "which says the split of an image. Where the data has no split, draw one: "
             "`splits: {random: {val: 0.2}}` or `splits: {folds: 5}`; or name list files in `splits`"
         )
         return f"'{pattern}' has no wildcard '{{{missing[0]}}}', {remedy}"

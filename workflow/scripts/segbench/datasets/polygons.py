@@ -51,14 +51,14 @@ def paint_polygons(
     ids, draw = _canvas(annotation, "imgWidth", "imgHeight", background, max_pixels)
     items = _items(annotation, "objects")
     outlines = _truncated([item.get("polygon") for item in items])
-    strangers = _Strangers()
+    unknown = _Strangers()
     for position, (item, points) in enumerate(zip(items, outlines, strict=True)):
         if item.get("deleted") or len(points) < 6:
             continue
-        class_id = _class_id(item.get("label"), id_of_label, f"objects[{position}]", strangers)
+        class_id = _class_id(item.get("label"), id_of_label, f"objects[{position}]", unknown)
         if class_id != NOT_PAINTED:
             draw.polygon(points, fill=class_id)
-    strangers.refuse()
+    unknown.refuse()
     return ids
 
 
@@ -84,11 +84,11 @@ def paint_labelme(
         UnusableError: a field is missing or of another shape, or a label is unknown.
     """
     ids, draw = _canvas(annotation, "imageWidth", "imageHeight", background, max_pixels)
-    strangers = _Strangers()
+    unknown = _Strangers()
     for position, item in enumerate(_items(annotation, "shapes")):
         place = f"shapes[{position}]"
         points = _points(item.get("points"), f"{place}.points")
-        class_id = _class_id(item.get("label"), id_of_label, place, strangers)
+        class_id = _class_id(item.get("label"), id_of_label, place, unknown)
         kind = item.get("shape_type") or "polygon"
         if class_id == NOT_PAINTED:
             continue
@@ -109,7 +109,7 @@ def paint_labelme(
                 f"field `{place}` is a {kind} of {len(points)} points; areas are needed: a polygon "
                 "of three or more, a rectangle or a circle of two",
             )
-    strangers.refuse()
+    unknown.refuse()
     return ids
 
 
@@ -197,13 +197,13 @@ def _points(points: Any, place: str) -> list[tuple[float, float]]:
     return pairs
 
 
-def _class_id(label: Any, id_of_label: Mapping[str, int], place: str, strangers: _Strangers) -> int:
+def _class_id(label: Any, id_of_label: Mapping[str, int], place: str, unknown: _Strangers) -> int:
     if not isinstance(label, str):
         raise UnusableError("label-shape", f"field `{place}.label` is not a text")
     if label not in id_of_label and label.endswith("group"):
         label = label.removesuffix("group")
     if label in id_of_label:
         return id_of_label[label]
-    strangers.first_place = strangers.first_place or place
-    strangers.counts[label] += 1
+    unknown.first_place = unknown.first_place or place
+    unknown.counts[label] += 1
     return NOT_PAINTED

@@ -21,12 +21,12 @@ from PIL import Image
 from segbench.datasets.cache import Memory
 from segbench.datasets.description import DatasetDescription
 from segbench.datasets.findings import KINDS, grouped
-from segbench.datasets.frames import Outcome, Task, Workshop
+from segbench.datasets.frames import Outcome, Task, Worker
 from segbench.datasets.labels import LabelReader
 from segbench.datasets.layout import Frame
 from segbench.datasets.manifest import SPLITS, Counts, write_manifest, write_splits
 from segbench.datasets.split_settings import RandomSplit, Splits
-from segbench.datasets.splits import UNSPLIT, frames_of_sides
+from segbench.datasets.splits import UNSPLIT, frames_of_splits
 from segbench.datasets.stratification import stratified_folds, stratified_split
 from segbench.errors import DataError
 from segbench.system.pools import process_pool
@@ -61,19 +61,23 @@ def prepare(
         DataError: the source cannot be used; every kind of problem with counts and examples.
     """
     root = source / description.root
-    sides, findings = frames_of_sides(description, root)
+    splits, findings = frames_of_splits(description, root)
     if description.splits.are_drawn:
-        _refuse_undrawable(description.splits, [frame for side in sides.values() for frame in side])
-    _make_folders(folder, sides)
+        _refuse_undrawable(
+            description.splits, [frame for frames in splits.values() for frame in frames]
+        )
+    _make_folders(folder, splits)
     remembered = Memory(memory, description, root)
     tasks = [
-        Task(side, frame, remembered.known(frame.image)) for side in sides for frame in sides[side]
+        Task(split, frame, remembered.known(frame.image))
+        for split in splits
+        for frame in splits[split]
     ]
     LOG.info("%s: %d images found in %s", description.name, len(tasks), root)
 
     reader, limit = LabelReader(description), description.max_image_pixels
-    workshop = Workshop(root, folder, reader, limit, remembered.folder)
-    outcomes = list(_run(workshop, tasks, workers, Progress("prepare", len(tasks), "images")))
+    worker = Worker(root, folder, reader, limit, remembered.folder)
+    outcomes = list(_run(worker, tasks, workers, Progress("prepare", len(tasks), "images")))
     # before errors stop it: the sound files need not be read again when the others are mended
     images = (task.frame.image for task in tasks)
     remembered.remember(zip(images, outcomes, strict=True))
@@ -87,28 +91,28 @@ def prepare(
         raise DataError(f"{description.name}: the dataset cannot be used as it is.\n{listing}")
     records, pixels = _gathered(outcomes)
     if description.splits.are_drawn:
-        records, pixels = _draw_sides(records, pixels, folder, description.splits)
+        records, pixels = _draw_splits(records, pixels, folder, description.splits)
     counts = Counter(record["split"] for record in records)
-    LOG.info("%s: %s", description.name, ", ".join(f"{n} {side}" for side, n in counts.items()))
+    LOG.info("%s: %s", description.name, ", ".join(f"{n} {split}" for split, n in counts.items()))
     write_splits(folder, records)
     write_manifest(folder, description, records, pixels, findings)
 
 
-def _make_folders(folder: Path, sides: Iterable[str]) -> None:
-    """Make the folders of all sides, empty."""
-    for side in {*SPLITS, *sides}:
+def _make_folders(folder: Path, splits: Iterable[str]) -> None:
+    """Make the folders of all splits, empty."""
+    for split in {*SPLITS, *splits}:
         for kind in KINDS_OF_FILE:
-            shutil.rmtree(folder / f"{side}_{kind}", ignore_errors=True)
-            (folder / f"{side}_{kind}").mkdir(parents=True)
+            shutil.rmtree(folder / f"{split}_{kind}", ignore_errors=True)
+            (folder / f"{split}_{kind}").mkdir(parents=True)
 
 
-_WORKSHOP: list[Workshop] = []  # in each process of a pool, the one it works in
+_WORKER: list[Worker] = []  # in each process of a pool, the one it works in
 
 
-def _open(workshop: Workshop) -> None:
+def _open(worker: Worker) -> None:
     """Make a process of the pool ready: once, rather than with every frame."""
     _adjust()
-    _WORKSHOP[:] = [workshop]
+    _WORKER[:] = [worker]
 
 
 def _adjust() -> None:
@@ -119,11 +123,11 @@ def _adjust() -> None:
 
 
 def _prepare(task: Task) -> Outcome:
-    return _WORKSHOP[0].prepare(task)
+    return _WORKER[0].prepare(task)
 
 
 def _run(
-    workshop: Workshop, tasks: Sequence[Task], workers: int, progress: Progress
+    worker: Worker, tasks: Sequence[Task], workers: int, progress: Progress
 ) -> Iterator[Outcome]:
     """Prepare all frames, in their order."""
     if workers <= 1:
@@ -131,7 +135,7 @@ def _run(
         _adjust()
         try:
             for task in tasks:
-                outcome = workshop.prepare(task)
+                outcome = worker.prepare(task)
                 progress.step()
                 yield outcome
         finally:
@@ -139,13 +143,13 @@ def _run(
             gc.set_threshold(*collecting)
         return
     try:
-        with process_pool(workers, _open, workshop) as pool:
+        with process_pool(workers, _open, worker) as pool:
             for outcome in pool.map(_prepare, tasks, chunksize=CHUNK):
                 progress.step()
                 yield outcome
     except BrokenProcessPool:
         raise DataError(
-            f"{workshop.root}: a process of the preparation was killed, most likely for want of "
+            f"{worker.root}: a process of the preparation was killed, most likely for want of "
             "memory. Give the job more memory or fewer threads, and run again."
         ) from None
 
@@ -157,12 +161,12 @@ def _gathered(outcomes: Sequence[Outcome]) -> tuple[Records, Counts]:
 
 
 def _refuse_undrawable(splits: Splits, frames: Sequence[Frame]) -> None:
-    """Before anything is read: make sure that there are enough groups to draw sides from."""
+    """Before anything is read: make sure that there are enough groups to draw splits from."""
     groups = {frame.group or frame.name for frame in frames}
-    sides = splits.folds.count if splits.folds else 2
-    if 0 < len(groups) < sides:
+    needed = splits.folds.count if splits.folds else 2
+    if 0 < len(groups) < needed:
         noun = "group" if len(groups) == 1 else "groups"
-        wanted = f"{sides} folds" if splits.folds else "two sides"
+        wanted = f"{needed} folds" if splits.folds else "two splits"
         raise DataError(
             f"`splits`: {len(frames)} images in {len(groups)} {noun} cannot fill {wanted}. Correct "
             "`{group}` in the pattern of the images, ask for fewer folds, or name a split of your "
@@ -170,16 +174,16 @@ def _refuse_undrawable(splits: Splits, frames: Sequence[Frame]) -> None:
         )
 
 
-def _draw_sides(
+def _draw_splits(
     records: Records, pixels: Counts, folder: Path, splits: Splits
 ) -> tuple[Records, Counts]:
-    """Move prepared frames to their sides, which can be drawn only now that classes are counted."""
+    """Move prepared frames to their splits, drawn only now that classes are counted."""
     groups = [record["group"] or record["name"] for record in records]
     if splits.folds:
         folds = stratified_folds(groups, pixels[:, :-1], splits.folds.count, splits.folds.seed)
         for record, fold in zip(records, folds.tolist(), strict=True):
             record["fold"] = fold
-        # on disk the sides are those of the first fold
+        # on disk the splits are those of the first fold
         on_val = folds == 0
     else:
         split = splits.random or RandomSplit()

@@ -23,14 +23,14 @@ def classes_seen(pixels: npt.NDArray[np.int64]) -> list[str]:
 
 
 def frames_of_classes(
-    table: Path, side: str | None, names: Sequence[str], classes: int
+    table: Path, split: str | None, names: Sequence[str], classes: int
 ) -> list[npt.NDArray[np.int64]]:
     """For each class the frames that show it.
 
     Args:
         table: `frames.csv` of the prepared dataset.
-        side: `train` or `val`, because frames of both may share a name; None where none do.
-        names: the frames of that side, in the order of their indices.
+        split: `train` or `val`, because frames of both may share a name; None where none do.
+        names: the frames of that split, in the order of their indices.
         classes: number of classes.
 
     Returns:
@@ -38,7 +38,9 @@ def frames_of_classes(
     """
     with table.open(newline="", encoding="utf-8") as file:
         seen = {
-            row["name"]: row[COLUMN] for row in csv.DictReader(file) if side in (None, row["split"])
+            row["name"]: row[COLUMN]
+            for row in csv.DictReader(file)
+            if split in (None, row["split"])
         }
     indices: list[list[int]] = [[] for _ in range(classes)]
     for index, name in enumerate(names):

@@ -1,4 +1,4 @@
-"""The `splits` section of a dataset description: which frames make which side.
+"""The `splits` section of a dataset description: which frames make which split.
 
 Knows its schema alone; reads no file.
 """
@@ -14,16 +14,16 @@ LIST_SUFFIX = ".txt"
 
 
 class RandomSplit(Section):
-    """A split drawn by segbench: whole groups, with rare classes on both sides if possible."""
+    """A split drawn by segbench: whole groups, with rare classes in both splits if possible."""
 
     val: Annotated[float, BeforeValidator(number_from_text), Field(gt=0, lt=1)] = Field(
-        default=0.2, description="wanted share of the images on the validation side"
+        default=0.2, description="wanted share of the images in the validation split"
     )
     seed: Seed = Field(default=0, description="another seed draws another split")
 
 
 class Folds(Section):
-    """Cross-validation: every group is on the validation side of one fold."""
+    """Cross-validation: every group is in the validation split of one fold."""
 
     count: Annotated[int, BeforeValidator(integer_from_text), Field(ge=2, le=20)] = Field(
         description="number of folds; every model is trained once for each"
@@ -41,21 +41,21 @@ FoldsOrNumber = Annotated[
 
 
 class Splits(Section):
-    """Which frames make which side: a value of the wildcard `{split}`, or a list file."""
+    """Which frames make which split: a value of the wildcard `{split}`, or a list file."""
 
     train: str = Field(
         default="train",
-        description="the training side: a value of `{split}`, or the path of a `.txt` file below "
+        description="the training split: a value of `{split}`, or the path of a `.txt` file below "
         "`root` with a frame's name at the start of each line",
     )
     val: str = Field(
-        default="val", description="the side that models are compared on, in the same way"
+        default="val", description="the split that models are compared on, in the same way"
     )
 
     random: RandomSplit | None = Field(
         default=None,
         description="instead: all matching images are split at random, by `{group}` where the "
-        "pattern has it (all images of a drive on one side), else image by image",
+        "pattern has it (all images of a drive in one split), else image by image",
     )
 
     folds: FoldsOrNumber | None = Field(
@@ -66,12 +66,12 @@ class Splits(Section):
 
     @property
     def are_drawn(self) -> bool:
-        """Whether segbench draws the sides, so that patterns need no `{split}`."""
+        """Whether segbench draws the splits, so that patterns need no `{split}`."""
         return self.random is not None or self.folds is not None
 
     @property
     def are_lists(self) -> bool:
-        """Whether both sides are list files, so that patterns need no `{split}`."""
+        """Whether both splits are list files, so that patterns need no `{split}`."""
         return self.train.endswith(LIST_SUFFIX) and self.val.endswith(LIST_SUFFIX)
 
     @model_validator(mode="after")
@@ -79,5 +79,5 @@ class Splits(Section):
         if self.train == self.val:
             raise ValueError(f"train and val are both '{self.train}'; they must differ")
         if self.random and self.folds:
-            raise ValueError("`random` and `folds` both draw the sides; give one of them")
+            raise ValueError("`random` and `folds` both draw the splits; give one of them")
         return self

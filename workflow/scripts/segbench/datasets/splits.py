@@ -1,4 +1,4 @@
-"""Which frames make the training and the validation side, and what of the source is left over.
+"""Which frames make the training and the validation split, and what of the source is left over.
 
 Knows names of files and opens only list files; no image and no label.
 """
@@ -21,26 +21,26 @@ from segbench.datasets.layout import (
 from segbench.datasets.split_settings import LIST_SUFFIX
 from segbench.errors import DataError
 
-UNSPLIT = "unsplit"  # where frames wait until their side is drawn
+UNSPLIT = "unsplit"  # where frames wait until their split is drawn
 SUFFIX = re.compile(r"\.(?:\w+|\{ext:[^{}]*\})$")
 ANY_IMAGE = r"\.(?i:jpe?g|png|bmp|tiff?|webp|ppm|pgm|jp2)"
 JOINTS = re.compile("[_.-]")
 
 
-def frames_of_sides(
+def frames_of_splits(
     description: DatasetDescription, root: Path
 ) -> tuple[dict[str, list[Frame]], list[Finding]]:
-    """The frames of each side, and warnings of what is left over.
+    """The frames of each split, and warnings of what is left over.
 
     Args:
         description: what the dataset looks like.
         root: folder that its patterns start at.
 
     Returns:
-        Frames by side (one side only where sides are still to be drawn), and warnings.
+        Frames by split (one split only where splits are still to be drawn), and warnings.
 
     Raises:
-        DataError: a side is empty, a list cannot be used, or names collide.
+        DataError: a split is empty, a list cannot be used, or names collide.
     """
     if not root.is_dir():
         raise DataError(
@@ -52,30 +52,30 @@ def frames_of_sides(
     if description.splits.are_drawn:
         if not frames:
             raise _nothing_found(root, description, "")
-        sides = {UNSPLIT: frames}
+        splits = {UNSPLIT: frames}
     else:
-        sides = {}
-        for side, value in (("train", description.splits.train), ("val", description.splits.val)):
-            sides[side], twice = _frames_of_side(frames, root, value)
+        splits = {}
+        for split, value in (("train", description.splits.train), ("val", description.splits.val)):
+            splits[split], twice = _frames_of_split(frames, root, value)
             findings += twice
-            if not sides[side]:
-                raise _nothing_found(root, description, f" for the {side} side, '{value}'")
-    _refuse_shared(sides)
-    return sides, findings
+            if not splits[split]:
+                raise _nothing_found(root, description, f" for the {split} split, '{value}'")
+    _refuse_shared(splits)
+    return splits, findings
 
 
-def _nothing_found(root: Path, description: DatasetDescription, side: str) -> DataError:
+def _nothing_found(root: Path, description: DatasetDescription, where: str) -> DataError:
     return DataError(
-        f"{root}: no image matches '{description.images}'{side}. "
+        f"{root}: no image matches '{description.images}'{where}. "
         f"There are files such as: {', '.join(example_files(root)) or '(none)'}. "
         "Correct `images`, `root` or `splits` in the dataset description."
     )
 
 
-def _frames_of_side(
+def _frames_of_split(
     frames: Sequence[Frame], root: Path, value: str
 ) -> tuple[list[Frame], list[Finding]]:
-    """The frames of one side: those of a value of `{split}`, or those that a list file names."""
+    """The frames of one split: those of a value of `{split}`, or those that a list file names."""
     if not value.endswith(LIST_SUFFIX):
         return [frame for frame in frames if frame.split == value], []
     path = root / value
@@ -121,10 +121,10 @@ def _names(frame: Frame) -> set[str]:
     return {frame.name, frame.frame, image.name, image.stem, *paths}
 
 
-def _refuse_shared(sides: dict[str, list[Frame]]) -> None:
-    """Refuse names that two frames of a side would share, and frames that two sides share."""
+def _refuse_shared(splits: dict[str, list[Frame]]) -> None:
+    """Refuse names that two frames of a split would share, and frames that two splits share."""
     collisions = []
-    for frames in sides.values():
+    for frames in splits.values():
         first: dict[str, Frame] = {}
         for frame in frames:
             other = first.setdefault(frame.name, frame)
@@ -132,7 +132,7 @@ def _refuse_shared(sides: dict[str, list[Frame]]) -> None:
                 collisions.append(
                     f"{other.image} and {frame.image} would both be named '{frame.name}'"
                 )
-    train, val = set(sides.get("train", ())), sides.get("val", [])
+    train, val = set(splits.get("train", ())), splits.get("val", [])
     leaks = [f"{frame.name}: {frame.image}" for frame in val if frame in train]
     found = [
         finding(code, examples).as_text()
@@ -174,7 +174,7 @@ def _of_no_frame(
     paths: Iterable[str],
     frames: Sequence[Frame],
 ) -> list[str]:
-    """The paths that fit a pattern, on a side that is used, and belong to no known frame.
+    """The paths that fit a pattern, in a split that is used, and belong to no known frame.
 
     A file such as `7_inst.png` beside frame `7` belongs to it.
     """

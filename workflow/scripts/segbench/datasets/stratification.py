@@ -1,4 +1,4 @@
-"""Split a dataset that has no split of its own: by group, at random, classes on both sides.
+"""Split a dataset that has no split of its own: by group, at random, classes in both splits.
 
 Needs NumPy alone; knows nothing of files.
 """
@@ -24,18 +24,18 @@ def stratified_split(
 
     Of many random draws of groups, each with about the wanted number of frames (off by half of
     the largest group at the most, if there is such a draw), the one is taken in which the fewest
-    classes are missing on a side, and among those the one in which the classes' pixels are shared
-    most nearly as wanted. If a class still misses a side, all splits are tried where there are few
+    classes are missing in a split, and among those the one in which the classes' pixels are shared
+    most nearly as wanted. If a class still misses a split, all splits are tried where there are few
     groups, and groups are swapped over where there are many.
 
     Args:
-        groups: the group of each frame; all frames of a group go to one side.
+        groups: the group of each frame; all frames of a group go to one split.
         pixels: pixels of each class in each frame, [frames, classes].
-        val_share: wanted share of the frames on the validation side, between 0 and 1.
+        val_share: wanted share of the frames in the validation split, between 0 and 1.
         seed: decides the draws; the same seed gives the same split.
 
     Returns:
-        For each frame whether it is on the validation side, [frames].
+        For each frame whether it is in the validation split, [frames].
 
     Raises:
         ValueError: there are fewer than two groups, so that no split keeps them whole.
@@ -72,7 +72,7 @@ class _Judge:
 
     @property
     def unavoidable(self) -> int:
-        """How many classes are in one group alone, and so always miss a side."""
+        """How many classes are in one group alone, and so always miss a split."""
         return int(((self.content > 0).sum(0) == 1).sum())
 
     def best(self, splits: Flags) -> Flags:
@@ -87,15 +87,15 @@ class _Judge:
         return np.asarray(splits[order[0]])
 
     def off(self, splits: Flags) -> npt.NDArray[np.float64]:
-        """By how many frames the validation side is larger or smaller than wanted."""
+        """By how many frames the validation split is larger or smaller than wanted."""
         return np.asarray(np.abs(splits @ self.frames - self.val_share * self.frames.sum()))
 
     def missing(self, splits: Flags) -> npt.NDArray[np.int64]:
-        """How many classes miss a side."""
+        """How many classes miss a split."""
         return np.asarray(np.count_nonzero(~self.on_both(splits), axis=1), np.int64)
 
     def on_both(self, splits: Flags) -> Flags:
-        """Which classes are on both sides, [splits, classes]."""
+        """Which classes are in both splits, [splits, classes]."""
         shows = self.content > 0
         return np.asarray((splits @ shows) & (~splits @ shows))
 
@@ -104,7 +104,7 @@ def _draw(frames: npt.NDArray[np.int64], val_share: float, rng: np.random.Genera
     """Groups in random order, as many as come nearest to the wanted number of frames."""
     order = rng.permutation(len(frames))
     reached = np.cumsum(frames[order])
-    # at least one group on either side
+    # at least one group in either split
     count = 1 + int(np.argmin(np.abs(reached[:-1] - val_share * frames.sum())))
     flags = np.zeros(len(frames), bool)
     flags[order[:count]] = True
@@ -112,13 +112,13 @@ def _draw(frames: npt.NDArray[np.int64], val_share: float, rng: np.random.Genera
 
 
 def _all_splits(groups: int) -> Flags:
-    """Every split with at least one group on either side."""
+    """Every split with at least one group in either split."""
     numbers = np.arange(1, 2**groups - 1)
     return np.asarray(numbers[:, None] >> np.arange(groups) & 1, bool)
 
 
 def _swapped(chosen: Flags, judge: _Judge, rng: np.random.Generator) -> Flags:
-    """Swap pairs of groups over, as long as that brings a class to a side that misses it."""
+    """Swap pairs of groups over, as long as that brings a class to a split that misses it."""
     while True:
         lacking = np.logical_not(judge.on_both(chosen[None])[0])
         wanted = np.asarray(np.any(judge.content[:, lacking] > 0, axis=1))

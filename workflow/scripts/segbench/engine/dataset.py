@@ -24,7 +24,7 @@ class FrameDataset(BaseSegDataset):  # type: ignore[misc]
     """Frames named by a split file, with images of any suffix and labels as PNG.
 
     Args:
-        more_prefix: folders of the other side, in which frames of a fold may lie as well.
+        more_prefix: folders of the other split, in which frames of a fold may lie as well.
         settings: those of MMSegmentation's dataset.
     """
 
@@ -60,9 +60,9 @@ class FrameDataset(BaseSegDataset):  # type: ignore[misc]
 
     def frames_of_classes(self) -> list[npt.NDArray[np.int64]]:
         """For each class the indices of the frames that show it."""
-        side = None if self.more_prefix else Path(self.ann_file).stem
+        split = None if self.more_prefix else Path(self.ann_file).stem
         table = Path(self.data_root) / "frames.csv"
-        return frames_of_classes(table, side, self._names(), len(self.metainfo["classes"]))
+        return frames_of_classes(table, split, self._names(), len(self.metainfo["classes"]))
 
 
 @DATA_SAMPLERS.register_module()

@@ -231,14 +231,14 @@ class Adaptation:
         )
         return {"type": "RareClassSampler", "probabilities": probabilities}
 
-    def _dataset(self, side: str, pipeline: list[Node]) -> Node:
+    def _dataset(self, split: str, pipeline: list[Node]) -> Node:
         classes, fold = self.manifest["classes"], self.recipe.fold
         return {
             "type": "FrameDataset",
             "data_root": self.manifest["folder"],
-            "ann_file": f"splits/{side}.txt" if fold is None else f"splits/fold{fold}/{side}.txt",
-            "data_prefix": _prefix(side),
-            "more_prefix": None if fold is None else _prefix("train" if side == "val" else "val"),
+            "ann_file": f"splits/{split}.txt" if fold is None else f"splits/fold{fold}/{split}.txt",
+            "data_prefix": _prefix(split),
+            "more_prefix": None if fold is None else _prefix("train" if split == "val" else "val"),
             "metainfo": {
                 "classes": [c["name"] for c in classes],
                 "palette": [c["color"] for c in classes],
@@ -369,6 +369,6 @@ class Adaptation:
         return [imports] if isinstance(imports, str) else list(imports)
 
 
-def _prefix(side: str) -> Node:
-    """Folders of one side of a prepared dataset."""
-    return {"img_path": f"{side}_img", "seg_map_path": f"{side}_label"}
+def _prefix(split: str) -> Node:
+    """Folders of one split of a prepared dataset."""
+    return {"img_path": f"{split}_img", "seg_map_path": f"{split}_label"}

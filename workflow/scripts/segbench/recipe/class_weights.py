@@ -14,7 +14,7 @@ ENET_CONSTANT = 1.02
 
 
 def class_weights(scheme: str | Sequence[float], manifest: Mapping[str, Any]) -> list[float]:
-    """Compute one weight per class from the training side of a dataset.
+    """Compute one weight per class from the training split of a dataset.
 
     `median_frequency` (Eigen and Fergus 2015): median of all frequencies over the class's own,
     which is its pixels over the labelled pixels of the images that show it. `enet` (Paszke et al.
@@ -57,7 +57,7 @@ def rare_class_probabilities(temperature: float, manifest: Mapping[str, Any]) ->
     """How often each class is to be drawn, so that rare ones are seen more often.
 
     Rare class sampling of DAFormer (Hoyer et al. 2022): proportional to exp((1 - f) / T), with f
-    the class's share of the labelled pixels of the training side and T the temperature. The
+    the class's share of the labelled pixels of the training split and T the temperature. The
     lower it is, the more the rarest classes are preferred.
 
     Args:

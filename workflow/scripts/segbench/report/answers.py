@@ -5,7 +5,7 @@ Numbers come from the comparison; names are escaped by the caller. Never imports
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from segbench.report.results import Contender, Difference
+from segbench.report.results import Candidate, Difference
 from segbench.report.tables import percent
 
 NAMES = {
@@ -16,17 +16,17 @@ NAMES = {
 }
 
 
-def answers(contenders: Sequence[Contender]) -> Iterator[str]:
+def answers(candidates: Sequence[Candidate]) -> Iterator[str]:
     """Say for every model with several starting points what they are worth, a sentence each."""
-    for model in dict.fromkeys(contender.model for contender in contenders):
-        own = {c.initialization: c for c in contenders if c.model == model}
+    for model in dict.fromkeys(candidate.model for candidate in candidates):
+        own = {c.initialization: c for c in candidates if c.model == model}
         if len(own) > 1:
             yield f"**{model}**: " + "; ".join(_parts(own)) + "." + _unreachable(own)
 
 
-def _parts(own: Mapping[str, Contender]) -> Iterator[str]:
+def _parts(own: Mapping[str, Candidate]) -> Iterator[str]:
     """Its scores, best first, and whether the first two differ by more than chance."""
-    ranked = sorted(own.values(), key=lambda contender: -contender.miou)
+    ranked = sorted(own.values(), key=lambda candidate: -candidate.miou)
     yield ", ".join(f"{NAMES[c.initialization]} {percent(c.miou)} %" for c in ranked) + " mean IoU"
     for first, second in _questions(own):
         difference = Difference(first, second)
@@ -39,7 +39,7 @@ def _parts(own: Mapping[str, Contender]) -> Iterator[str]:
         )
 
 
-def _questions(own: Mapping[str, Contender]) -> Iterator[tuple[Contender, Contender]]:
+def _questions(own: Mapping[str, Candidate]) -> Iterator[tuple[Candidate, Candidate]]:
     """The comparisons that people ask for, where both sides were run."""
     for first, second in (
         ("finetuned", "zero_shot"),
@@ -51,7 +51,7 @@ def _questions(own: Mapping[str, Contender]) -> Iterator[tuple[Contender, Conten
             yield own[first], own[second]
 
 
-def _unreachable(own: Mapping[str, Contender]) -> str:
+def _unreachable(own: Mapping[str, Candidate]) -> str:
     if "zero_shot" not in own:
         return ""
     names = own["zero_shot"].runs[0].scores["unreachable"]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from segbench.report.results import Contender
+from segbench.report.results import Candidate
 from segbench.report.tables import NOT_THERE, percent
 
 
@@ -37,15 +37,15 @@ def readable_models(table: pd.DataFrame) -> pd.DataFrame:
     return readable
 
 
-def readable_classes(contenders: Sequence[Contender], table: pd.DataFrame) -> pd.DataFrame:
-    """IoU per class, one row per class and one column per contender, mean over the seeds."""
+def readable_classes(candidates: Sequence[Candidate], table: pd.DataFrame) -> pd.DataFrame:
+    """IoU per class, one row per class and one column per candidate, mean over the seeds."""
     readable = pd.DataFrame({"class": list(dict.fromkeys(table["class"]))})
     keys = table["model"] + "\n" + table["initialization"]
-    for contender in contenders:
-        own = table[keys == f"{contender.model}\n{contender.initialization}"]
+    for candidate in candidates:
+        own = table[keys == f"{candidate.model}\n{candidate.initialization}"]
         means = own.groupby("class")["iou"].mean()
-        readable[contender.label] = [percent(means.get(name)) for name in readable["class"]]
-    mean = {"class": "mean IoU"} | {c.label: percent(c.miou) for c in contenders}
+        readable[candidate.label] = [percent(means.get(name)) for name in readable["class"]]
+    mean = {"class": "mean IoU"} | {c.label: percent(c.miou) for c in candidates}
     return pd.concat([readable, pd.DataFrame([mean])], ignore_index=True)
 
 

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segbench.report import columns, figures, gains, gallery, plotting, results, summary, tables
-from segbench.report.results import Contender, Run
+from segbench.report.results import Candidate, Run
 
 LOG = logging.getLogger(__name__)
 
 
 def read_runs(
     keys: Sequence[tuple[str, str, int, int | None]], folders: Sequence[Path]
-) -> list[Contender]:
+) -> list[Candidate]:
     """Read runs and rank them.
 
     Args:
@@ -27,7 +27,7 @@ def read_runs(
 
 
 def write_tables(
-    contenders: Sequence[Contender],
+    candidates: Sequence[Candidate],
     manifest_path: Path,
     check_path: Path,
     folder: Path,
@@ -36,77 +36,77 @@ def write_tables(
     """Write the tables and the first page into a folder, and `README.md` beside it."""
     manifest = json.loads(manifest_path.read_text())
     names = [found["name"] for found in manifest["classes"]]
-    models = results.models_table(contenders)
-    per_class = results.per_class_table(contenders, names)
+    models = results.models_table(candidates)
+    per_class = results.per_class_table(candidates, names)
     models.to_csv(folder / "models.csv", index=False)
     per_class.to_csv(folder / "per_class.csv", index=False)
-    results.runs_table(contenders).to_csv(folder / "runs.csv", index=False)
-    results.pairwise_table(contenders).to_csv(folder / "pairwise.csv", index=False)
+    results.runs_table(candidates).to_csv(folder / "runs.csv", index=False)
+    results.pairwise_table(candidates).to_csv(folder / "pairwise.csv", index=False)
 
-    protocol = _protocol(contenders, manifest["name"])
+    protocol = _protocol(candidates, manifest["name"])
     tables.write_readable(
         columns.readable_models(models),
         folder / "models",
         "Models",
-        f"{_note(contenders)} {protocol}",
+        f"{_note(candidates)} {protocol}",
     )
     tables.write_readable(
-        columns.readable_classes(contenders, per_class),
+        columns.readable_classes(candidates, per_class),
         folder / "per_class",
         "IoU per class, %",
-        f"Mean over the {contenders[0].repeated_over}; {tables.NOT_THERE} marks a class that is "
+        f"Mean over the {candidates[0].repeated_over}; {tables.NOT_THERE} marks a class that is "
         f"absent from the validation images. {protocol}",
     )
     warnings = json.loads(check_path.read_text())["warnings"]
-    page = summary.landing_page(contenders, models, manifest, experiment, warnings)
+    page = summary.landing_page(candidates, models, manifest, experiment, warnings)
     (folder / "summary.rst").write_text(page, encoding="utf-8")
-    page = summary.markdown_page(contenders, models, manifest, experiment)
+    page = summary.markdown_page(candidates, models, manifest, experiment)
     (folder.parent / "README.md").write_text(page, encoding="utf-8")
-    LOG.info(summary.verdict(contenders, manifest["name"]).replace("**", "").replace("\\", ""))
+    LOG.info(summary.verdict(candidates, manifest["name"]).replace("**", "").replace("\\", ""))
 
 
 def write_figures(
-    contenders: Sequence[Contender], manifest_path: Path, folder: Path, gallery_path: Path
+    candidates: Sequence[Candidate], manifest_path: Path, folder: Path, gallery_path: Path
 ) -> None:
     """Write `models`, `per_class` and `training` as SVG and PNG, and the gallery as PNG."""
     manifest = json.loads(manifest_path.read_text())
     name = manifest["name"]
-    per_class = results.per_class_table(contenders, [c["name"] for c in manifest["classes"]])
+    per_class = results.per_class_table(candidates, [c["name"] for c in manifest["classes"]])
     drawn = {
-        "models": figures.plot_models(contenders, f"{name}: mean IoU on {_images(contenders[0])}"),
-        "per_class": figures.plot_per_class(contenders, per_class, f"{name}: IoU per class, %"),
-        "training": figures.plot_training(contenders, f"{name}: how the models learnt"),
+        "models": figures.plot_models(candidates, f"{name}: mean IoU on {_images(candidates[0])}"),
+        "per_class": figures.plot_per_class(candidates, per_class, f"{name}: IoU per class, %"),
+        "training": figures.plot_training(candidates, f"{name}: how the models learnt"),
     }
-    if len(gains.initializations(contenders)) > 1:
+    if len(gains.initializations(candidates)) > 1:
         drawn["initializations"] = gains.plot_slopes(
-            contenders, f"{name}: what the starting point is worth"
+            candidates, f"{name}: what the starting point is worth"
         )
-        drawn["gains"] = gains.plot_gains(contenders, per_class, f"{name}: gain per class")
+        drawn["gains"] = gains.plot_gains(candidates, per_class, f"{name}: gain per class")
     for stem, figure in drawn.items():
         plotting.save(figure, folder / f"{stem}.svg")
     picture = gallery.plot_gallery(
-        contenders, manifest_path.parent, manifest, f"{name}: validation images"
+        candidates, manifest_path.parent, manifest, f"{name}: validation images"
     )
     picture.savefig(gallery_path, dpi=110)
 
 
-def _protocol(contenders: Sequence[Contender], dataset: str) -> str:
+def _protocol(candidates: Sequence[Candidate], dataset: str) -> str:
     """What the numbers rest on, in a sentence."""
-    runs = [run for contender in contenders for run in contender.runs]
+    runs = [run for candidate in candidates for run in candidate.runs]
     iterations = sorted({run.record["iterations"] for run in runs} - {0})
     crops = sorted({"x".join(map(str, run.record["crop_size"])) for run in runs})
     batches = sorted({run.record["batch_size"] for run in runs})
     seeds = sorted({run.seed for run in runs})
     return (
-        f"Protocol: {dataset}, {runs[0].scores['protocol']} ({_images(contenders[0])}); "
+        f"Protocol: {dataset}, {runs[0].scores['protocol']} ({_images(candidates[0])}); "
         f"{_listed(iterations)} iterations, batch {_listed(batches)}, crop {_listed(crops)}; "
-        f"seeds {_listed(seeds)}; {_listed(results.training_devices(contenders))}."
+        f"seeds {_listed(seeds)}; {_listed(results.training_devices(candidates))}."
     )
 
 
-def _note(contenders: Sequence[Contender]) -> str:
+def _note(candidates: Sequence[Candidate]) -> str:
     """How to read the table of models."""
-    over = contenders[0].repeated_over
+    over = candidates[0].repeated_over
     return (
         f"Mean IoU over the classes present in the validation images, mean over the {over}. "
         "The 95 % interval is a bootstrap over images; ± is the standard deviation over "
@@ -114,8 +114,8 @@ def _note(contenders: Sequence[Contender]) -> str:
     )
 
 
-def _images(contender: Contender) -> str:
-    runs = [run for run in contender.runs if run.seed == contender.runs[0].seed]
+def _images(candidate: Candidate) -> str:
+    runs = [run for run in candidate.runs if run.seed == candidate.runs[0].seed]
     folds = f" in {len(runs)} folds" if runs[0].fold is not None else ""
     return f"{sum(len(run.confusion) for run in runs)} images{folds}"
 

@@ -20,8 +20,8 @@ from matplotlib.figure import Figure
 from segbench.report.plotting import class_handles, color_table, read_image, read_label, save
 from segbench.report.tables import PAGE, html_table, percent
 
-SAMPLES_PER_SIDE = 3
-SIDES = {"train": "training", "val": "validation"}
+SAMPLES_PER_SPLIT = 3
+SPOKEN = {"train": "training", "val": "validation"}
 
 
 def write_card(manifest_path: Path, check_path: Path, folder: Path) -> None:
@@ -58,7 +58,7 @@ def page(manifest: Mapping[str, Any], warnings: Sequence[Mapping[str, Any]]) -> 
 
 
 def plot_classes(manifest: Mapping[str, Any]) -> Figure:
-    """Draw the classes' shares of pixels and images on each side, and which are seen together."""
+    """Draw the classes' shares of pixels and images in each split, and which are seen together."""
     sns.set_theme(style="whitegrid", context="notebook")
     shares = _shares(manifest)
     names = [found["name"] for found in manifest["classes"]]
@@ -69,7 +69,7 @@ def plot_classes(manifest: Mapping[str, Any]) -> Figure:
     for axis, column, label in ((axes[0], "pixels", "of the labelled pixels, %"),
                                 (axes[1], "images", "of the images, %")):  # fmt: skip
         sns.barplot(
-            shares, y="class", x=column, hue="side", ax=axis, palette=["#3b6ea5", "#e0a030"]
+            shares, y="class", x=column, hue="split", ax=axis, palette=["#3b6ea5", "#e0a030"]
         )
         axis.set(xlabel=label, ylabel="")
         handles, labels = axis.get_legend_handles_labels()
@@ -94,22 +94,22 @@ def plot_classes(manifest: Mapping[str, Any]) -> Figure:
 
 
 def plot_samples(manifest: Mapping[str, Any], dataset: Path) -> Figure:
-    """Draw images of both sides with their labels laid over them."""
+    """Draw images of both splits with their labels laid over them."""
     colors = color_table(manifest)
     height, width = manifest["image_sizes"][0][:2]
     figure, grid = plt.subplots(
-        2, SAMPLES_PER_SIDE, squeeze=False, layout="constrained",
-        figsize=(4.2 * SAMPLES_PER_SIDE, 2 * (4.2 * height / width + 0.3) + 0.9),
+        2, SAMPLES_PER_SPLIT, squeeze=False, layout="constrained",
+        figsize=(4.2 * SAMPLES_PER_SPLIT, 2 * (4.2 * height / width + 0.3) + 0.9),
     )  # fmt: skip
-    for row, (side, spoken) in enumerate(SIDES.items()):
-        names = (dataset / "splits" / f"{side}.txt").read_text().splitlines()
-        chosen = np.linspace(0, len(names) - 1, min(SAMPLES_PER_SIDE, len(names))).round()
+    for row, (split, spoken) in enumerate(SPOKEN.items()):
+        names = (dataset / "splits" / f"{split}.txt").read_text().splitlines()
+        chosen = np.linspace(0, len(names) - 1, min(SAMPLES_PER_SPLIT, len(names))).round()
         for axes in grid[row]:
             axes.set_axis_off()
         for axes, index in zip(grid[row], chosen.astype(int), strict=False):
             name = names[index]
             picture = overlay(
-                read_image(dataset, side, name), read_label(dataset, side, name), colors
+                read_image(dataset, split, name), read_label(dataset, split, name), colors
             )
             axes.imshow(picture)
             axes.set_title(f"{spoken}: {name}", fontsize=10, loc="left")
@@ -131,46 +131,46 @@ def _facts(manifest: Mapping[str, Any]) -> pd.DataFrame:
     sizes = manifest["image_sizes"]
     common = ", ".join(f"{w}x{h} ({count})" for h, w, count in sizes[:3])
     rows = []
-    for side, spoken in SIDES.items():
-        split = manifest["splits"][side]
-        labelled = sum(split["class_pixels"])
-        ignored = split["ignored_pixels"] / (labelled + split["ignored_pixels"])
+    for split, spoken in SPOKEN.items():
+        summary = manifest["splits"][split]
+        labelled = sum(summary["class_pixels"])
+        ignored = summary["ignored_pixels"] / (labelled + summary["ignored_pixels"])
         rows.append(
             {
-                "side": spoken,
-                "images": f"{split['images']:,}",
-                "drives or sequences": f"{split['groups']:,}",
+                "split": spoken,
+                "images": f"{summary['images']:,}",
+                "drives or sequences": f"{summary['groups']:,}",
                 "void pixels %": percent(ignored),
-                "mean brightness %": percent(split["brightness"]),
-                "image sizes (both sides)": common + (", ..." if len(sizes) > 3 else ""),
+                "mean brightness %": percent(summary["brightness"]),
+                "image sizes (both splits)": common + (", ..." if len(sizes) > 3 else ""),
             }
         )
     return pd.DataFrame(rows)
 
 
 def _shares(manifest: Mapping[str, Any]) -> pd.DataFrame:
-    """Shares of pixels and of images by class and side, in per cent."""
+    """Shares of pixels and of images by class and split, in per cent."""
     rows = []
-    for side, spoken in SIDES.items():
-        split = manifest["splits"][side]
-        total = sum(split["class_pixels"]) or 1
+    for split, spoken in SPOKEN.items():
+        summary = manifest["splits"][split]
+        total = sum(summary["class_pixels"]) or 1
         for found, pixels, images in zip(
-            manifest["classes"], split["class_pixels"], split["class_images"], strict=True
+            manifest["classes"], summary["class_pixels"], summary["class_images"], strict=True
         ):
-            share = 100 * images / split["images"]
+            share = 100 * images / summary["images"]
             rows.append((found["name"], spoken, 100 * pixels / total, share))
-    return pd.DataFrame(rows, columns=["class", "side", "pixels", "images"])
+    return pd.DataFrame(rows, columns=["class", "split", "pixels", "images"])
 
 
 def _class_shares(manifest: Mapping[str, Any]) -> pd.DataFrame:
-    shares = _shares(manifest).set_index(["side", "class"])
+    shares = _shares(manifest).set_index(["split", "class"])
     return pd.DataFrame(
         {
             "class": found["name"],
             **{
                 f"{spoken} {column} %": f"{shares.loc[(spoken, found['name']), column]:.2f}"
                 for column in ("pixels", "images")
-                for spoken in SIDES.values()
+                for spoken in SPOKEN.values()
             },
         }
         for found in manifest["classes"]

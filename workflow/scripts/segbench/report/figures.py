@@ -1,6 +1,6 @@
 """The figures of a comparison. Needs matplotlib and seaborn, never torch.
 
-Every contender keeps its colour in all figures. Figures are written as SVG and PNG.
+Every candidate keeps its colour in all figures. Figures are written as SVG and PNG.
 """
 
 from collections.abc import Sequence
@@ -12,40 +12,40 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from segbench.report.results import Contender
+from segbench.report.results import Candidate
 
 
-def palette(contenders: Sequence[Contender]) -> dict[str, Any]:
-    """A colour for each contender, by its label."""
-    name = "colorblind" if len(contenders) <= 10 else "husl"
-    colors = sns.color_palette(name, len(contenders))
-    return {c.label: color for c, color in zip(contenders, colors, strict=True)}
+def palette(candidates: Sequence[Candidate]) -> dict[str, Any]:
+    """A colour for each candidate, by its label."""
+    name = "colorblind" if len(candidates) <= 10 else "husl"
+    colors = sns.color_palette(name, len(candidates))
+    return {c.label: color for c, color in zip(candidates, colors, strict=True)}
 
 
-def plot_models(contenders: Sequence[Contender], title: str) -> Figure:
-    """Mean IoU per contender, with its interval over images and a dot for every seed."""
+def plot_models(candidates: Sequence[Candidate], title: str) -> Figure:
+    """Mean IoU per candidate, with its interval over images and a dot for every seed."""
     sns.set_theme(style="whitegrid", context="notebook")
-    colors = palette(contenders)
-    figure, axes = plt.subplots(figsize=(8.5, 1.3 + 0.55 * len(contenders)))
-    for row, contender in enumerate(contenders):
-        interval = contender.interval
-        axes.barh(row, 100 * contender.miou, color=colors[contender.label], height=0.62, alpha=0.85)
+    colors = palette(candidates)
+    figure, axes = plt.subplots(figsize=(8.5, 1.3 + 0.55 * len(candidates)))
+    for row, candidate in enumerate(candidates):
+        interval = candidate.interval
+        axes.barh(row, 100 * candidate.miou, color=colors[candidate.label], height=0.62, alpha=0.85)
         axes.plot(
             [100 * interval.low, 100 * interval.high], [row, row], color="#1f2933", lw=2,
             solid_capstyle="butt",
         )  # fmt: skip
-        offsets = _spread(len(contender.runs))
+        offsets = _spread(len(candidate.runs))
         axes.scatter(
-            [100 * miou for miou in contender.mious], row + offsets, s=26, color="white",
+            [100 * miou for miou in candidate.mious], row + offsets, s=26, color="white",
             edgecolor="#1f2933", linewidth=1.1, zorder=3,
         )  # fmt: skip
-        end = 100 * max(interval.high, *contender.mious)
-        axes.text(end + 1.2, row, f"{100 * contender.miou:.1f}", va="center", fontsize=11)
-    top = 100 * max(max(c.interval.high, *c.mious) for c in contenders)
+        end = 100 * max(interval.high, *candidate.mious)
+        axes.text(end + 1.2, row, f"{100 * candidate.miou:.1f}", va="center", fontsize=11)
+    top = 100 * max(max(c.interval.high, *c.mious) for c in candidates)
     axes.set_xlim(0, min(100.0, top * 1.1 + 3))
-    axes.set_yticks(range(len(contenders)), [c.label for c in contenders])
+    axes.set_yticks(range(len(candidates)), [c.label for c in candidates])
     axes.invert_yaxis()
-    over = contenders[0].repeated_over
+    over = candidates[0].repeated_over
     axes.set_xlabel(f"mean IoU, %    (bar: mean over {over}, dot: one run, line: 95 % over images)")
     axes.set_title(title, loc="left")
     axes.grid(axis="y", visible=False)
@@ -53,8 +53,8 @@ def plot_models(contenders: Sequence[Contender], title: str) -> Figure:
     return figure
 
 
-def plot_per_class(contenders: Sequence[Contender], per_class: pd.DataFrame, title: str) -> Figure:
-    """IoU per class and contender as a heat map, mean over the seeds; absent classes are blank."""
+def plot_per_class(candidates: Sequence[Candidate], per_class: pd.DataFrame, title: str) -> Figure:
+    """IoU per class and candidate as a heat map, mean over the seeds; absent classes are blank."""
     sns.set_theme(style="white", context="notebook")
     classes = list(dict.fromkeys(per_class["class"]))
     means = per_class.groupby(["model", "initialization", "class"])["iou"].mean()
@@ -63,11 +63,11 @@ def plot_per_class(contenders: Sequence[Contender], per_class: pd.DataFrame, tit
             c.label: [
                 100 * means.get((c.model, c.initialization, name), np.nan) for name in classes
             ]
-            for c in contenders
+            for c in candidates
         },
         index=classes,
     ).T
-    figure, axes = plt.subplots(figsize=(2.6 + 0.78 * len(classes), 1.9 + 0.5 * len(contenders)))
+    figure, axes = plt.subplots(figsize=(2.6 + 0.78 * len(classes), 1.9 + 0.5 * len(candidates)))
     sns.heatmap(
         grid, ax=axes, annot=True, fmt=".0f", cmap="viridis", vmin=0, vmax=100, linewidths=1.5,
         cbar_kws={"label": "IoU, %", "shrink": 0.9},
@@ -79,15 +79,15 @@ def plot_per_class(contenders: Sequence[Contender], per_class: pd.DataFrame, tit
     return figure
 
 
-def plot_training(contenders: Sequence[Contender], title: str) -> Figure:
+def plot_training(candidates: Sequence[Candidate], title: str) -> Figure:
     """Training loss and validation mean IoU over the iterations, a thin line for every seed."""
     sns.set_theme(style="whitegrid", context="notebook")
-    colors = palette(contenders)
+    colors = palette(candidates)
     figure, (left, right) = plt.subplots(1, 2, figsize=(11.5, 4.2), layout="constrained")
-    for contender in contenders:
-        for run in contender.runs:
-            color = colors[contender.label]
-            label = contender.label if run is contender.runs[0] else None
+    for candidate in candidates:
+        for run in candidate.runs:
+            color = colors[candidate.label]
+            label = candidate.label if run is candidate.runs[0] else None
             if run.history.empty:  # zero-shot: nothing was trained
                 right.axhline(100 * run.miou, color=color, lw=1.4, ls=":", label=label)
                 continue

@@ -8,7 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from segbench.report.results import Contender
+from segbench.report.results import Candidate
 
 # from what costs least to what costs most
 ORDER = ("zero_shot", "finetuned", "imagenet", "scratch")
@@ -16,21 +16,21 @@ ORDER = ("zero_shot", "finetuned", "imagenet", "scratch")
 BASES = ("zero_shot", "scratch")
 
 
-def initializations(contenders: Sequence[Contender]) -> list[str]:
+def initializations(candidates: Sequence[Candidate]) -> list[str]:
     """The initializations of a comparison, in the order in which they are drawn."""
-    found = {contender.initialization for contender in contenders}
+    found = {candidate.initialization for candidate in candidates}
     return [one for one in ORDER if one in found]
 
 
-def plot_slopes(contenders: Sequence[Contender], title: str) -> Figure:
+def plot_slopes(candidates: Sequence[Candidate], title: str) -> Figure:
     """Mean IoU of every model over its starting points: a line per model, a dot per seed."""
     sns.set_theme(style="whitegrid", context="notebook")
-    columns = initializations(contenders)
-    models = list(dict.fromkeys(contender.model for contender in contenders))
+    columns = initializations(candidates)
+    models = list(dict.fromkeys(candidate.model for candidate in candidates))
     colors = dict(zip(models, sns.color_palette("colorblind", len(models)), strict=True))
     figure, axes = plt.subplots(figsize=(2.6 + 1.9 * len(columns), 4.8), layout="constrained")
     for number, model in enumerate(models):
-        own = {c.initialization: c for c in contenders if c.model == model}
+        own = {c.initialization: c for c in candidates if c.model == model}
         # side by side, so that the intervals of several models stay apart
         shift = (number - (len(models) - 1) / 2) * 0.05
         places = [columns.index(name) + shift for name in columns if name in own]
@@ -43,14 +43,14 @@ def plot_slopes(contenders: Sequence[Contender], title: str) -> Figure:
             label=model,
             zorder=2,
         )
-        for place, contender in zip(places, shown, strict=True):
-            interval = contender.interval
+        for place, candidate in zip(places, shown, strict=True):
+            interval = candidate.interval
             axes.plot(
                 [place] * 2, [100 * interval.low, 100 * interval.high], color=colors[model], lw=5,
                 alpha=0.25, solid_capstyle="butt",
             )  # fmt: skip
             axes.scatter(
-                [place] * len(contender.runs), [100 * miou for miou in contender.mious], s=30,
+                [place] * len(candidate.runs), [100 * miou for miou in candidate.mious], s=30,
                 color="white", edgecolor=colors[model], linewidth=1.4, zorder=3,
             )  # fmt: skip
     axes.set_xticks(range(len(columns)), [name.replace("_", "-") for name in columns])
@@ -60,23 +60,23 @@ def plot_slopes(contenders: Sequence[Contender], title: str) -> Figure:
     axes.set_title(title, loc="left")
     axes.grid(axis="x", visible=False)
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
-    over = contenders[0].repeated_over
+    over = candidates[0].repeated_over
     axes.set_xlabel(f"line: mean over {over}, dot: one run, band: 95 % over images", fontsize=10)
     sns.despine(figure)
     return figure
 
 
-def plot_gains(contenders: Sequence[Contender], per_class: pd.DataFrame, title: str) -> Figure:
+def plot_gains(candidates: Sequence[Candidate], per_class: pd.DataFrame, title: str) -> Figure:
     """What every class gains over the first of `BASES`, in points of IoU, as a heat map."""
     sns.set_theme(style="white", context="notebook")
-    found = initializations(contenders)
+    found = initializations(candidates)
     base = next((one for one in BASES if one in found), found[0])
     others = [one for one in found if one != base]
     means = per_class.groupby(["model", "initialization", "class"])["iou"].mean()
     classes = list(dict.fromkeys(per_class["class"]))
-    keys = {(contender.model, contender.initialization) for contender in contenders}
+    keys = {(candidate.model, candidate.initialization) for candidate in candidates}
     rows = {}
-    for model in dict.fromkeys(contender.model for contender in contenders):
+    for model in dict.fromkeys(candidate.model for candidate in candidates):
         for other in others:
             if {(model, base), (model, other)} <= keys:
                 gain = means[model, other] - means[model, base]

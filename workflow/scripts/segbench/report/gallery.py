@@ -13,28 +13,28 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from segbench.report.plotting import class_handles, color_table, read_image, read_label
-from segbench.report.results import Contender
+from segbench.report.results import Candidate
 from segbench.scores import metrics
 
 CELL_WIDTH = 3.0
 
 
 def plot_gallery(
-    contenders: Sequence[Contender], dataset: Path, manifest: Mapping[str, Any], title: str
+    candidates: Sequence[Candidate], dataset: Path, manifest: Mapping[str, Any], title: str
 ) -> Figure:
-    """Draw a row per stored validation image: image, truth, and each contender's best seed.
+    """Draw a row per stored validation image: image, truth, and each candidate's best seed.
 
     Args:
-        contenders: best first.
+        candidates: best first.
         dataset: folder of the prepared dataset.
         manifest: its manifest.
         title: of the figure.
     """
-    stored = [_load(contender.best_run.folder / "predictions.npz") for contender in contenders]
+    stored = [_load(candidate.best_run.folder / "predictions.npz") for candidate in candidates]
     names = list(stored[0])
     colors = color_table(manifest)
     # the initialization on a line of its own, so that long names fit their column
-    labels = [contender.label.replace(" (", "\n(") for contender in contenders]
+    labels = [candidate.label.replace(" (", "\n(") for candidate in candidates]
     columns = ["image", "truth", *labels]
     height, width = next(iter(stored[0].values())).shape
     cell = (CELL_WIDTH, CELL_WIDTH * height / width)

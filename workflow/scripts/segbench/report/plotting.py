@@ -41,16 +41,16 @@ def class_handles(manifest: Mapping[str, Any]) -> list[Patch]:
     return [*handles, Patch(facecolor=_rgb(VOID), label="void")]
 
 
-def read_image(dataset: Path, side: str, name: str) -> npt.NDArray[np.uint8]:
+def read_image(dataset: Path, split: str, name: str) -> npt.NDArray[np.uint8]:
     """An image of a prepared dataset, red, green and blue, [height, width, 3]."""
-    path = next((dataset / f"{side}_img").glob(f"{glob.escape(name)}.*"))
+    path = next((dataset / f"{split}_img").glob(f"{glob.escape(name)}.*"))
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     return np.asarray(image, np.uint8)[:, :, ::-1]
 
 
-def read_label(dataset: Path, side: str, name: str) -> npt.NDArray[np.uint8]:
+def read_label(dataset: Path, split: str, name: str) -> npt.NDArray[np.uint8]:
     """A label of a prepared dataset, class ids [height, width]."""
-    path = dataset / f"{side}_label" / f"{name}.png"
+    path = dataset / f"{split}_label" / f"{name}.png"
     return np.asarray(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), np.uint8)
 
 

@@ -66,14 +66,14 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Contender:
+class Candidate:
     """A model with an initialization: what the comparison ranks.
 
     Attributes:
         model, initialization: names of it.
-        label: how it is called in figures, without what all contenders share.
+        label: how it is called in figures, without what all candidates share.
         runs: one per seed and fold.
-        draws: bootstrap mean IoU, the same resampled images for every contender.
+        draws: bootstrap mean IoU, the same resampled images for every candidate.
     """
 
     model: str
@@ -106,16 +106,16 @@ class Contender:
 
     @property
     def best_run(self) -> Run:
-        """The run with the highest mean IoU; of the first fold, which all contenders have."""
+        """The run with the highest mean IoU; of the first fold, which all candidates have."""
         return max((run for run in self.runs if not run.fold), key=lambda run: run.miou)
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How far one contender is ahead of another, in fractions of mean IoU."""
+    """How far one candidate is ahead of another, in fractions of mean IoU."""
 
-    first: Contender
-    second: Contender
+    first: Candidate
+    second: Candidate
 
     @property
     def miou(self) -> float:
@@ -147,14 +147,14 @@ class Difference:
         return self.interval.low > 0 or self.interval.high < 0
 
 
-def rank(runs: Sequence[Run]) -> list[Contender]:
-    """Group runs into contenders, the best mean IoU first."""
+def rank(runs: Sequence[Run]) -> list[Candidate]:
+    """Group runs into candidates, the best mean IoU first."""
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         groups.setdefault((run.model, run.initialization), []).append(run)
     several = len({initialization for _, initialization in groups}) > 1
-    contenders = [
-        Contender(
+    candidates = [
+        Candidate(
             model=model,
             initialization=initialization,
             label=f"{model} ({initialization})" if several else model,
@@ -163,33 +163,33 @@ def rank(runs: Sequence[Run]) -> list[Contender]:
         )
         for (model, initialization), group in groups.items()
     ]
-    return sorted(contenders, key=lambda contender: -contender.miou)
+    return sorted(candidates, key=lambda candidate: -candidate.miou)
 
 
-def training_devices(contenders: Sequence[Contender]) -> list[str]:
+def training_devices(candidates: Sequence[Candidate]) -> list[str]:
     """What the models were trained on; where all are zero-shot, what they were loaded on."""
-    runs = [run for contender in contenders for run in contender.runs]
+    runs = [run for candidate in candidates for run in candidate.runs]
     trained = [run for run in runs if run.record["iterations"]]
     return sorted({run.record["device"] for run in trained or runs})
 
 
-def models_table(contenders: Sequence[Contender]) -> pd.DataFrame:
+def models_table(candidates: Sequence[Candidate]) -> pd.DataFrame:
     """`models.csv`: one row per model and initialization, fractions and plain units."""
-    return pd.DataFrame([_model_row(contender) for contender in contenders])
+    return pd.DataFrame([_model_row(candidate) for candidate in candidates])
 
 
-def _model_row(contender: Contender) -> dict[str, Any]:
-    runs = contender.runs
+def _model_row(candidate: Candidate) -> dict[str, Any]:
+    runs = candidate.runs
     summed = [run.confusion.sum(0) for run in runs]
-    interval = contender.interval
+    interval = candidate.interval
     return {
-        "model": contender.model,
-        "initialization": contender.initialization,
+        "model": candidate.model,
+        "initialization": candidate.initialization,
         "runs": len(runs),
-        "repeated_over": contender.repeated_over,
-        "miou": contender.miou,
+        "repeated_over": candidate.repeated_over,
+        "miou": candidate.miou,
         # the spread of one run is unknown, not zero
-        "miou_std": float(np.std(contender.mious, ddof=1)) if len(runs) > 1 else np.nan,
+        "miou_std": float(np.std(candidate.mious, ddof=1)) if len(runs) > 1 else np.nan,
         "miou_ci_low": interval.low,
         "miou_ci_high": interval.high,
         # over the classes that a source checkpoint can reach through the class map
@@ -209,11 +209,11 @@ def _model_row(contender: Contender) -> dict[str, Any]:
     }
 
 
-def per_class_table(contenders: Sequence[Contender], classes: Sequence[str]) -> pd.DataFrame:
+def per_class_table(candidates: Sequence[Candidate], classes: Sequence[str]) -> pd.DataFrame:
     """`per_class.csv`: one row per run and class; an absent class has no IoU."""
     rows = []
-    for contender in contenders:
-        for run in contender.runs:
+    for candidate in candidates:
+        for run in candidate.runs:
             counts = run.confusion.sum(0)
             columns = {
                 "iou": metrics.class_iou(counts),
@@ -235,7 +235,7 @@ def per_class_table(contenders: Sequence[Contender], classes: Sequence[str]) -> 
     return pd.DataFrame(rows)
 
 
-def runs_table(contenders: Sequence[Contender]) -> pd.DataFrame:
+def runs_table(candidates: Sequence[Candidate]) -> pd.DataFrame:
     """`runs.csv`: one row per run."""
     return pd.DataFrame(
         {
@@ -253,17 +253,17 @@ def runs_table(contenders: Sequence[Contender]) -> pd.DataFrame:
             "device": run.record["device"],
             "digest": run.record["digest"],
         }
-        for contender in contenders
-        for run in contender.runs
+        for candidate in candidates
+        for run in candidate.runs
     )
 
 
-def pairwise_table(contenders: Sequence[Contender]) -> pd.DataFrame:
+def pairwise_table(candidates: Sequence[Candidate]) -> pd.DataFrame:
     """`pairwise.csv`: one row per pair, the better one first."""
     columns = ["model", "initialization", "other_model", "other_initialization",
                "miou_difference", "ci_low", "ci_high"]  # fmt: skip
     rows = []
-    for first, second in combinations(contenders, 2):
+    for first, second in combinations(candidates, 2):
         difference = Difference(first, second)
         interval = difference.interval
         rows.append(

@@ -11,7 +11,7 @@ import pandas as pd
 
 from segbench.report.answers import answers
 from segbench.report.columns import readable_models
-from segbench.report.results import Contender, Difference, training_devices
+from segbench.report.results import Candidate, Difference, training_devices
 from segbench.report.tables import html_table, markdown_table, percent
 
 FEW_IMAGES = 10  # a bootstrap over fewer says little
@@ -19,14 +19,14 @@ FEW_IMAGES = 10  # a bootstrap over fewer says little
 FIGURE_GOES_HERE = ".. bar chart"
 
 
-def verdict(contenders: Sequence[Contender], dataset: str) -> str:
+def verdict(candidates: Sequence[Candidate], dataset: str) -> str:
     """Say which model is best, by how much, and whether that is more than chance.
 
     Args:
-        contenders: best first.
+        candidates: best first.
         dataset: name of the dataset.
     """
-    best = contenders[0]
+    best = candidates[0]
     interval = best.interval
     text = (
         f"**{escaped(best.label)}** reaches {percent(best.miou)} % mean IoU on the validation "
@@ -34,12 +34,12 @@ def verdict(contenders: Sequence[Contender], dataset: str) -> str:
         f"{percent(interval.high)} % over images"
     )
     text += f", {_seeds(best)})"
-    if len(contenders) == 1:
+    if len(candidates) == 1:
         return f"{text}. It is the only model of this experiment."
-    difference = Difference(best, contenders[1])
+    difference = Difference(best, candidates[1])
     gap = difference.interval
     ahead = (
-        f", {percent(difference.miou)} points ahead of {escaped(contenders[1].label)} "
+        f", {percent(difference.miou)} points ahead of {escaped(candidates[1].label)} "
         f"(paired 95 % interval {percent(gap.low)} to {percent(gap.high)} points)"
     )
     if len(best.best_run.confusion) < FEW_IMAGES:
@@ -57,9 +57,9 @@ def verdict(contenders: Sequence[Contender], dataset: str) -> str:
     return f"{text}{ahead}: **a clear lead** on these images and {best.repeated_over}."
 
 
-def facts(contenders: Sequence[Contender], manifest: Mapping[str, Any]) -> dict[str, str]:
+def facts(candidates: Sequence[Candidate], manifest: Mapping[str, Any]) -> dict[str, str]:
     """Say what the numbers rest on: data, evaluation, training, seeds, hardware and packages."""
-    run = contenders[0].best_run
+    run = candidates[0].best_run
     splits = manifest["splits"]
     return {
         "data": f"{manifest['name']}, {splits['train']['images']} training and "
@@ -68,32 +68,32 @@ def facts(contenders: Sequence[Contender], manifest: Mapping[str, Any]) -> dict[
         "evaluation": run.scores["protocol"],
         "checkpoint": "the best of the validations during training, chosen on the same images "
         "as are scored here, which makes all scores slightly optimistic",
-        "training": "; ".join(_training_facts(contender) for contender in contenders),
-        "seeds": ", ".join(map(str, sorted({r.seed for c in contenders for r in c.runs}))),
-        "hardware": "; ".join(training_devices(contenders)),
+        "training": "; ".join(_training_facts(candidate) for candidate in candidates),
+        "seeds": ", ".join(map(str, sorted({r.seed for c in candidates for r in c.runs}))),
+        "hardware": "; ".join(training_devices(candidates)),
         "packages": ", ".join(f"{n} {v}" for n, v in run.record["versions"].items()),
         "content of the data": f"SHA-256 {manifest['content_sha256'][:16]}...",
     }
 
 
 def landing_page(
-    contenders: Sequence[Contender],
+    candidates: Sequence[Candidate],
     table: pd.DataFrame,
     manifest: Mapping[str, Any],
     experiment: str,
     warnings: Sequence[Mapping[str, Any]],
 ) -> str:
     """Write the report's first page: verdict, table, protocol and warnings."""
-    lines = [f"{escaped(experiment)}: {_title(contenders)}"]
-    lines += ["=" * len(lines[0]), "", verdict(contenders, manifest["name"]), ""]
-    lines += _starting_points(contenders)
+    lines = [f"{escaped(experiment)}: {_title(candidates)}"]
+    lines += ["=" * len(lines[0]), "", verdict(candidates, manifest["name"]), ""]
+    lines += _starting_points(candidates)
     lines += _raw_html(html_table(readable_models(table)[list(_narrow_columns(table))]))
     lines += ["", FIGURE_GOES_HERE, ""]
-    starts = ["*Starting points*"] if _several_starts(contenders) else []
+    starts = ["*Starting points*"] if _several_starts(candidates) else []
     menu = ", ".join(["*Comparison*", "*Dataset*", "*Images*", *starts])
     lines += [f"More is under {menu} and *Training* in the menu.", ""]
     lines += ["Protocol", "--------", ""]
-    lines += [f":{name}: {escaped(text)}" for name, text in facts(contenders, manifest).items()]
+    lines += [f":{name}: {escaped(text)}" for name, text in facts(candidates, manifest).items()]
     if warnings:
         lines += ["", "Warnings about the data", "-----------------------", ""]
         lines += [
@@ -103,34 +103,34 @@ def landing_page(
 
 
 def markdown_page(
-    contenders: Sequence[Contender],
+    candidates: Sequence[Candidate],
     table: pd.DataFrame,
     manifest: Mapping[str, Any],
     experiment: str,
 ) -> str:
     """Write the result as a Markdown page beside `tables/`, `figures/` and `gallery/`."""
     # what reStructuredText escapes with a backslash, Markdown does too
-    lines = [f"# {escaped(experiment)}: {_title(contenders)}", ""]
-    lines += [verdict(contenders, manifest["name"]), ""]
-    lines += _starting_points(contenders)
+    lines = [f"# {escaped(experiment)}: {_title(candidates)}", ""]
+    lines += [verdict(candidates, manifest["name"]), ""]
+    lines += _starting_points(candidates)
     lines += ["![mean IoU](figures/models.png)", ""]
-    if _several_starts(contenders):
+    if _several_starts(candidates):
         lines += ["![mean IoU by starting point](figures/initializations.png)", ""]
     lines += [markdown_table(readable_models(table)), ""]
     lines += ["![IoU per class](figures/per_class.png)", ""]
     lines += ["![curves of training](figures/training.png)", ""]
     lines += ["![predictions](gallery/validation.png)", "", "## Protocol", ""]
-    lines += [f"- {name}: {escaped(text)}" for name, text in facts(contenders, manifest).items()]
+    lines += [f"- {name}: {escaped(text)}" for name, text in facts(candidates, manifest).items()]
     return "\n".join(lines) + "\n"
 
 
-def _several_starts(contenders: Sequence[Contender]) -> bool:
-    return len({contender.initialization for contender in contenders}) > 1
+def _several_starts(candidates: Sequence[Candidate]) -> bool:
+    return len({candidate.initialization for candidate in candidates}) > 1
 
 
-def _starting_points(contenders: Sequence[Contender]) -> list[str]:
+def _starting_points(candidates: Sequence[Candidate]) -> list[str]:
     """What each starting point is worth, as a list that both markups understand."""
-    sentences = [f"* {_escaped_bold(sentence)}" for sentence in answers(contenders)]
+    sentences = [f"* {_escaped_bold(sentence)}" for sentence in answers(candidates)]
     return ["What the starting point is worth:", "", *sentences, ""] if sentences else []
 
 
@@ -145,28 +145,28 @@ def escaped(text: str) -> str:
     return re.sub(r"([\\*`_|<>:@\[\]])", r"\\\1", " ".join(text.split()))
 
 
-def _title(contenders: Sequence[Contender]) -> str:
+def _title(candidates: Sequence[Candidate]) -> str:
     return (
-        f"{escaped(contenders[0].label)} leads of {len(contenders)}" if contenders[1:] else "result"
+        f"{escaped(candidates[0].label)} leads of {len(candidates)}" if candidates[1:] else "result"
     )
 
 
-def _seeds(contender: Contender) -> str:
-    count = len(contender.runs)
+def _seeds(candidate: Candidate) -> str:
+    count = len(candidate.runs)
     if count == 1:
         return "one seed"
-    low, high = min(contender.mious), max(contender.mious)
-    over = contender.repeated_over.replace("seeds and folds", "seeds times folds")
+    low, high = min(candidate.mious), max(candidate.mious)
+    over = candidate.repeated_over.replace("seeds and folds", "seeds times folds")
     return f"{count} {over} from {percent(low)} to {percent(high)} %"
 
 
-def _training_facts(contender: Contender) -> str:
-    record = contender.runs[0].record
+def _training_facts(candidate: Candidate) -> str:
+    record = candidate.runs[0].record
     height, width = record["crop_size"]
     if not record["iterations"]:
-        return f"{contender.label} not at all"
+        return f"{candidate.label} not at all"
     return (
-        f"{contender.label} {record['iterations']} iterations, batch {record['batch_size']}, "
+        f"{candidate.label} {record['iterations']} iterations, batch {record['batch_size']}, "
         f"crop {height}x{width}, {record['optimizer']} {record['learning_rate']:.3g}, "
         f"{record['precision']}"
     )
