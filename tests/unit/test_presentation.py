@@ -3,6 +3,7 @@
 import logging
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,20 @@ from segbench.report.results import (
 from segbench.report.summary import escaped, verdict
 from segbench.system import logs
 from segbench.system.progress import Progress, duration
+from segbench.system.run_records import MetricsRecord, TrainRecord
+
+TRAINED = TrainRecord(
+    run="m/scratch/seed0", seed=0, initialization="scratch", dataset="roads", source_classes=None,
+    iterations=8, planned_iterations=8, best_iteration=8, best_val_miou=0.5, crop_size=(64, 96),
+    batch_size=2, learning_rate=0.01, optimizer="SGD", precision="float32", ema=None,
+    adaptations=(), device="CPU", train_minutes=2.0, peak_memory_mb=1.0, parameters=10,
+    versions={}, digest="0" * 16, weights="all random",
+)  # fmt: skip
+SCORES = MetricsRecord(
+    miou=0.5, aacc=0.5, macc=0.5, miou_mapped=0.5, unreachable=(), iou={"road": 0.5, "car": None},
+    classes_present=1, images=3, protocol="all", parameters=10, flops=None, flops_at=(64, 96),
+    latency_ms=5.0, device="CPU",
+)  # fmt: skip
 
 
 def run(
@@ -38,13 +53,10 @@ def run(
 ) -> Run:
     """A run on images of one class whose mean IoU is the mean of the accuracies."""
     confusion = np.array([[[a, 100 - a], [0, 0]] for a in accuracies], np.int64)
+    scores = SCORES.model_copy(update={"miou_mapped": float(np.mean(accuracies)) / 100})
     return Run(
-        model, initialization, seed, fold, confusion,
-        {"classes_present": 1, "parameters": 10, "flops": None, "latency_ms": 5.0,
-         "unreachable": [], "miou_mapped": np.mean(accuracies) / 100},
-        {"iterations": 8, "peak_memory_mb": 1.0, "train_minutes": 2.0, "device": "CPU"},
-        pd.DataFrame(), Path(),
-    )  # fmt: skip
+        model, initialization, seed, fold, confusion, scores, TRAINED, pd.DataFrame(), Path()
+    )
 
 
 def candidates(**accuracies: list[list[int]]) -> list[Candidate]:
@@ -101,8 +113,8 @@ def test_the_verdict_asks_for_seeds_where_they_overlap():
 
 
 def test_the_hardware_is_what_models_were_trained_on():
-    taken = run("a", 0, [50], "zero_shot")
-    taken.record.update(iterations=0, device="another")
+    record = TRAINED.model_copy(update={"iterations": 0, "device": "another"})
+    taken = replace(run("a", 0, [50], "zero_shot"), record=record)
     assert training_devices(rank([taken, run("a", 0, [60])])) == ["CPU"]
     assert training_devices(rank([taken])) == ["another"]
 

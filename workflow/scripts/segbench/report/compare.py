@@ -93,12 +93,12 @@ def write_figures(
 def _protocol(candidates: Sequence[Candidate], dataset: str) -> str:
     """What the numbers rest on, in a sentence."""
     runs = [run for candidate in candidates for run in candidate.runs]
-    iterations = sorted({run.record["iterations"] for run in runs} - {0})
-    crops = sorted({"x".join(map(str, run.record["crop_size"])) for run in runs})
-    batches = sorted({run.record["batch_size"] for run in runs})
+    iterations = sorted({run.record.iterations for run in runs} - {0})
+    crops = sorted({"x".join(map(str, run.record.crop_size)) for run in runs})
+    batches = sorted({run.record.batch_size for run in runs})
     seeds = sorted({run.seed for run in runs})
     return (
-        f"Protocol: {dataset}, {runs[0].scores['protocol']} ({_images(candidates[0])}); "
+        f"Protocol: {dataset}, {runs[0].scores.protocol} ({_images(candidates[0])}); "
         f"{_listed(iterations)} iterations, batch {_listed(batches)}, crop {_listed(crops)}; "
         f"seeds {_listed(seeds)}; {_listed(results.training_devices(candidates))}."
     )

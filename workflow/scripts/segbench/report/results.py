@@ -3,7 +3,6 @@
 Reads confusion matrices and JSON; needs NumPy and pandas, never torch.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -11,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from segbench.scores import metrics
 from segbench.scores.bootstrap import Interval, bootstrap_mean_iou
+from segbench.system.run_records import MetricsRecord, TrainRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,8 @@ class Run:
     seed: int
     fold: int | None
     confusion: metrics.Counts
-    scores: dict[str, Any]
-    record: dict[str, Any]
+    scores: MetricsRecord
+    record: TrainRecord
     history: pd.DataFrame
     folder: Path
 
@@ -44,7 +45,11 @@ class Run:
     def read(
         cls, model: str, initialization: str, seed: int, fold: int | None, folder: Path
     ) -> "Run":
-        """Read the files of a run."""
+        """Read the files of a run.
+
+        Raises:
+            DataError: a record is missing, damaged or of another version.
+        """
         with np.load(folder / "confusion.npz") as stored:
             confusion = stored["confusion"]
         return cls(
@@ -53,8 +58,8 @@ class Run:
             seed=seed,
             fold=fold,
             confusion=confusion,
-            scores=json.loads((folder / "metrics.json").read_text()),
-            record=json.loads((folder / "train.json").read_text()),
+            scores=MetricsRecord.read(folder / "metrics.json"),
+            record=TrainRecord.read(folder / "train.json"),
             history=pd.read_csv(folder / "history.csv"),
             folder=folder,
         )
@@ -169,8 +174,8 @@ def rank(runs: Sequence[Run]) -> list[Candidate]:
 def training_devices(candidates: Sequence[Candidate]) -> list[str]:
     """What the models were trained on; where all are zero-shot, what they were loaded on."""
     runs = [run for candidate in candidates for run in candidate.runs]
-    trained = [run for run in runs if run.record["iterations"]]
-    return sorted({run.record["device"] for run in trained or runs})
+    trained = [run for run in runs if run.record.is_trained]
+    return sorted({run.record.device for run in trained or runs})
 
 
 def models_table(candidates: Sequence[Candidate]) -> pd.DataFrame:
@@ -193,19 +198,19 @@ def _model_row(candidate: Candidate) -> dict[str, Any]:
         "miou_ci_low": interval.low,
         "miou_ci_high": interval.high,
         # over the classes that a source checkpoint can reach through the class map
-        "miou_mapped": _mean([run.scores["miou_mapped"] for run in runs]),
-        "unreachable": "; ".join(runs[0].scores["unreachable"]),
+        "miou_mapped": _mean([run.scores.miou_mapped for run in runs]),
+        "unreachable": "; ".join(runs[0].scores.unreachable),
         "aacc": _mean([metrics.pixel_accuracy(counts) for counts in summed]),
         "macc": _mean([metrics.mean_over_classes(metrics.class_accuracy(c)) for c in summed]),
-        "classes_present": runs[0].scores["classes_present"],
+        "classes_present": runs[0].scores.classes_present,
         "images": sum(len(run.confusion) for run in runs if run.seed == runs[0].seed),
-        "iterations": runs[0].record["iterations"],
-        "params": runs[0].scores["parameters"],
-        "flops": runs[0].scores["flops"],
-        "latency_ms": _mean([run.scores["latency_ms"] for run in runs]),
-        "peak_memory_mb": max(run.record["peak_memory_mb"] or np.nan for run in runs),
-        "train_minutes": _mean([run.record["train_minutes"] for run in runs]),
-        "device": runs[0].record["device"],
+        "iterations": runs[0].record.iterations,
+        "params": runs[0].scores.parameters,
+        "flops": runs[0].scores.flops,
+        "latency_ms": _mean([run.scores.latency_ms for run in runs]),
+        "peak_memory_mb": max(run.record.peak_memory_mb or np.nan for run in runs),
+        "train_minutes": _mean([run.record.train_minutes for run in runs]),
+        "device": runs[0].record.device,
     }
 
 
@@ -245,13 +250,13 @@ def runs_table(candidates: Sequence[Candidate]) -> pd.DataFrame:
             **({} if run.fold is None else {"fold": run.fold}),
             "miou": run.miou,
             "aacc": float(metrics.pixel_accuracy(run.confusion.sum(0))),
-            "best_iteration": run.record["best_iteration"],
-            "learning_rate": run.record["learning_rate"],
-            "batch_size": run.record["batch_size"],
-            "crop_size": "x".join(map(str, run.record["crop_size"])),
-            "train_minutes": run.record["train_minutes"],
-            "device": run.record["device"],
-            "digest": run.record["digest"],
+            "best_iteration": run.record.best_iteration,
+            "learning_rate": run.record.learning_rate,
+            "batch_size": run.record.batch_size,
+            "crop_size": "x".join(map(str, run.record.crop_size)),
+            "train_minutes": run.record.train_minutes,
+            "device": run.record.device,
+            "digest": run.record.digest,
         }
         for candidate in candidates
         for run in candidate.runs
@@ -273,5 +278,6 @@ def pairwise_table(candidates: Sequence[Candidate]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _mean(values: Sequence[Any]) -> float:
-    return float(np.mean(values))
+def _mean(values: Sequence[npt.ArrayLike | None]) -> float:
+    """Mean of numbers; NaN where one of them is not known."""
+    return float(np.mean(np.array(values, np.float64)))

@@ -64,14 +64,14 @@ def facts(candidates: Sequence[Candidate], manifest: Mapping[str, Any]) -> dict[
     return {
         "data": f"{manifest['name']}, {splits['train']['images']} training and "
         f"{splits['val']['images']} validation images, {len(manifest['classes'])} classes, "
-        f"{run.scores['classes_present']} of them present in the validation images",
-        "evaluation": run.scores["protocol"],
+        f"{run.scores.classes_present} of them present in the validation images",
+        "evaluation": run.scores.protocol,
         "checkpoint": "the best of the validations during training, chosen on the same images "
         "as are scored here, which makes all scores slightly optimistic",
         "training": "; ".join(_training_facts(candidate) for candidate in candidates),
         "seeds": ", ".join(map(str, sorted({r.seed for c in candidates for r in c.runs}))),
         "hardware": "; ".join(training_devices(candidates)),
-        "packages": ", ".join(f"{n} {v}" for n, v in run.record["versions"].items()),
+        "packages": ", ".join(f"{n} {v}" for n, v in run.record.versions.items()),
         "content of the data": f"SHA-256 {manifest['content_sha256'][:16]}...",
     }
 
@@ -162,13 +162,13 @@ def _seeds(candidate: Candidate) -> str:
 
 def _training_facts(candidate: Candidate) -> str:
     record = candidate.runs[0].record
-    height, width = record["crop_size"]
-    if not record["iterations"]:
+    height, width = record.crop_size
+    if not record.is_trained:
         return f"{candidate.label} not at all"
     return (
-        f"{candidate.label} {record['iterations']} iterations, batch {record['batch_size']}, "
-        f"crop {height}x{width}, {record['optimizer']} {record['learning_rate']:.3g}, "
-        f"{record['precision']}"
+        f"{candidate.label} {record.iterations} iterations, batch {record.batch_size}, "
+        f"crop {height}x{width}, {record.optimizer} {record.learning_rate:.3g}, "
+        f"{record.precision}"
     )
 
 
