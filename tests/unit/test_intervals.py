@@ -40,6 +40,10 @@ def trained(rng, images, spread, ahead=0.0):
     return counts
 
 
+def over_all(*arguments, **settings):
+    return bootstrap_mean_iou(*arguments, **settings).over_all
+
+
 @functools.cache
 def truth(spread, rare, ahead=0.0):
     rng = np.random.default_rng(99)
@@ -53,7 +57,7 @@ def truth(spread, rare, ahead=0.0):
 
 def drawn(rng, images, seeds, spread, name, ahead=0.0):
     runs = [(0, trained(rng, images, spread, ahead)) for _ in range(seeds)]
-    return bootstrap_mean_iou(runs, DRAWS, seed=int(rng.integers(2**31)), name=name)
+    return over_all(runs, DRAWS, seed=int(rng.integers(2**31)), name=name)
 
 
 @pytest.mark.parametrize("seeds", [3, 5])
@@ -80,7 +84,7 @@ def test_so_does_the_interval_of_a_difference(seeds):
         images = some_images(rng, 60, 0.3)  # the same for both models
         seed = int(rng.integers(2**31))
         ours, theirs = (
-            bootstrap_mean_iou(
+            over_all(
                 [(0, trained(rng, images, 0.02, ahead)) for _ in range(seeds)], DRAWS, seed, name
             )
             for name, ahead in (("a", 0.03), ("b", 0.0))
@@ -97,8 +101,8 @@ def test_seeds_that_differ_more_than_the_images_do_widen_the_interval():
              enumerate((-0.25, 0.0))]  # fmt: skip
     alike = [trained(np.random.default_rng(i), images, 0.0, -0.125) for i in range(2)]
     gap = Interval.of(
-        bootstrap_mean_iou([(0, one) for one in apart], name="apart")
-        - bootstrap_mean_iou([(0, one) for one in alike], name="alike")
+        over_all([(0, one) for one in apart], name="apart")
+        - over_all([(0, one) for one in alike], name="alike")
     )
     assert gap.low < -0.3 < 0 < 0.3 < gap.high
 
@@ -106,7 +110,7 @@ def test_seeds_that_differ_more_than_the_images_do_widen_the_interval():
 def test_with_images_that_are_all_alike_it_is_students_interval_of_the_seeds():
     accuracies = np.array([52, 55, 61])
     runs = [(0, np.array([[[a, 100 - a], [0, 0]]] * 20, np.int64)) for a in accuracies]
-    found = Interval.of(bootstrap_mean_iou(runs, 40_000, name="x"))
+    found = Interval.of(over_all(runs, 40_000, name="x"))
     half = 4.3027 * accuracies.std(ddof=1) / np.sqrt(3)  # t of 97.5 % at two degrees of freedom
     assert 100 * found.low == pytest.approx(accuracies.mean() - half, abs=0.5)
     assert 100 * found.high == pytest.approx(accuracies.mean() + half, abs=0.5)
@@ -115,4 +119,4 @@ def test_with_images_that_are_all_alike_it_is_students_interval_of_the_seeds():
 def test_one_seed_says_nothing_of_training():
     images = some_images(np.random.default_rng(4), 50, 0.3)
     run = [(0, trained(np.random.default_rng(5), images, 0.1))]
-    assert (bootstrap_mean_iou(run, 100, name="a") == bootstrap_mean_iou(run, 100, name="b")).all()
+    assert (over_all(run, 100, name="a") == over_all(run, 100, name="b")).all()

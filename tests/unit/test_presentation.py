@@ -25,7 +25,7 @@ from segbench.report.results import (
     rank,
     training_devices,
 )
-from segbench.report.summary import escaped, verdict
+from segbench.report.summary import escaped, facts, markdown_page, remarks, verdict
 from segbench.system import logs
 from segbench.system.progress import Progress, duration
 from segbench.system.run_records import MetricsRecord, TrainRecord
@@ -42,6 +42,11 @@ SCORES = MetricsRecord(
     classes_present=1, images=3, protocol="all", parameters=10, flops=None, flops_at=(64, 96),
     latency_ms=5.0, device="CPU",
 )  # fmt: skip
+
+MANIFEST = {
+    "name": "roads", "classes": [{"name": "road"}, {"name": "car"}], "content_sha256": "0" * 64,
+    "splits": {"train": {"images": 3}, "val": {"images": 2}},
+}  # fmt: skip
 
 
 def run(
@@ -110,6 +115,34 @@ def test_the_verdict_asks_for_seeds_where_they_overlap():
     text = verdict(candidates(a=[lifted(30), lifted(10)], b=[lifted(12), lifted(0)]), "roads")
     assert "**train more seeds**" in text
     assert "With one seed each" in verdict(candidates(a=[lifted(9)], b=[lifted(0)]), "roads")
+
+
+def test_seeds_that_are_far_apart_are_no_clear_lead():
+    images = list(np.random.default_rng(0).integers(20, 60, 30))
+    apart = [[int(a) + by for a in images] for by in (0, 25, 50 - 14)]
+    ranked = candidates(a=apart, b=[images, images, images])
+    (row,) = pairwise_table(ranked).to_dict("records")
+    assert row["ci_low"] < 0 < row["miou_difference"] < row["ci_high"]
+    assert "**train more seeds**" in verdict(ranked, "roads")
+
+
+def test_equal_predictions_are_no_lead():
+    ranked = candidates(a=[[50, 60]], b=[[50, 60]])
+    assert "**predicts exactly the same**" in verdict(ranked, "roads")
+    assert "leads" not in markdown_page(ranked, models_table(ranked), MANIFEST, "x").splitlines()[0]
+
+
+def test_a_model_that_predicts_one_class_alone_is_remarked_on():
+    (sentence,) = remarks(candidates(a=[[100, 100]], b=[[90, 100]]), MANIFEST)
+    assert sentence.startswith("**a** predicts 'road' for every pixel")
+
+
+def test_the_protocol_says_where_a_zero_shot_checkpoint_was_chosen():
+    record = TRAINED.model_copy(update={"iterations": 0})
+    taken = replace(run("a", 0, [50], "zero_shot"), record=record)
+    said = facts(rank([taken]), MANIFEST)["checkpoint"]
+    assert said == "zero-shot: that of the source as it is, chosen without these images"
+    assert "best of the validations" in facts(rank([run("a", 0, [60])]), MANIFEST)["checkpoint"]
 
 
 def test_the_hardware_is_what_models_were_trained_on():

@@ -109,8 +109,8 @@ def _note(candidates: Sequence[Candidate]) -> str:
     over = candidates[0].repeated_over
     return (
         f"Mean IoU over the classes present in the validation images, mean over the {over}. "
-        "The 95 % interval is a bootstrap over images; ± is the standard deviation over "
-        f"{over}."
+        f"The 95 % interval is over {candidates[0].interval_covers}; ± is the standard deviation "
+        f"over {over}."
     )
 
 

@@ -40,12 +40,25 @@ class Interval:
         return Interval(max(0.0, self.low), min(1.0, self.high))
 
 
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Scores of a model on resampled images, [resamples].
+
+    Attributes:
+        over_images: of these very trainings.
+        over_all: with the chance of training as well; the same where there is one seed.
+    """
+
+    over_images: Scores
+    over_all: Scores
+
+
 def bootstrap_mean_iou(
     runs: Sequence[tuple[int, Counts]],
     resamples: int = RESAMPLES,
     seed: int = 0,
     name: str = "",
-) -> Scores:
+) -> Draws:
     """Mean IoU of a model on resampled validation images, and with other trainings of it.
 
     Images are drawn with replacement (Efron 1979), and the same draws are used for every run and
@@ -67,7 +80,7 @@ def bootstrap_mean_iou(
         name: of the model.
 
     Returns:
-        Mean IoU of each draw, [resamples]. With one seed they say nothing of training.
+        The mean IoU of each draw. With one seed it says nothing of training.
     """
     scores: dict[int, list[Scores]] = {}
     for fold, counts in runs:
@@ -78,7 +91,8 @@ def bootstrap_mean_iou(
         scores.setdefault(fold, []).append(widened)
     # over the folds, in which a seed is the same training setting: [seeds, resamples]
     by_seed = np.mean(list(scores.values()), axis=0)
-    return np.asarray(by_seed.mean(0) + _chance_of_training(by_seed, seed, name))
+    over_images = np.asarray(by_seed.mean(0))
+    return Draws(over_images, over_images + _chance_of_training(by_seed, seed, name))
 
 
 def _chance_of_training(by_seed: Scores, seed: int, name: str) -> Scores:
