@@ -12,6 +12,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import nn
 
+from segbench.datasets.manifest import Manifest
 from segbench.engine import preflight as preflight_module
 from segbench.engine.memory import OVERHEAD, Estimate, estimate, verdict
 from segbench.engine.preflight import preflight, smaller
@@ -25,8 +26,8 @@ GIB = 2**30
 
 def write_manifest(path: Path, count: int, size: tuple[int, int] = (270, 330)) -> Path:
     classes = [{"name": f"class {i}", "color": [i, i, i]} for i in range(count)]
-    content = {"name": "drawn", "classes": classes, "image_sizes": [[*size, 1]]}
-    path.write_text(json.dumps(content))
+    content = {"name": "drawn", "classes": classes, "image_sizes": [[*size, 1]], "splits": {}}
+    Manifest.model_validate(content).write(path)
     return path
 
 

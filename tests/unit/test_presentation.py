@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from segbench.datasets.manifest import Manifest
 from segbench.engine import devices
 from segbench.errors import DataError
 from segbench.plan.preconditions import refuse_unwritable
@@ -43,10 +44,16 @@ SCORES = MetricsRecord(
     latency_ms=5.0, device="CPU",
 )  # fmt: skip
 
-MANIFEST = {
-    "name": "roads", "classes": [{"name": "road"}, {"name": "car"}], "content_sha256": "0" * 64,
-    "splits": {"train": {"images": 3}, "val": {"images": 2}},
-}  # fmt: skip
+EMPTY = {"images": 0, "groups": 1, "class_pixels": [1, 1], "class_images": [1, 1],
+         "pixels_where_seen": [1, 1], "ignored_pixels": 0, "brightness": 0.5}  # fmt: skip
+MANIFEST = Manifest.model_validate(
+    {
+        "name": "roads",
+        "classes": [{"name": n, "color": [1, 2, 3]} for n in ("road", "car")],
+        "image_sizes": [[64, 96, 5]],
+        "splits": {"train": {**EMPTY, "images": 3}, "val": {**EMPTY, "images": 2}},
+    }
+)
 
 
 def run(

@@ -17,6 +17,7 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from torch import nn
 
+from segbench.datasets.manifest import Manifest
 from segbench.engine import memory
 from segbench.engine.build import build_model, load_config
 from segbench.engine.optimizers import build_optimizer, build_schedulers
@@ -57,7 +58,7 @@ def preflight(config_path: Path, manifest_path: Path, report_path: Path) -> None
     torch.set_num_threads(1)
     config = load_config(config_path)
     run = config.segbench.run
-    height, width = json.loads(manifest_path.read_text())["image_sizes"][0][:2]
+    height, width = Manifest.read(manifest_path).common_size
     try:
         model, weights = build_model(config, config.randomness.seed)
     except ModelError as error:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from segbench.datasets.manifest import Manifest
 from segbench.report import columns, figures, gains, gallery, plotting, results, summary, tables
 from segbench.report.results import Candidate, Run
 
@@ -34,8 +35,8 @@ def write_tables(
     experiment: str,
 ) -> None:
     """Write the tables and the first page into a folder, and `README.md` beside it."""
-    manifest = json.loads(manifest_path.read_text())
-    names = [found["name"] for found in manifest["classes"]]
+    manifest = Manifest.read(manifest_path)
+    names = manifest.class_names
     models = results.models_table(candidates)
     per_class = results.per_class_table(candidates, names)
     models.to_csv(folder / "models.csv", index=False)
@@ -43,7 +44,7 @@ def write_tables(
     results.runs_table(candidates).to_csv(folder / "runs.csv", index=False)
     results.pairwise_table(candidates).to_csv(folder / "pairwise.csv", index=False)
 
-    protocol = _protocol(candidates, manifest["name"])
+    protocol = _protocol(candidates, manifest.name)
     tables.write_readable(
         columns.readable_models(models),
         folder / "models",
@@ -62,16 +63,16 @@ def write_tables(
     (folder / "summary.rst").write_text(page, encoding="utf-8")
     page = summary.markdown_page(candidates, models, manifest, experiment)
     (folder.parent / "README.md").write_text(page, encoding="utf-8")
-    LOG.info(summary.verdict(candidates, manifest["name"]).replace("**", "").replace("\\", ""))
+    LOG.info(summary.verdict(candidates, manifest.name).replace("**", "").replace("\\", ""))
 
 
 def write_figures(
     candidates: Sequence[Candidate], manifest_path: Path, folder: Path, gallery_path: Path
 ) -> None:
     """Write `models`, `per_class` and `training` as SVG and PNG, and the gallery as PNG."""
-    manifest = json.loads(manifest_path.read_text())
-    name = manifest["name"]
-    per_class = results.per_class_table(candidates, [c["name"] for c in manifest["classes"]])
+    manifest = Manifest.read(manifest_path)
+    name = manifest.name
+    per_class = results.per_class_table(candidates, manifest.class_names)
     drawn = {
         "models": figures.plot_models(candidates, f"{name}: mean IoU on {_images(candidates[0])}"),
         "per_class": figures.plot_per_class(candidates, per_class, f"{name}: IoU per class, %"),

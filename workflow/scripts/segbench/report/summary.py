@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from segbench.datasets.manifest import Manifest
 from segbench.report.answers import answers
 from segbench.report.columns import readable_models
 from segbench.report.results import Candidate, Difference, training_devices
@@ -63,9 +64,9 @@ def _judgement(difference: Difference) -> str:
     return f": **a clear lead** on these images and {over}."
 
 
-def remarks(candidates: Sequence[Candidate], manifest: Mapping[str, Any]) -> list[str]:
+def remarks(candidates: Sequence[Candidate], manifest: Manifest) -> list[str]:
     """What is odd about a candidate, a sentence each; names are escaped."""
-    names = [found["name"] for found in manifest["classes"]]
+    names = manifest.class_names
     return [
         f"**{escaped(one.label)}** predicts {_class_said(one.only_class, names)} for every pixel: "
         "it has learnt nothing, or its starting point does not fit."
@@ -78,13 +79,13 @@ def _class_said(index: int, names: Sequence[str]) -> str:
     return f"'{escaped(names[index])}'" if index < len(names) else "a class of the source alone"
 
 
-def facts(candidates: Sequence[Candidate], manifest: Mapping[str, Any]) -> dict[str, str]:
+def facts(candidates: Sequence[Candidate], manifest: Manifest) -> dict[str, str]:
     """Say what the numbers rest on: data, evaluation, training, seeds, hardware and packages."""
     run = candidates[0].best_run
-    splits = manifest["splits"]
+    splits = manifest.splits
     return {
-        "data": f"{manifest['name']}, {splits['train']['images']} training and "
-        f"{splits['val']['images']} validation images, {len(manifest['classes'])} classes, "
+        "data": f"{manifest.name}, {splits['train'].images} training and "
+        f"{splits['val'].images} validation images, {len(manifest.classes)} classes, "
         f"{run.scores.classes_present} of them present in the validation images",
         "evaluation": run.scores.protocol,
         "checkpoint": _checkpoint_fact(candidates),
@@ -92,7 +93,7 @@ def facts(candidates: Sequence[Candidate], manifest: Mapping[str, Any]) -> dict[
         "seeds": ", ".join(map(str, sorted({r.seed for c in candidates for r in c.runs}))),
         "hardware": "; ".join(training_devices(candidates)),
         "packages": ", ".join(f"{n} {v}" for n, v in run.record.versions.items()),
-        "content of the data": f"SHA-256 {manifest['content_sha256'][:16]}...",
+        "content of the data": f"SHA-256 {manifest.content_sha256[:16]}...",
     }
 
 
@@ -111,13 +112,13 @@ def _checkpoint_fact(candidates: Sequence[Candidate]) -> str:
 def landing_page(
     candidates: Sequence[Candidate],
     table: pd.DataFrame,
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
     experiment: str,
     warnings: Sequence[Mapping[str, Any]],
 ) -> str:
     """Write the report's first page: verdict, table, protocol and warnings."""
     lines = [f"{escaped(experiment)}: {_title(candidates)}"]
-    lines += ["=" * len(lines[0]), "", verdict(candidates, manifest["name"]), ""]
+    lines += ["=" * len(lines[0]), "", verdict(candidates, manifest.name), ""]
     lines += [line for one in remarks(candidates, manifest) for line in (one, "")]
     lines += _starting_points(candidates)
     lines += _raw_html(html_table(readable_models(table)[list(_narrow_columns(table))]))
@@ -138,13 +139,13 @@ def landing_page(
 def markdown_page(
     candidates: Sequence[Candidate],
     table: pd.DataFrame,
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
     experiment: str,
 ) -> str:
     """Write the result as a Markdown page beside `tables/`, `figures/` and `gallery/`."""
     # what reStructuredText escapes with a backslash, Markdown does too
     lines = [f"# {escaped(experiment)}: {_title(candidates)}", ""]
-    lines += [verdict(candidates, manifest["name"]), ""]
+    lines += [verdict(candidates, manifest.name), ""]
     lines += [line for one in remarks(candidates, manifest) for line in (one, "")]
     lines += _starting_points(candidates)
     lines += ["![mean IoU](figures/models.png)", ""]
