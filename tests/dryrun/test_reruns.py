@@ -87,6 +87,14 @@ def test_more_pictures_evaluate_but_do_not_train(finished_copy):
     assert (jobs["train_run"], jobs["evaluate_run"]) == (0, 2)
 
 
+def test_words_about_a_dataset_write_its_card_anew_and_nothing_else(finished_copy):
+    path = finished_copy.root / "tiny_rural.yaml"
+    path.write_text(f"{path.read_text()}\nabout: {{licence: CC BY 4.0}}\n")
+    assert set(planned(finished_copy)) - {"all"} == {"describe_dataset"}
+    shutil.rmtree(finished_copy.root / ".snakemake")
+    assert planned(finished_copy)["prepare_dataset"] == 0
+
+
 LIBRARY = "workflow/scripts/segbench"
 
 
