@@ -16,6 +16,7 @@ from segbench.errors import DataError
 from segbench.plan.preconditions import refuse_unwritable
 from segbench.report import tables
 from segbench.report.answers import answers
+from segbench.report.columns import readable_models
 from segbench.report.gains import plot_gains
 from segbench.report.results import (
     Candidate,
@@ -41,7 +42,7 @@ TRAINED = TrainRecord(
 SCORES = MetricsRecord(
     miou=0.5, aacc=0.5, macc=0.5, miou_mapped=0.5, unreachable=(), iou={"road": 0.5, "car": None},
     classes_present=1, images=3, protocol="all", parameters=10, flops=None, flops_at=(64, 96),
-    latency_ms=5.0, device="CPU",
+    latency_ms=5.0, latency_p90_ms=6.0, device="CPU",
 )  # fmt: skip
 
 EMPTY = {"images": 0, "groups": 1, "class_pixels": [1, 1], "class_images": [1, 1],
@@ -131,6 +132,14 @@ def test_seeds_that_are_far_apart_are_no_clear_lead():
     (row,) = pairwise_table(ranked).to_dict("records")
     assert row["ci_low"] < 0 < row["miou_difference"] < row["ci_high"]
     assert "**train more seeds**" in verdict(ranked, "roads")
+
+
+def test_times_of_a_busy_machine_are_marked():
+    ranked = candidates(a=[[50, 60]], b=[[40, 60]])
+    quiet, busy = readable_models(models_table(ranked)), models_table(ranked)
+    assert quiet["ms/image"].tolist() == ["5.0", "5.0"]
+    busy.loc[1, "latency_p90_ms"] = 11.0
+    assert readable_models(busy)["ms/image"].tolist() == ["5.0", "5.0*"]
 
 
 def test_equal_predictions_are_no_lead():
