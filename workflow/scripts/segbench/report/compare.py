@@ -112,8 +112,8 @@ def _note(candidates: Sequence[Candidate]) -> str:
     return (
         f"Mean IoU over the classes present in the validation images, mean over the {over}. "
         f"The 95 % interval is over {candidates[0].interval_covers}; ± is the standard deviation "
-        f"over {over}. ms/image is the 10th percentile of single forward passes; {BUSY_MARK} marks a "
-        "machine that did other work meanwhile."
+        f"over {over}. ms/image is the 10th percentile of single forward passes; {BUSY_MARK} marks "
+        "a machine that did other work meanwhile."
     )
 
 
