@@ -37,7 +37,7 @@ def findings(source: Path, tmp_path: Path, description=None) -> dict[str, str]:
     """The warnings about a dataset as text, by code."""
     prepare(description or describe(), source, tmp_path / "out")
     found = check_dataset(tmp_path / "out/manifest.json", tmp_path / "out/frames.csv")
-    return {one.code: one.as_text() for one in found}
+    return {one.code: one.as_text() for one in found.warnings}
 
 
 def refusal(source: Path, tmp_path: Path, description=None) -> str:

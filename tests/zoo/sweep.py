@@ -27,7 +27,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
 from segbench.datasets.manifest import Manifest
-from segbench.engine.preflight import preflight
+from segbench.engine.preflight import ModelCheck, preflight
 from segbench.errors import ModelError
 from segbench.recipe.adapt import Recipe
 from segbench.recipe.render import adapted
@@ -157,7 +157,7 @@ def _try(name: str, classes: int, options: Options) -> dict[str, Any]:
         config_path, report = Path(folder) / "config.py", Path(folder) / "report.json"
         config_path.write_text(str(config.dump()))
         preflight(config_path, write_manifest(Path(folder), name, classes), report)
-        parameters = json.loads(report.read_text())["parameters"]
+        parameters = ModelCheck.read(report).parameters
     return {"outcome": "works", "parameters": parameters}
 
 

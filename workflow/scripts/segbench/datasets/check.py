@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from segbench.datasets.findings import Finding, finding
+from segbench.datasets.findings import DatasetCheck, Finding, finding
 from segbench.datasets.manifest import Manifest
 from segbench.errors import DataError
 from segbench.system.progress import Progress
@@ -23,7 +23,7 @@ MUCH_VOID = 0.01
 VOID_NAMES = {"void", "unlabeled", "unlabelled", "ignore", "ignored", "out of roi", "don't care"}
 
 
-def check_dataset(manifest_path: Path, frames_path: Path) -> list[Finding]:
+def check_dataset(manifest_path: Path, frames_path: Path) -> DatasetCheck:
     """Run every check on a prepared dataset.
 
     Returns:
@@ -46,7 +46,7 @@ def check_dataset(manifest_path: Path, frames_path: Path) -> list[Finding]:
         raise DataError(f"{manifest.name}: not fit for training.\n{listing}")
     for found in findings:
         LOG.warning("%s: %s", manifest.name, found.as_text())
-    return findings
+    return DatasetCheck(warnings=tuple(findings))
 
 
 def _absent_classes(manifest: Manifest, frames: pd.DataFrame) -> Iterator[Finding]:

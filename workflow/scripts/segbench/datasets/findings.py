@@ -6,10 +6,11 @@ Errors stop a workflow, warnings go on and land in the report. Knows the words, 
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from segbench.errors import DataError
+from segbench.system.records import Record
 
 SHOWN = 5
 SHOWN_UNKNOWN = 20
@@ -246,9 +247,15 @@ class Finding:
             lines.append(f"    In all of them: {self.unknown}")
         return "\n".join([*lines, f"  Remedy: {self.remedy} [{self.code}]"])
 
-    def as_dict(self) -> dict[str, Any]:
-        """The finding as plain data."""
-        return asdict(self)
+
+class DatasetCheck(Record):
+    """`check.json`: what the checks of a dataset found, where none of it stops a training.
+
+    Attributes:
+        warnings: those of the preparation first.
+    """
+
+    warnings: tuple[Finding, ...]
 
 
 def finding(

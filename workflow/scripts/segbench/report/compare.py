@@ -3,11 +3,11 @@
 Reads what evaluation and training stored; needs no network, no GPU and no torch.
 """
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from segbench.datasets.findings import DatasetCheck
 from segbench.datasets.manifest import Manifest
 from segbench.report import columns, figures, gains, gallery, plotting, results, summary, tables
 from segbench.report.columns import BUSY_MARK
@@ -59,7 +59,7 @@ def write_tables(
         f"Mean over the {candidates[0].repeated_over}; {tables.NOT_THERE} marks a class that is "
         f"absent from the validation images. {protocol}",
     )
-    warnings = json.loads(check_path.read_text())["warnings"]
+    warnings = DatasetCheck.read(check_path).warnings
     page = summary.landing_page(candidates, models, manifest, experiment, warnings)
     (folder / "summary.rst").write_text(page, encoding="utf-8")
     page = summary.markdown_page(candidates, models, manifest, experiment)

@@ -4,10 +4,8 @@ Reads the manifest, the frame table and a few images. Needs matplotlib and seabo
 """
 
 import html
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -17,6 +15,7 @@ import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from segbench.datasets.findings import DatasetCheck, Finding
 from segbench.datasets.manifest import Manifest
 from segbench.report.plotting import class_handles, color_table, read_image, read_label, save
 from segbench.report.tables import PAGE, html_table, percent
@@ -37,7 +36,7 @@ def write_card(
         folder: where to write.
     """
     manifest = Manifest.read(manifest_path)
-    warnings = json.loads(check_path.read_text())["warnings"]
+    warnings = DatasetCheck.read(check_path).warnings
     (folder / "card.html").write_text(page(manifest, warnings, about), encoding="utf-8")
     save(plot_classes(manifest), folder / "classes.svg")
     samples = plot_samples(manifest, manifest_path.parent)
@@ -45,9 +44,7 @@ def write_card(
     plt.close(samples)
 
 
-def page(
-    manifest: Manifest, warnings: Sequence[Mapping[str, Any]], about: Mapping[str, str]
-) -> str:
+def page(manifest: Manifest, warnings: Sequence[Finding], about: Mapping[str, str]) -> str:
     """Write the card as an HTML page: counts, sizes, classes, warnings and provenance."""
     parts = [
         html_table(_facts(manifest), f"Dataset {manifest.name}"),
@@ -192,12 +189,12 @@ def _about(about: Mapping[str, str]) -> str:
     return f"<ul>{items}</ul>" if items else ""
 
 
-def _warnings(warnings: Sequence[Mapping[str, Any]]) -> str:
+def _warnings(warnings: Sequence[Finding]) -> str:
     if not warnings:
         return "<p>The checks found nothing to warn of.</p>"
     items = "".join(
-        f"<li><b>{html.escape(w['problem'])}</b> ({w['count']}): {html.escape(w['remedy'])}"
-        f"<br>{html.escape('; '.join(w['examples']))}</li>"
+        f"<li><b>{html.escape(w.problem)}</b> ({w.count}): {html.escape(w.remedy)}"
+        f"<br>{html.escape('; '.join(w.examples))}</li>"
         for w in warnings
     )
     return f"<p><b>Warnings</b></p><ul>{items}</ul>"

@@ -4,11 +4,11 @@ Numbers come from the tables; nothing is computed here. Names are escaped.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from segbench.datasets.findings import Finding
 from segbench.datasets.manifest import Manifest
 from segbench.report.answers import answers
 from segbench.report.columns import readable_models
@@ -114,7 +114,7 @@ def landing_page(
     table: pd.DataFrame,
     manifest: Manifest,
     experiment: str,
-    warnings: Sequence[Mapping[str, Any]],
+    warnings: Sequence[Finding],
 ) -> str:
     """Write the report's first page: verdict, table, protocol and warnings."""
     lines = [f"{escaped(experiment)}: {_title(candidates)}"]
@@ -131,7 +131,8 @@ def landing_page(
     if warnings:
         lines += ["", "Warnings about the data", "-----------------------", ""]
         lines += [
-            f"* {escaped(w['problem'])} ({w['count']}): {escaped(w['remedy'])}" for w in warnings
+            f"* {escaped(found.problem)} ({found.count}): {escaped(found.remedy)}"
+            for found in warnings
         ]
     return "\n".join(lines) + "\n"
 
