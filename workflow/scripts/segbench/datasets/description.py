@@ -22,6 +22,7 @@ from segbench.config.schema import (
     read_yaml,
     tuple_from_list,
 )
+from segbench.datasets.archives import MAX_FILES
 from segbench.datasets.layout import pattern_problem
 from segbench.datasets.split_settings import Splits
 from segbench.errors import ConfigError, did_you_mean
@@ -183,6 +184,9 @@ class Source(Section):
     sha256: str | None = Field(
         default=None,
         description="hash of that archive, as `sha256sum` prints it; needed with `url`",
+    )
+    max_files: Count = Field(
+        default=MAX_FILES, description="an archive with more files and folders is refused"
     )
     demo: Literal["urban", "rural"] | None = Field(
         default=None,

@@ -55,6 +55,10 @@ KINDS: dict[str, Kind] = {
         "rename the files to plain letters, digits, '_' and '-'",
     ),
     "unreadable-image": Kind("error", "images that cannot be read", _AGAIN),
+    "foreign-image": Kind(
+        "error", "images of a form that is not read",
+        "convert the files to PNG or JPEG, and correct the suffix in `images`",
+    ),
     "huge-image": Kind(
         "error", "images beyond the limit of pixels",
         "remove them; if they are meant to be that large, raise `max_image_pixels` in the dataset "
@@ -72,6 +76,10 @@ KINDS: dict[str, Kind] = {
     "unreadable-label": Kind(
         "error", "labels that cannot be read", "copy, download or make the files again",
     ),
+    "foreign-label": Kind(
+        "error", "labels of a form that is not read",
+        "convert the files to PNG, and correct the suffix in `labels.path`",
+    ),
     "huge-label": Kind(
         "error", "labels beyond the limit of pixels",
         "remove them; if they are meant to be that large, raise `max_image_pixels` in the dataset "
@@ -85,6 +93,11 @@ KINDS: dict[str, Kind] = {
         "error", "labels that are no maps of class values",
         "set `labels.format: rgb` if their colours stand for classes; else write the class values "
         "as PNG with one channel of 8 bits",
+    ),
+    "wide-values": Kind(
+        "error", "labels with values beyond 255",
+        "write class values from 0 to 255; values such as 26001 often number objects (class 26, "
+        "object 1): then let `labels.path` name the files of classes instead, or divide them",
     ),
     "not-colors": Kind(
         "error", "labels that are no maps of colours",

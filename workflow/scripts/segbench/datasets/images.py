@@ -13,6 +13,16 @@ from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 from segbench.datasets.findings import UnusableError
 
 EXIF_ORIENTATION = 0x0112
+# files that people do keep images or labels in, which training cannot read, by how they begin
+FOREIGN = {
+    b"\x93NUMPY": "a NumPy array (.npy)",
+    b"PK\x03\x04": "a ZIP or NumPy archive (.zip, .npz)",
+    b"GIF8": "a GIF",
+    b"\x00\x00\x00\x0cjP  ": "a JPEG 2000 image",
+    b"\x89HDF": "an HDF5 file",
+    b"v/1\x01": "an OpenEXR image",
+    b"%PDF": "a PDF",
+}
 HOLE = bytes(4096)  # a block of a disk that was never written
 PNG_END = b"IEND\xaeB`\x82"
 START_OF_SCAN = b"\xff\xda"
@@ -45,6 +55,7 @@ def inspect_image(data: bytes, max_pixels: int) -> Inspected:
     Raises:
         UnusableError: what is wrong with the image, without the file's name.
     """
+    refuse_foreign("foreign-image", data)
     try:
         with open_image(data) as image:
             width, height = image.size
@@ -76,6 +87,17 @@ def open_image(data: bytes) -> Image.Image:
             raise OSError("the end of the file is missing")
         image = Image.open(BytesIO(data), formats=FORMATS)
     return image
+
+
+def refuse_foreign(code: str, data: bytes) -> None:
+    """Refuse a file of a known form that is not read: another copy of it would not help.
+
+    Raises:
+        UnusableError: the file is one; its message names the form and those that are read.
+    """
+    for start, name in FOREIGN.items():
+        if data.startswith(start):
+            raise UnusableError(code, f"is {name}, which is not read (read: {', '.join(FORMATS)})")
 
 
 def refuse_huge(code: str, width: int, height: int, max_pixels: int) -> None:

@@ -15,11 +15,13 @@ from PIL import Image, UnidentifiedImageError
 
 from segbench.datasets.description import IGNORE_INDEX, DatasetDescription
 from segbench.datasets.findings import UnusableError
-from segbench.datasets.images import open_image, refuse_huge
+from segbench.datasets.images import open_image, refuse_foreign, refuse_huge
 from segbench.datasets.polygons import LabelMap, paint_labelme, paint_polygons
 
 UNCLAIMED = 254  # in the table of colours: neither a class nor void; class ids end at 253
 SHOWN_VALUES = 8
+DEEP_MODES = ("I;16", "I;16B", "I;16L", "I")  # Pillow's names for 16 and 32 bits per pixel
+COLOR_MODES = ("RGB", "RGBA", "P")
 MANY_COLORS = 256  # a photograph taken for a label has too many to add up
 Counts = npt.NDArray[np.int64]
 
@@ -100,7 +102,7 @@ class LabelReader:
             unknown = present[ids < 0].tolist()
             found = ", ".join(map(str, unknown[:SHOWN_VALUES]))
             more = ", ..." if len(unknown) > SHOWN_VALUES else ""
-            hint = self._hint(unknown, palette is not None)
+            hint = self._hint(unknown, bool(counts[0]), palette is not None)
             raise UnusableError(
                 "unknown-value",
                 f"has values that belong to no class: {found}{more}{hint}; "
@@ -112,9 +114,12 @@ class LabelReader:
         doubt = self._palette_doubt(palette, present) if palette else ""
         return Label(read, self._by_class(counts, self._table), doubt)
 
-    def _hint(self, unknown: list[int], has_palette: bool) -> str:
+    def _hint(self, unknown: list[int], has_zero: bool, has_palette: bool) -> str:
         """The usual reasons for values that no class claims."""
-        if unknown == [len(self._classes.classes)]:
+        after_last = len(self._classes.classes)
+        if unknown == [after_last] and has_zero:
+            return f" (is {after_last} void here? then put it into `ignore_values`)"
+        if unknown == [after_last]:
             return " (do the classes start at 1 here? then give each class its `values`)"
         if unknown == [255]:
             return " (a 0/255 mask? then give the classes `values: [0]` and `values: [255]`)"
@@ -141,7 +146,7 @@ class LabelReader:
 
     def _rgb(self, data: bytes) -> LabelMap:
         image = _decode(data, self._max_pixels)
-        if image.mode not in ("RGB", "RGBA", "P"):
+        if image.mode not in COLOR_MODES:
             raise UnusableError(
                 "not-colors",
                 f"is a {image.mode} image where colours were promised; for values that stand for "
@@ -179,11 +184,15 @@ class LabelReader:
     def _decode_index(self, data: bytes) -> tuple[LabelMap, list[int] | None]:
         """The values, and the palette where there is one."""
         image = _decode(data, self._max_pixels)
+        if image.mode in DEEP_MODES:
+            return _narrowed(np.asarray(image)), None
         if image.mode not in ("L", "P", "1"):
+            has_colors = image.mode in COLOR_MODES
             raise UnusableError(
                 "not-an-index",
-                f"is a {image.mode} image where a map of class values was promised (one channel, "
-                "8 bit); for colours that stand for classes, set `labels.format: rgb`",
+                f"is a {image.mode} image where a map of class values was promised (one channel "
+                "of whole numbers)"
+                + ("; for colours that stand for classes, set `labels.format: rgb`" * has_colors),
             )
         values = np.asarray(image.convert("L") if image.mode == "1" else image, dtype=np.uint8)
         return values, image.getpalette("RGB") if image.mode == "P" else None
@@ -192,6 +201,18 @@ class LabelReader:
 def histogram(values: LabelMap) -> Counts:
     """How often each value from 0 to 255 occurs in a map, int64 [256]."""
     return np.asarray(Image.fromarray(values).histogram(), np.int64)
+
+
+def _narrowed(values: npt.NDArray[Any]) -> LabelMap:
+    """Values of 16 or 32 bits as 8 bits, where they fit."""
+    largest = int(values.max())
+    if largest > 255 or values.min() < 0:
+        raise UnusableError(
+            "wide-values",
+            f"has values up to {largest}, and class values go up to 255; "
+            f"{np.count_nonzero(values > 255)} of {values.size} pixels are beyond",
+        )
+    return values.astype(np.uint8)
 
 
 def _decode_json(data: bytes) -> Mapping[str, Any]:
@@ -219,6 +240,7 @@ def _parsed(data: bytes) -> Any:
 
 
 def _decode(data: bytes, max_pixels: int) -> Image.Image:
+    refuse_foreign("foreign-label", data)
     try:
         with open_image(data) as image:
             refuse_huge("huge-label", *image.size, max_pixels)
