@@ -2,18 +2,25 @@
 
 import errno
 import io
+import os
 import tarfile
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
-from layouts import columns, png_bytes
-from test_doctor import refusal
+from helpers import ROOT
+from layouts import camvid, columns, png_bytes
+from PIL import Image
+from test_doctor import findings, refusal
 from test_prepare import add, describe
 
 from segbench.datasets.archives import unpack
-from segbench.datasets.description import DatasetDescription
+from segbench.datasets.description import DatasetDescription, load_description
+from segbench.datasets.findings import UnusableError
+from segbench.datasets.images import inspect_image
 from segbench.datasets.labels import LabelReader
+from segbench.datasets.polygons import paint_labelme, paint_polygons
 from segbench.datasets.prepare import prepare
 from segbench.errors import DataError
 
@@ -138,3 +145,89 @@ def test_a_cut_label_is_refused_wherever_it_is_cut():
     for length in range(len(data)):
         with pytest.raises(DataError):
             reader.read(data[:length])
+
+
+def deep(form: str, gray: bool) -> tuple[bytes, np.ndarray]:
+    """An image of 16 bits per channel in a form, and its pixels, [height, width(, channels)]."""
+    shape = (12, 16) if gray else (12, 16, 3)
+    pixels = np.random.default_rng(0).integers(0, 65536, shape, dtype=np.uint16)
+    return cv2.imencode(f".{form}", pixels)[1].tobytes(), pixels
+
+
+@pytest.mark.parametrize(
+    ("form", "gray"),
+    [("png", False), ("png", True), ("tiff", False), ("tiff", True), ("ppm", False), ("pgm", True)],
+)
+def test_images_of_16_bits_are_told_and_measured_as_opencv_reads_them(form, gray):
+    content, pixels = deep(form, gray)
+    found = inspect_image(content, 10**6)
+    assert found.bits == 16
+    assert found.brightness == pytest.approx(pixels.mean() / 65535, abs=0.02)
+    read = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    upper = (pixels >> 8).reshape(*pixels.shape[:2], -1)
+    assert np.abs(read.astype(int) - upper).max() <= 1
+
+
+def test_an_image_of_8_bits_is_not_told(source, tmp_path):
+    told = findings(source, tmp_path)
+    assert "deep-image" not in told
+    (source / "img/train/1/a.jpg").write_bytes(deep("png", gray=False)[0])
+    assert "a.jpg: 16 bits" in findings(source, tmp_path)["deep-image"]
+
+
+def test_an_image_of_floats_is_refused(source, tmp_path):
+    floats = cv2.imencode(".tiff", np.full((12, 16), 0.5, np.float32))[1].tobytes()
+    (source / "img/train/1/a.jpg").write_bytes(floats)
+    assert "a.jpg: has 32 bits per channel, which OpenCV does not" in refusal(source, tmp_path)
+
+
+def test_an_image_of_one_pixel_is_refused_by_its_name(source, tmp_path):
+    Image.new("RGB", (1, 1)).save(source / "img/train/1/a.jpg")
+    (source / "gt/train/1/a.png").write_bytes(png_bytes(np.zeros((1, 1), np.uint8)))
+    assert "img/train/1/a.jpg: 1x1 pixels" in refusal(source, tmp_path)
+
+
+def test_images_of_a_split_that_is_not_used_are_counted(tmp_path, caplog):
+    caplog.set_level("INFO")
+    camvid(tmp_path / "raw")
+    prepare(
+        load_description(ROOT / "config/datasets/camvid.yaml"), tmp_path / "raw", tmp_path / "out"
+    )
+    assert caplog.text.count("in no split here, by the value of {split}: 1 of 'test'") == 1
+
+
+def test_a_label_without_an_image_may_have_any_name(source, tmp_path):
+    name = os.fsencode(source / "gt/train/1") + b"/caf\xe9.png"
+    Path(os.fsdecode(name)).write_bytes(png_bytes(columns(0)))
+    assert "caf\\udce9.png" in findings(source, tmp_path)["orphan-label"]
+
+
+def test_a_name_of_broken_unicode_in_json_is_refused_as_a_label(tmp_path, source):
+    outline = '[{"label": "\\ud800", "polygon": [[0,0],[5,0],[5,5]]}]'
+    text = f'{{"imgWidth": 16, "imgHeight": 12, "objects": {outline}}}'
+    for path in source.glob("gt/*/*/*.png"):
+        path.with_suffix(".json").write_text(text)
+    description = describe(
+        labels={"format": "polygons", "path": "gt/{split}/{group}/{frame}.json"},
+        classes={"classes": [{"name": "a", "color": [0, 0, 0], "labels": ["a"]},
+                             {"name": "b", "color": [0, 0, 1]}]},
+    )  # fmt: skip
+    assert "has the label '\\ud800', which belongs to no class" in refusal(
+        source, tmp_path, description
+    )
+
+
+HUGE = [2**31, 1e9, 1e19, 1e300, float("nan"), float("inf")]
+
+
+@pytest.mark.parametrize("value", HUGE)
+@pytest.mark.parametrize("kind", ["polygon", "circle", "rectangle"])
+def test_a_coordinate_that_cannot_be_painted_is_refused_with_its_object(value, kind):
+    points = [[0, 0], [value, 3], [0, 3]]
+    polygons = {"imgWidth": 5, "imgHeight": 5, "objects": [{"label": "a", "polygon": points}]}
+    shapes = [{"label": "a", "shape_type": kind, "points": points[: 3 if kind == "polygon" else 2]}]
+    labelme = {"imageWidth": 5, "imageHeight": 5, "shapes": shapes}
+    with pytest.raises(UnusableError, match=r"`objects\[0\]\.polygon` has a coordinate"):
+        paint_polygons(polygons, {"a": 0}, 255)
+    with pytest.raises(UnusableError, match=r"`shapes\[0\]\.points` has a coordinate"):
+        paint_labelme(labelme, {"a": 0}, 255)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NamedTuple
 
-from segbench.errors import DataError
+from segbench.errors import DataError, escaped
 
 SHOWN = 5
 SHOWN_UNKNOWN = 20
@@ -63,6 +63,11 @@ KINDS: dict[str, Kind] = {
         "error", "images beyond the limit of pixels",
         "remove them; if they are meant to be that large, raise `max_image_pixels` in the dataset "
         "description",
+    ),
+    "tiny-image": Kind(
+        "error", "images with less than 8 pixels on a side",
+        "remove them together with their labels; networks shrink what they see 8 to 32 times, so "
+        "that nothing is left of them",
     ),
     "turned-image": Kind(
         "error", "images that are turned by an EXIF note",
@@ -145,6 +150,11 @@ KINDS: dict[str, Kind] = {
     "listed-twice": Kind(
         "warning", "frames that one list file names twice",
         "remove the repetition; each frame is taken once",
+    ),
+    "deep-image": Kind(
+        "warning", "images with more than 8 bits per channel",
+        "training reads the upper 8 of 16 bits, as OpenCV does, so that images which fill a part "
+        "of the range (12 bits) become dark: convert them to 8 bits by the scale that they need",
     ),
     "hole-in-image": Kind(
         "warning", "JPEG images with a block of 4096 zero bytes, as failed copies have",
@@ -282,7 +292,7 @@ def finding(
         kind.problem.format(**details),
         kind.remedy.format(**details),
         len(examples) if count is None else count,
-        tuple(examples[:SHOWN]),
+        tuple(map(escaped, examples[:SHOWN])),
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from segbench.datasets.description import DatasetDescription
-from segbench.datasets.findings import Finding, finding
+from segbench.datasets.findings import SHOWN, Finding, finding
 from segbench.datasets.layout import (
     Frame,
     example_files,
@@ -20,7 +20,7 @@ from segbench.datasets.layout import (
     pattern_regex,
 )
 from segbench.datasets.split_settings import LIST_SUFFIX
-from segbench.errors import DataError
+from segbench.errors import DataError, escaped
 
 LOG = logging.getLogger(__name__)
 UNSPLIT = "unsplit"  # where frames wait until their split is drawn
@@ -62,8 +62,27 @@ def frames_of_splits(
             findings += twice
             if not splits[split]:
                 raise _nothing_found(root, description, f" for the {split} split, '{value}'")
+        if not description.splits.are_lists:
+            _tell_unused(description, frames, splits)
     _refuse_shared(splits)
     return splits, findings
+
+
+def _tell_unused(
+    description: DatasetDescription, frames: Sequence[Frame], splits: dict[str, list[Frame]]
+) -> None:
+    """Say how many images match the pattern and are in no split, such as those of a test split."""
+    used = {frame.image for chosen in splits.values() for frame in chosen}
+    # a label whose path looks like that of an image, as `testannot/1.png` beside `test/1.png`
+    used.update(path for frame in frames for path in frame.labels)
+    unused = Counter(frame.split for frame in frames if frame.image not in used)
+    if unused:
+        LOG.info(
+            "%s: images that match the pattern and are in no split here, by the value of {split}: "
+            "%s",
+            description.name,
+            escaped(", ".join(f"{n} of '{value}'" for value, n in unused.most_common(SHOWN))),
+        )
 
 
 def _nothing_found(root: Path, description: DatasetDescription, where: str) -> DataError:
