@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import re
 import tarfile
 from pathlib import Path
 
@@ -10,19 +11,23 @@ import cv2
 import numpy as np
 import pytest
 from helpers import ROOT
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from layouts import camvid, columns, png_bytes
 from PIL import Image
 from test_doctor import findings, refusal
 from test_prepare import add, describe
 
 from segbench.datasets.archives import unpack
+from segbench.datasets.colors import UNCLAIMED, ColorTable
 from segbench.datasets.description import DatasetDescription, load_description
 from segbench.datasets.findings import UnusableError
 from segbench.datasets.images import inspect_image
 from segbench.datasets.labels import LabelReader
 from segbench.datasets.polygons import paint_labelme, paint_polygons
 from segbench.datasets.prepare import prepare
-from segbench.errors import DataError
+from segbench.errors import ConfigError, DataError
 
 
 @pytest.fixture
@@ -231,3 +236,71 @@ def test_a_coordinate_that_cannot_be_painted_is_refused_with_its_object(value, k
         paint_polygons(polygons, {"a": 0}, 255)
     with pytest.raises(UnusableError, match=r"`shapes\[0\]\.points` has a coordinate"):
         paint_labelme(labelme, {"a": 0}, 255)
+
+
+RED, BLUE = [200, 0, 0], [0, 0, 200]
+
+
+def colored(**labels) -> DatasetDescription:
+    listed = [{"name": "red", "color": RED}, {"name": "blue", "color": BLUE}]
+    return describe(
+        labels={"format": "rgb", "path": "gt/{split}/{group}/{frame}.png"} | labels,
+        classes={"classes": listed, "ignore_colors": [[0, 0, 0]]},
+    )
+
+
+def pixels(*colors: list[int]) -> bytes:
+    return png_bytes(np.array([colors], np.uint8))
+
+
+def test_a_colour_within_the_tolerance_is_taken_for_the_nearest():
+    read = LabelReader(colored(tolerance=5)).read_counted(
+        pixels(RED, [203, 4, 0], [0, 0, 195], [3, 0, 4])
+    )
+    assert read.ids.tolist() == [[0, 0, 1, 255]]
+    assert read.changed == 3
+    assert read.pixels.tolist() == [2, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "color"), [(5, [204, 4, 0]), (300, [100, 0, 100]), (0, [201, 0, 0])]
+)
+def test_a_colour_beyond_the_tolerance_or_between_two_classes_is_refused(tolerance, color):
+    wanted = "belong to no class.*" + re.escape(str(color)) + "; 1 of 2 pixels"
+    with pytest.raises(DataError, match=wanted):
+        LabelReader(colored(tolerance=tolerance)).read(pixels(RED, color))
+
+
+@given(arrays(np.uint8, (7, 9, 3)), st.integers(1, 442))
+@settings(max_examples=30, deadline=None)
+def test_the_nearest_colour_is_the_one_that_every_distance_says(image, tolerance):
+    known = np.array([RED, BLUE, [0, 0, 0]])
+    ids = np.array([0, 1, 255])
+    squares = ((image[..., None, :].astype(int) - known) ** 2).sum(-1)
+    least = squares.min(-1)
+    alone = (squares == least[..., None]).sum(-1) == 1
+    expected = np.where(alone & (least <= tolerance**2), ids[squares.argmin(-1)], UNCLAIMED)
+    codes = image.astype(np.uint32) @ np.array([1, 1 << 8, 1 << 16], np.uint32)
+    found, changed = ColorTable(colored().classes.id_of_color(), tolerance).ids_of(codes)
+    assert np.array_equal(found, expected)
+    assert changed == ((least > 0) & (expected != UNCLAIMED)).sum()
+
+
+def test_the_share_of_changed_pixels_is_told(source, tmp_path):
+    label = np.full((12, 16, 3), RED, np.uint8)
+    label[:6] = BLUE
+    for path in source.glob("gt/*/*/*.png"):
+        path.write_bytes(png_bytes(label))
+    label[0, :3] = [0, 0, 201]
+    (source / "gt/train/1/a.png").write_bytes(png_bytes(label))
+    label[0, :9] = [1, 0, 200]
+    (source / "gt/train/2/b.png").write_bytes(png_bytes(label))
+    told = findings(source, tmp_path, colored(tolerance=10))["nearest-color"]
+    assert "a.png: 1.56 % of the pixels changed" in told
+    assert "In all of them: 3.12 % of the pixels changed" in told
+    assert "belong to no class: [1, 0, 200]" in refusal(source, tmp_path, colored())
+
+
+def test_a_tolerance_belongs_to_colours():
+    with pytest.raises(ConfigError, match=r"`labels\.tolerance` belongs to the format rgb"):
+        colored(format="index", tolerance=3)

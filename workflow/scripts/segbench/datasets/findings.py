@@ -13,6 +13,7 @@ from segbench.errors import DataError, escaped
 
 SHOWN = 5
 SHOWN_UNKNOWN = 20
+CHANGED, ALL_PIXELS = "changed", "all"  # amounts of a fault that has them in place of unknown ones
 Level = Literal["error", "warning"]
 
 
@@ -115,8 +116,9 @@ KINDS: dict[str, Kind] = {
     ),
     "unknown-color": Kind(
         "error", "labels with colours outside the classes",
-        "mend the files (colours must be exact, so no JPEG and no smoothing); a colour that is "
-        "meant to be there goes into `colors` of a class or into `ignore_colors`",
+        "mend the files (colours must be exact, so no JPEG and no smoothing; `labels.tolerance` "
+        "takes near ones for them); a colour that is meant to be there goes into `colors` of a "
+        "class or into `ignore_colors`",
     ),
     "unknown-polygon": Kind(
         "error", "annotations with labels outside the classes",
@@ -164,6 +166,11 @@ KINDS: dict[str, Kind] = {
         "warning", "palette labels whose colours belong to other classes than their indices",
         "indices are read, not colours: correct `values` of the classes, or set "
         "`labels.format: rgb` if the colours are right",
+    ),
+    "nearest-color": Kind(
+        "warning", "labels with colours that were taken for the nearest colour of a class",
+        "`labels.tolerance` asks for it; look whether the share is as small as you expect, and use "
+        "labels with exact colours where there are any",
     ),
     "absent-in-training": Kind(
         "warning", "classes without a pixel in the train split",
@@ -318,6 +325,8 @@ def _all_unknown(faults: Sequence[Fault]) -> str:
         for name, amount in fault.unknown:
             amounts[name] += amount
             files[name] += 1
+    if ALL_PIXELS in amounts and faults[0].code == "nearest-color":
+        return f"{100 * amounts[CHANGED] / amounts[ALL_PIXELS]:.2f} % of the pixels changed"
     unit = "objects" if faults[0].code == "unknown-polygon" else "pixels"
     parts = [
         f"{name} ({unit}: {amount}, files: {files[name]})"

@@ -181,6 +181,7 @@ class Worker:
             for code, where, detail in odd
             if detail
         )
+        warnings += read.change_told(path)
         known = None
         if kept and max(stamps[0][1], stamps[1][1]) < read_at - UNSETTLED_NS:
             pixels = tuple(read.pixels.tolist())

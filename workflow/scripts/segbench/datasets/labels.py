@@ -6,6 +6,7 @@ A form of label is one method of `LabelReader` and one word in `description.Labe
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,12 @@ import numpy.typing as npt
 import orjson
 from PIL import Image, UnidentifiedImageError
 
+from segbench.datasets.colors import UNCLAIMED, ColorTable
 from segbench.datasets.description import IGNORE_INDEX, DatasetDescription
-from segbench.datasets.findings import UnusableError
+from segbench.datasets.findings import ALL_PIXELS, CHANGED, Fault, UnusableError
 from segbench.datasets.images import open_image, refuse_foreign, refuse_huge
 from segbench.datasets.polygons import LabelMap, paint_labelme, paint_polygons
 
-UNCLAIMED = 254  # in the table of colours: neither a class nor void; class ids end at 253
 SHOWN_VALUES = 8
 DEEP_MODES = ("I;16", "I;16B", "I;16L", "I")  # Pillow's names for 16 and 32 bits per pixel
 COLOR_MODES = ("RGB", "RGBA", "P")
@@ -34,11 +35,21 @@ class Label:
         ids: class ids, uint8 [height, width], 255 where nothing is learnt or scored.
         pixels: how many pixels each class has, and as the last one void, int64 [classes + 1].
         doubt: what is odd about its palette, or empty.
+        changed: how many pixels were taken for the nearest colour of a class.
     """
 
     ids: LabelMap
     pixels: Counts
     doubt: str = ""
+    changed: int = 0
+
+    def change_told(self, path: Path) -> tuple[Fault, ...]:
+        """A warning of the pixels that were changed, if any."""
+        if not self.changed:
+            return ()
+        share = f"{100 * self.changed / self.ids.size:.2f} % of the pixels changed"
+        amounts = ((CHANGED, self.changed), (ALL_PIXELS, self.ids.size))
+        return (Fault("nearest-color", f"{path}: {share}", amounts),)
 
 
 class LabelReader:
@@ -54,7 +65,8 @@ class LabelReader:
         self._background = description.background_id
         self._max_pixels = description.max_image_pixels
         self._id_of_label = self._classes.id_of_label()
-        self._colors: npt.NDArray[np.uint8] | None = None
+        self._tolerance = description.labels.tolerance
+        self._colors: ColorTable | None = None
         # -1 marks values that no class and no void value claims
         self._table = np.full(256, -1, dtype=np.int16)
         for value, class_id in self._classes.id_of_value().items():
@@ -76,15 +88,16 @@ class LabelReader:
         if self._format == "index":
             return self._index(data)
         if self._format == "rgb":
-            return self._counted(self._rgb(data))
+            return self._rgb(data)
         paint = paint_polygons if self._format == "polygons" else paint_labelme
         annotation = _decode_json(data)
         return self._counted(
             paint(annotation, self._id_of_label, self._background, self._max_pixels)
         )
 
-    def _counted(self, ids: LabelMap) -> Label:
-        return Label(ids, self._by_class(histogram(ids), np.arange(256)))
+    def _counted(self, ids: LabelMap, changed: int = 0) -> Label:
+        pixels = self._by_class(histogram(ids), np.arange(256))
+        return Label(ids, pixels, changed=changed)
 
     def _by_class(self, counts: Counts, ids: npt.NDArray[Any]) -> Counts:
         """Pixels by class and void, from counts by value and the class ids of the values."""
@@ -144,7 +157,7 @@ class LabelReader:
                 )
         return ""
 
-    def _rgb(self, data: bytes) -> LabelMap:
+    def _rgb(self, data: bytes) -> Label:
         image = _decode(data, self._max_pixels)
         if image.mode not in COLOR_MODES:
             raise UnusableError(
@@ -155,31 +168,30 @@ class LabelReader:
         rgb = image.convert("RGB")
         packed = np.frombuffer(rgb.tobytes("raw", "RGBX"), "<u4").reshape(rgb.height, rgb.width)
         codes = packed & 0xFFFFFF  # red in the lowest byte
-        ids: LabelMap = self._color_table()[codes]
-        if (ids == UNCLAIMED).any():
-            unknown, counts = np.unique(codes[ids == UNCLAIMED], return_counts=True)
-            most = np.argsort(-counts, kind="stable")[:MANY_COLORS]
-            found = {
-                f"[{c & 255}, {c >> 8 & 255}, {c >> 16}]": n
-                for c, n in zip(unknown[most].tolist(), counts[most].tolist(), strict=True)
-            }
-            shown = list(found)[:SHOWN_VALUES]
-            more = f" and {len(unknown) - len(shown)} more" if len(unknown) > len(shown) else ""
-            raise UnusableError(
-                "unknown-color",
-                f"has colours that belong to no class: {', '.join(shown)}{more}; "
-                f"{counts.sum()} of {ids.size} pixels",
-                found,
-            )
-        return ids
-
-    def _color_table(self) -> npt.NDArray[np.uint8]:
-        """Class id by 24-bit colour, made at the first use in each process."""
         if self._colors is None:
-            self._colors = np.full(1 << 24, UNCLAIMED, np.uint8)
-            for (red, green, blue), class_id in self._classes.id_of_color().items():
-                self._colors[red | (green << 8) | (blue << 16)] = class_id
-        return self._colors
+            self._colors = ColorTable(self._classes.id_of_color(), self._tolerance)
+        ids, changed = self._colors.ids_of(codes)
+        if (ids == UNCLAIMED).any():
+            raise self._unknown_colors(codes[ids == UNCLAIMED], ids.size)
+        return self._counted(ids, changed)
+
+    def _unknown_colors(self, codes: npt.NDArray[Any], pixels: int) -> UnusableError:
+        """The refusal of colours that no class claims, of a label with so many pixels."""
+        unknown, counts = np.unique(codes, return_counts=True)
+        most = np.argsort(-counts, kind="stable")[:MANY_COLORS]
+        found = {
+            f"[{c & 255}, {c >> 8 & 255}, {c >> 16}]": n
+            for c, n in zip(unknown[most].tolist(), counts[most].tolist(), strict=True)
+        }
+        shown = list(found)[:SHOWN_VALUES]
+        more = f" and {len(unknown) - len(shown)} more" if len(unknown) > len(shown) else ""
+        reach = f" (within {self._tolerance:g}, or to two equally)" if self._tolerance else ""
+        return UnusableError(
+            "unknown-color",
+            f"has colours that belong to no class{reach}: {', '.join(shown)}{more}; "
+            f"{counts.sum()} of {pixels} pixels",
+            found,
+        )
 
     def _decode_index(self, data: bytes) -> tuple[LabelMap, list[int] | None]:
         """The values, and the palette where there is one."""
