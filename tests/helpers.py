@@ -9,8 +9,13 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from segbench.config.training import Training
+from segbench.datasets.manifest import Manifest
+from segbench.recipe.context import Recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -75,3 +80,24 @@ class Checkout:
         text = (self.root / path).read_text()
         assert old in text, f"{path} does not contain {old!r}"
         (self.root / path).write_text(text.replace(old, new, 1))
+
+
+def recipe_of(**settings: Any) -> Recipe:
+    """A recipe from its own settings and those of its training, side by side."""
+    training = {key: settings.pop(key) for key in [*settings] if key in Training.model_fields}
+    return Recipe(training=Training.model_validate(training), **settings)
+
+
+def manifest_of(classes: int, **fields: Any) -> Manifest:
+    """The manifest of a dataset of a few images, with what a test says of it."""
+    counts = {
+        "images": 9, "groups": 1, "class_pixels": [100] * classes, "class_images": [9] * classes,
+        "pixels_where_seen": [1000] * classes, "ignored_pixels": 0, "brightness": 0.5,
+    }  # fmt: skip
+    train = counts | fields.pop("train", {})
+    names = [{"name": f"class {i}", "color": [i, i, i]} for i in range(classes)]
+    content = {
+        "name": f"c{classes}", "classes": names, "image_sizes": [[227, 320, 9]],
+        "splits": {"train": train, "val": counts},
+    }  # fmt: skip
+    return Manifest.model_validate(content | fields)

@@ -7,9 +7,9 @@ import signal
 
 import pytest
 import torch
+from helpers import recipe_of
 
 from segbench.engine import train as training
-from segbench.recipe.adapt import Recipe
 from segbench.recipe.render import render
 from segbench.system.stop import StoppedError
 from segbench.zoo.names import config_path
@@ -28,9 +28,9 @@ def train(finished, tmp_path, monkeypatch):
         settings = {
             "crop_size": (64, 64), "batch_size": 2, "max_iters": 6, "val_interval": 3,
         } | options  # fmt: skip
-        recipe = Recipe(run=name, initialization="scratch", seed=0, **settings)
+        wanted = recipe_of(run=name, initialization="scratch", seed=0, **settings)
         config = tmp_path / f"{name}.py"
-        config.write_text(render(config_path(CGNET), manifest, recipe))
+        config.write_text(render(config_path(CGNET), manifest, wanted))
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
         training.train(config, manifest, folder, tmp_path / f"work-{name}", "code", 2)

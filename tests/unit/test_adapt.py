@@ -1,12 +1,10 @@
 """Zoo configs become trainable ones, with nothing to edit by hand."""
 
-import json
-
 import pytest
+from helpers import manifest_of, recipe_of
 from mmengine.config import Config
 
 from segbench.errors import ConfigError, ModelError
-from segbench.recipe.adapt import Recipe
 from segbench.recipe.render import adapted, render
 from segbench.zoo.index import all_published
 from segbench.zoo.names import (
@@ -25,17 +23,9 @@ SEEN = [1000, 1000, 500, 1000, 1000, 200, 0]
 
 @pytest.fixture
 def manifest(tmp_path):
-    classes = [{"name": f"class {i}", "color": [i, i, i]} for i in range(7)]
     path = tmp_path / "manifest.json"
-    path.write_text(
-        json.dumps(
-            {
-                "name": "seven",
-                "classes": classes,
-                "image_sizes": [[227, 320, 9]],
-                "splits": {"train": {"class_pixels": PIXELS, "pixels_where_seen": SEEN}},
-            }
-        )
+    manifest_of(7, name="seven", train={"class_pixels": PIXELS, "pixels_where_seen": SEEN}).write(
+        path
     )
     return path
 
@@ -47,7 +37,7 @@ def adapt(manifest, tmp_path):
         text = render(
             config_path(name),
             manifest,
-            Recipe(
+            recipe_of(
                 run="run", initialization=settings.pop("initialization", "scratch"), seed=3,
                 published_batch=published_batch(name), **settings,
             ),
@@ -110,8 +100,10 @@ OF_EACH_FAMILY = {
 
 @pytest.mark.parametrize("name", OF_EACH_FAMILY.values(), ids=OF_EACH_FAMILY)
 def test_every_family_of_the_zoo_has_its_classes_and_crop(name, manifest):
-    recipe = Recipe(run="r", initialization="scratch", seed=0, max_iters=100, crop_size=(416, 448))
-    config = adapted(config_path(name), manifest, recipe)
+    wanted = recipe_of(
+        run="r", initialization="scratch", seed=0, max_iters=100, crop_size=(416, 448)
+    )
+    config = adapted(config_path(name), manifest, wanted)
     assert {node["num_classes"] for node in walk(config.model) if "num_classes" in node} == {7}
     assert tuple(config.model.data_preprocessor.size) == (416, 448)
     assert config.train_cfg.max_iters == 100
@@ -263,8 +255,8 @@ def test_weights_of_ones_own_must_fit_the_classes(adapt):
 
 def test_the_same_recipe_gives_the_same_text(manifest):
     name = FAMILIES["cascade of heads"]
-    recipe = Recipe(run="r", initialization="scratch", seed=0, max_iters=10)
-    texts = {render(config_path(name), manifest, recipe) for _ in range(2)}
+    wanted = recipe_of(run="r", initialization="scratch", seed=0, max_iters=10)
+    texts = {render(config_path(name), manifest, wanted) for _ in range(2)}
     assert len(texts) == 1
 
 
@@ -278,7 +270,7 @@ def test_the_same_recipe_gives_the_same_text(manifest):
 )
 def test_a_model_for_another_task_is_refused(manifest, name, message):
     with pytest.raises(ModelError) as caught:
-        render(config_path(name), manifest, Recipe(run="r", initialization="scratch", seed=0))
+        render(config_path(name), manifest, recipe_of(run="r", initialization="scratch", seed=0))
     assert f"{name}.py: " in str(caught.value)
     assert message in str(caught.value)
 
@@ -297,7 +289,7 @@ def test_what_is_not_installed_is_named_with_the_command(manifest, name, need, c
     if not missing([need]):
         pytest.skip(f"{need} is installed here")
     with pytest.raises(ModelError) as caught:
-        render(config_path(name), manifest, Recipe(run="r", initialization="scratch", seed=0))
+        render(config_path(name), manifest, recipe_of(run="r", initialization="scratch", seed=0))
     assert need in str(caught.value)
     assert command in str(caught.value)
     assert "not installed here" in str(caught.value)
@@ -306,7 +298,7 @@ def test_what_is_not_installed_is_named_with_the_command(manifest, name, need, c
 def test_a_config_that_is_not_python_is_refused(manifest, tmp_path):
     (tmp_path / "mine.py").write_text("model = dict(")
     with pytest.raises(ModelError, match=r"mine\.py: cannot be read as an MMSegmentation config"):
-        render(tmp_path / "mine.py", manifest, Recipe(run="r", initialization="scratch", seed=0))
+        render(tmp_path / "mine.py", manifest, recipe_of(run="r", initialization="scratch", seed=0))
 
 
 @pytest.mark.parametrize(
@@ -320,7 +312,7 @@ def test_what_cannot_be_written_and_read_again_is_refused(manifest, tmp_path, li
     base = config_path("pidnet-s_2xb6-120k_1024x1024-cityscapes")
     (tmp_path / "mine.py").write_text(f"_base_ = '{base}'\n{line}\n")
     with pytest.raises(ModelError, match=message):
-        render(tmp_path / "mine.py", manifest, Recipe(run="r", initialization="scratch", seed=0))
+        render(tmp_path / "mine.py", manifest, recipe_of(run="r", initialization="scratch", seed=0))
 
 
 def test_the_zoo_is_found_by_name():

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import manifest_of, recipe_of
 from hypothesis import given
 from hypothesis import strategies as st
 from mmengine.config import Config
@@ -11,12 +12,10 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import nn
 
-from segbench.datasets.manifest import Manifest
 from segbench.engine import preflight as preflight_module
 from segbench.engine.memory import OVERHEAD, Estimate, estimate, verdict
 from segbench.engine.preflight import ModelCheck, preflight, smaller
 from segbench.errors import ModelError
-from segbench.recipe.adapt import Recipe
 from segbench.recipe.render import adapted, render
 from segbench.zoo.names import config_path
 
@@ -24,9 +23,7 @@ GIB = 2**30
 
 
 def write_manifest(path: Path, count: int, size: tuple[int, int] = (270, 330)) -> Path:
-    classes = [{"name": f"class {i}", "color": [i, i, i]} for i in range(count)]
-    content = {"name": "drawn", "classes": classes, "image_sizes": [[*size, 1]], "splits": {}}
-    Manifest.model_validate(content).write(path)
+    manifest_of(count, name="drawn", image_sizes=[[*size, 1]]).write(path)
     return path
 
 
@@ -38,7 +35,7 @@ def check(tmp_path):
         manifest = write_manifest(tmp_path / "manifest.json", 7, size)
         settings = {"crop_size": (128, 160), "batch_size": 2, "max_iters": 100} | recipe
         config = tmp_path / "config.py"
-        run = Recipe(run="m/scratch/seed0", initialization="scratch", seed=0, **settings)
+        run = recipe_of(run="m/scratch/seed0", initialization="scratch", seed=0, **settings)
         config.write_text(render(config_path(name), manifest, run))
         preflight(config, manifest, tmp_path / "report.json")
         return ModelCheck.read(tmp_path / "report.json")
@@ -146,8 +143,8 @@ def test_estimates_come_near_to_what_was_published(
     tmp_path, name, classes, crop, images, published
 ):
     manifest = write_manifest(tmp_path / "manifest.json", classes)
-    recipe = Recipe(run="r", initialization="scratch", seed=0, crop_size=crop, batch_size=images)
-    config = adapted(config_path(name), manifest, recipe)
+    wanted = recipe_of(run="r", initialization="scratch", seed=0, crop_size=crop, batch_size=images)
+    config = adapted(config_path(name), manifest, wanted)
     init_default_scope("mmseg")
     found = estimate(MODELS.build(config.model), config)
     assert found is not None

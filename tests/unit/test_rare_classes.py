@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from helpers import manifest_of
 from layouts import write_image, write_index
 from mmseg.registry import DATA_SAMPLERS, DATASETS
 
@@ -17,8 +18,8 @@ from segbench.engine.build import load_config, training_loader
 from segbench.plan.load import load_experiment
 from segbench.plan.runs import RunKey
 from segbench.plan.starts import StartingPoints
-from segbench.recipe.adapt import Recipe
 from segbench.recipe.class_weights import rare_class_probabilities
+from segbench.recipe.context import Recipe
 from segbench.recipe.render import render
 from segbench.zoo.names import config_path
 
@@ -73,7 +74,7 @@ def rendered(prepared: Path, folder: Path, seed: int = 0, **training):
     description = parse_section(DatasetDescription, DESCRIPTION, "roads.yaml")
     starts = StartingPoints(experiment, description, None, "results/x")
     settings = starts.settings(RunKey("m", "scratch", seed))
-    recipe = Recipe(run="r", published_batch=32, **settings)
+    recipe = Recipe.of("r", 32, settings)
     path = folder / f"config{seed}.py"
     path.write_text(render(config_path(CGNET), prepared / "manifest.json", recipe))
     return load_config(path)
@@ -92,7 +93,7 @@ def frames_of_batches(loader) -> list[int]:
 
 
 def test_the_formula_by_hand():
-    manifest = {"splits": {"train": {"class_pixels": [400, 200, 100, 100, 100, 100, 0]}}}
+    manifest = manifest_of(7, train={"class_pixels": [400, 200, 100, 100, 100, 100, 0]})
     # relative to a share of 0.1: exp(-3) = 0.049787, exp(-1) = 0.367879, 1 four times; in all
     # 4.417666, and a class that is not there is never drawn
     expected = [0.011270, 0.083275, 0.226364, 0.226364, 0.226364, 0.226364, 0]

@@ -277,8 +277,8 @@ def test_every_seed_has_a_source_run_that_all_share():
     assert points.inputs(RunKey("m", "finetuned", 1)) == [
         "results/test/runs/m/source/seed1/best.pth"
     ]
-    assert points.settings(RunKey("m", "source", 0))["max_iters"] == 9
-    assert points.settings(RunKey("m", "finetuned", 0)).get("max_iters") is None
+    assert points.settings(RunKey("m", "source", 0))["training"]["max_iters"] == 9
+    assert points.settings(RunKey("m", "finetuned", 0))["training"].get("max_iters") is None
     assert points.settings(RunKey("m", "finetuned", 0))["class_map"] == list(range(7))
 
 

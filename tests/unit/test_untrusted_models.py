@@ -1,6 +1,5 @@
 """Nothing that YAML or a checkpoint says about a model can run code or read a file."""
 
-import json
 import os
 import pickle
 import subprocess
@@ -9,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import manifest_of, recipe_of
 from mmseg.registry import MODELS
 
 from segbench.engine.build import build_model, load_config
 from segbench.errors import ModelError
 from segbench.plan.starts import overridden
-from segbench.recipe.adapt import Recipe
 from segbench.recipe.render import render
 from segbench.zoo.names import config_path
 
@@ -55,17 +54,20 @@ def evil(tmp_path, trace):
 @pytest.fixture
 def rendered(tmp_path):
     manifest = tmp_path / "manifest.json"
-    classes = [{"name": f"class {i}", "color": [i, i, i]} for i in range(3)]
-    manifest.write_text(
-        json.dumps({"name": "three", "classes": classes, "image_sizes": [[64, 64, 1]]})
-    )
+    manifest_of(3, name="three", image_sizes=[[64, 64, 1]]).write(manifest)
 
     def render_it(config: str, **more):
-        recipe = Recipe(
-            "m/scratch/seed0", "scratch", 0, crop_size=(64, 64), batch_size=2, max_iters=5, **more
+        wanted = recipe_of(
+            run="m/scratch/seed0",
+            initialization="scratch",
+            seed=0,
+            crop_size=(64, 64),
+            batch_size=2,
+            max_iters=5,
+            **more,
         )
         path = tmp_path / "config.py"
-        path.write_text(render(config_path(config), manifest, recipe))
+        path.write_text(render(config_path(config), manifest, wanted))
         return load_config(path)
 
     return render_it

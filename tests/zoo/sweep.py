@@ -26,10 +26,11 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
+from segbench.config.training import Training
 from segbench.datasets.manifest import Manifest
 from segbench.engine.preflight import ModelCheck, preflight
 from segbench.errors import ModelError
-from segbench.recipe.adapt import Recipe
+from segbench.recipe.context import Recipe
 from segbench.recipe.render import adapted
 from segbench.zoo.index import Published, all_published, needs_of
 from segbench.zoo.names import config_path, published_batch
@@ -163,9 +164,12 @@ def _try(name: str, classes: int, options: Options) -> dict[str, Any]:
 
 def adapt(name: str, classes: int) -> Config:
     recipe = Recipe(
-        run=name, initialization="scratch", seed=0, max_iters=100, batch_size=2,
-        crop_size=of(name, CROPS), published_batch=published_batch(name),
-    )  # fmt: skip
+        run=name,
+        initialization="scratch",
+        seed=0,
+        training=Training(max_iters=100, batch_size=2, crop_size=of(name, CROPS)),
+        published_batch=published_batch(name),
+    )
     with tempfile.TemporaryDirectory() as folder:
         manifest = write_manifest(Path(folder), name, classes)
         config = adapted(config_path(name), manifest, recipe)

@@ -2,17 +2,15 @@
 
 from pathlib import Path
 
-from segbench.recipe.adapt import Recipe
+from segbench.recipe.context import Recipe
 from segbench.recipe.render import render
 from segbench.system.logs import run_script
 from segbench.zoo.names import config_path
 
 
 def main(snakemake):
-    recipe = Recipe(
-        run=snakemake.params.run,
-        published_batch=snakemake.params.published_batch,
-        **snakemake.params.settings,
+    recipe = Recipe.of(
+        snakemake.params.run, snakemake.params.published_batch, snakemake.params.settings
     )
     text = render(config_path(snakemake.params.zoo_config), Path(snakemake.input.manifest), recipe)
     Path(snakemake.output[0]).write_text(text)

@@ -132,7 +132,7 @@ class StartingPoints:
         training = self._training(model, starts_from)
         if starts_from == SOURCE_RUN and self.experiment.source is not None:
             starts_from = self.experiment.source.initialization
-        settings: dict[str, Any] = training.model_dump(exclude_none=True)
+        settings: dict[str, Any] = {"training": training.model_dump(exclude_none=True)}
         settings |= {"initialization": starts_from, "seed": run.seed}
         if run.fold is not None:
             settings["fold"] = run.fold

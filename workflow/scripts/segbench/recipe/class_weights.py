@@ -1,19 +1,16 @@
-"""Weights of the classes in the loss and in the sampling, from how many pixels each has.
-
-Needs no package.
-"""
+"""Weights of the classes in the loss and in the sampling, from how many pixels each has."""
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from segbench.datasets.manifest import Manifest
 from segbench.errors import ModelError
 
 ENET_CONSTANT = 1.02
 
 
-def class_weights(scheme: str | Sequence[float], manifest: Mapping[str, Any]) -> list[float]:
+def class_weights(scheme: str | Sequence[float], manifest: Manifest) -> list[float]:
     """Compute one weight per class from the training split of a dataset.
 
     `median_frequency` (Eigen and Fergus 2015): median of all frequencies over the class's own,
@@ -31,29 +28,28 @@ def class_weights(scheme: str | Sequence[float], manifest: Mapping[str, Any]) ->
     Raises:
         ModelError: weights are given, but not one per class.
     """
-    train, count = manifest["splits"]["train"], len(manifest["classes"])
+    train, count = manifest.splits["train"], len(manifest.classes)
     if not isinstance(scheme, str):
         if len(scheme) != count:
             raise ModelError(
                 f"`training.class_weights` has {len(scheme)} weights, but "
-                f"{manifest['name']} has {count} classes"
+                f"{manifest.name} has {count} classes"
             )
         return [float(weight) for weight in scheme]
-    pixels = train["class_pixels"]
+    pixels = train.class_pixels
     if scheme == "enet":
         total = sum(pixels)
         weights = [1 / math.log(ENET_CONSTANT + n / total) if n else 1.0 for n in pixels]
     else:
         frequencies = [
-            n / seen if n else None
-            for n, seen in zip(pixels, train["pixels_where_seen"], strict=True)
+            n / seen if n else None for n, seen in zip(pixels, train.pixels_where_seen, strict=True)
         ]
         median = statistics.median(f for f in frequencies if f is not None)
         weights = [median / f if f is not None else 1.0 for f in frequencies]
     return [round(weight, 4) for weight in weights]
 
 
-def rare_class_probabilities(temperature: float, manifest: Mapping[str, Any]) -> list[float]:
+def rare_class_probabilities(temperature: float, manifest: Manifest) -> list[float]:
     """How often each class is to be drawn, so that rare ones are seen more often.
 
     Rare class sampling of DAFormer (Hoyer et al. 2022): proportional to exp((1 - f) / T), with f
@@ -67,9 +63,9 @@ def rare_class_probabilities(temperature: float, manifest: Mapping[str, Any]) ->
     Returns:
         A probability per class, rounded to 6 digits; 0 for a class that no image shows.
     """
-    train = manifest["splits"]["train"]
-    total = sum(train["class_pixels"])
-    shares = [pixels / total for pixels in train["class_pixels"]]
+    train = manifest.splits["train"]
+    total = sum(train.class_pixels)
+    shares = [pixels / total for pixels in train.class_pixels]
     rarest = min(share for share in shares if share)
     # relative to the rarest one, so that nothing overflows at a low temperature
     rates = [math.exp((rarest - share) / temperature) if share else 0.0 for share in shares]

@@ -1,18 +1,88 @@
 """Fit a model to a dataset: its heads and losses to the classes, its backbone to the crop.
 
-Works on the `model` section of a config, in place, and says what it changed. Never imports torch.
+The first functions are steps of an adaptation; the others work on the `model` section of any
+config, in place, and say what they changed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
+from segbench.datasets.manifest import Manifest
 from segbench.errors import ModelError
 from segbench.recipe.class_weights import class_weights
-from segbench.zoo.families import FIXED_SIZE_BACKBONES
-from segbench.zoo.tree import Node, Shape, walk
+from segbench.recipe.context import Adaptation
+from segbench.zoo.families import FIXED_SIZE_BACKBONES, SIZE_DIVISORS
+from segbench.zoo.tree import Node, Shape, as_pair, drop_files, inner_backbone, walk
 
 WEIGHTED_LOSSES = ("CrossEntropyLoss", "OhemCrossEntropy", "FocalLoss")
 Note = Callable[[str], None]
+
+
+def fit_classes(run: Adaptation) -> None:
+    """The dataset's classes in every head, or those of the source where nothing is trained."""
+    classes = run.manifest.classes if run.is_trained else run.recipe.source_classes
+    set_classes(run.config.model, len(classes), run.note)
+    if run.training.class_weights is not None and run.is_trained:
+        set_class_weights(run.config.model, run.training.class_weights, run.manifest, run.note)
+
+
+def normalise_on_one_device(run: Adaptation) -> None:
+    """Batch norm of one device."""
+    for node in walk(run.config.model):
+        if node.get("type") == "SyncBN":
+            node["type"] = "BN"
+            run.note("SyncBN -> BN (one device)")
+
+
+def drop_published_weights(run: Adaptation) -> None:
+    """No file but the one that the run starts from."""
+    model = run.config.model
+    for node in walk(model):
+        for key in drop_files(node):
+            run.note(f"published pretrained `{key}` dropped")
+    weights = run.recipe.weights
+    if run.recipe.initialization == "imagenet":
+        inner = inner_backbone(model.backbone)
+        inner["init_cfg"] = {"type": "Pretrained", "checkpoint": weights}
+        run.note(f"backbone starts from {weights}, heads are random")
+    elif run.recipe.initialization == "scratch":
+        run.note("every weight starts random")
+    else:
+        run.note(f"every weight starts from {weights}")
+
+
+def fit_crop(run: Adaptation) -> None:
+    """One crop for training, preprocessor and windows."""
+    model, crop = run.config.model, run.crop
+    model.setdefault("data_preprocessor", {"type": "SegDataPreProcessor"})
+    model.data_preprocessor.size = crop
+    model.data_preprocessor.pop("size_divisor", None)
+    set_image_size(model, crop, run.note)
+    divisor = SIZE_DIVISORS.get(model.backbone.get("type"))
+    if divisor:
+        model.data_preprocessor.test_cfg = {"size_divisor": divisor}
+        run.note(f"test images padded to multiples of {divisor}, and the padding cut off again")
+    test = model.get("test_cfg") or {}
+    if test.get("mode") == "slide":
+        stride = as_pair(test.get("stride", run.published_crop))
+        window = as_pair(test.get("crop_size", run.published_crop))
+        test["crop_size"] = crop
+        test["stride"] = tuple(
+            max(1, side * step // width)
+            for side, step, width in zip(crop, stride, window, strict=True)
+        )
+        run.note(f"sliding window at test time: {crop[0]}x{crop[1]}")
+
+
+def keep_share_of_hard_examples(run: Adaptation) -> None:
+    """Keep the published share of pixels: `min_kept` counts pixels of the published batch."""
+    old = run.published_crop
+    published_images = run.config.train_dataloader.get("batch_size") or 1
+    share = (run.batch * run.crop[0] * run.crop[1]) / (published_images * old[0] * old[1])
+    for node in walk(run.config.model):
+        if isinstance(node.get("min_kept"), int):
+            kept = max(1, round(node["min_kept"] * share))
+            run.note(f"min_kept of OHEM: {node['min_kept']} -> {kept} (same share of pixels)")
+            node["min_kept"] = kept
 
 
 def set_classes(model: Node, count: int, note: Note) -> None:
@@ -55,7 +125,7 @@ def _one_map_per_class(head: Node, count: int, note: Note) -> None:
 
 
 def set_class_weights(
-    model: Node, scheme: str | Sequence[float], manifest: Mapping[str, Any], note: Note
+    model: Node, scheme: str | Sequence[float], manifest: Manifest, note: Note
 ) -> None:
     """Weigh the classes in every loss that knows how to.
 

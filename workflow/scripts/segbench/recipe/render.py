@@ -3,15 +3,16 @@
 Imports mmengine's config, never torch or mmseg.
 """
 
-import json
 import os
 import tempfile
 from pathlib import Path
 
 from mmengine.config import Config
 
+from segbench.datasets.manifest import Manifest
 from segbench.errors import ModelError
-from segbench.recipe.adapt import Adaptation, Recipe
+from segbench.recipe.adapt import adapt
+from segbench.recipe.context import Adaptation, Recipe
 from segbench.recipe.overrides import merge_overrides
 from segbench.system.files import alone
 from segbench.zoo.reader import read_config, refuse_incomplete
@@ -43,8 +44,7 @@ def render(zoo_config: Path, manifest_path: Path, recipe: Recipe) -> str:
 
 def adapted(zoo_config: Path, manifest_path: Path, recipe: Recipe) -> Config:
     """The config of one run, as `render` writes it; arguments and errors are the same."""
-    manifest = json.loads(manifest_path.read_text())
-    manifest["folder"] = manifest_path.parent.as_posix()
+    manifest, folder = Manifest.read(manifest_path), manifest_path.parent
     config = read_config(zoo_config)
     try:
         optimizer = config.get("optim_wrapper", {}).get("optimizer", {})
@@ -52,7 +52,7 @@ def adapted(zoo_config: Path, manifest_path: Path, recipe: Recipe) -> Config:
         merge_overrides(config, recipe.overrides or {})
         refuse_incomplete(config)
         _refuse_missing_packages(config)
-        rendered = Adaptation(config, manifest, recipe, published_rate).run()
+        rendered = adapt(Adaptation(config, manifest, folder, recipe, published_rate))
         refuse_unwritable(rendered.to_dict())
         return rendered
     except ModelError as error:

@@ -1,0 +1,80 @@
+"""How a run learns: learning rate, precision, schedule and length."""
+
+from segbench.recipe.context import Adaptation
+from segbench.zoo.reader import published_iters
+from segbench.zoo.tree import Node
+
+# ends of schedules, in iterations or epochs, that scale with the length of the training
+SCHEDULE_KEYS = ("begin", "end", "T_max", "total_iters", "step_size")
+
+
+def set_precision(run: Adaptation) -> None:
+    """Mixed precision where it was asked for, and nowhere else."""
+    wrapper = run.config.optim_wrapper
+    if run.training.precision == "bfloat16":
+        # bfloat16 has the range of float32, so its loss needs no scale
+        wrapper.update(type="AmpOptimWrapper", dtype="bfloat16", loss_scale=1.0)
+        run.note("mixed precision: bfloat16 in training, float32 in every score")
+    elif wrapper.get("type") == "AmpOptimWrapper":
+        wrapper["type"] = "OptimWrapper"
+        wrapper.pop("loss_scale", None)
+        wrapper.pop("dtype", None)
+        run.note("mixed precision of the zoo config not used")
+
+
+def scale_learning_rate(run: Adaptation) -> None:
+    """The published rate by the linear rule, or the one that was asked for."""
+    optimizer = run.config.optim_wrapper.optimizer
+    published = float(optimizer.lr)
+    if run.training.learning_rate is not None:
+        optimizer.lr = run.training.learning_rate
+        run.note(f"learning rate: {published:g} -> {optimizer.lr:g} (set in the config)")
+    elif run.published_batch != run.batch:
+        optimizer.lr = published * run.batch / run.published_batch
+        run.note(
+            f"learning rate: {published:g} -> {optimizer.lr:g} "
+            f"(linear rule, batch {run.published_batch} -> {run.batch})"
+        )
+
+
+def scale_schedule(run: Adaptation) -> None:
+    """The published schedule, as long as this run."""
+    published = published_iters(run.config)
+    factor = run.iters / published
+    schedulers = run.config.get("param_scheduler") or []
+    schedulers = schedulers if isinstance(schedulers, list) else [schedulers]
+    _floor_of_rate(run, schedulers)
+    for scheduler in schedulers:
+        for key in SCHEDULE_KEYS:
+            if isinstance(scheduler.get(key), int):
+                scheduler[key] = round(scheduler[key] * factor)
+        if scheduler.get("milestones"):
+            scheduler["milestones"] = [round(m * factor) for m in scheduler["milestones"]]
+    # MMEngine never leaves the start factor of a warm-up of fewer than two iterations
+    run.config.param_scheduler = [
+        s for s in schedulers if "end" not in s or s["end"] >= s.get("begin", 0) + 2
+    ]
+    if run.iters != published:
+        run.note(f"schedule: {published} -> {run.iters} iterations, warm-up scaled alike")
+    interval = run.training.val_interval or max(1, run.iters // 10)
+    run.config.train_cfg = {
+        "type": "IterBasedTrainLoop",
+        "max_iters": run.iters,
+        "val_interval": min(interval, run.iters),
+    }
+    run.config.val_cfg = {"type": "ValLoop"}
+    run.config.test_cfg = {"type": "TestLoop"}
+    hooks = run.config.get("default_hooks") or {}
+    if "checkpoint" in hooks:
+        hooks["checkpoint"]["interval"] = min(interval, run.iters)
+
+
+def _floor_of_rate(run: Adaptation, schedulers: list[Node]) -> None:
+    """Keep the shape of the schedule: its lowest rate scales with its highest."""
+    scale = float(run.config.optim_wrapper.optimizer.lr) / run.published_rate
+    if scale == 1 or "param_scheduler" in (run.recipe.overrides or {}):
+        return
+    for scheduler in schedulers:
+        if scheduler.get("eta_min"):
+            old, scheduler["eta_min"] = scheduler["eta_min"], scheduler["eta_min"] * scale
+            run.note(f"eta_min: {old:g} -> {scheduler['eta_min']:.3g} (with the rate)")
