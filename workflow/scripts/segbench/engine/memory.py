@@ -43,18 +43,19 @@ class Estimate:
         return self.weights + self.activations + OVERHEAD
 
 
-def estimate(model: nn.Module, config: Config) -> Estimate | None:
+def estimate(model: nn.Module, config: Config, crop: tuple[int, int]) -> Estimate | None:
     """Estimate the memory of a training.
 
     Args:
         model: built from the config.
-        config: rendered; its batch and crop count.
+        config: rendered; its batch, classes and optimizer count.
+        crop: height and width in pixels.
 
     Returns:
         None where the model cannot run without content, because its layers look at values.
     """
     batch = int(config.train_dataloader.batch_size)
-    height, width = config.segbench.crop_size
+    height, width = crop
     try:
         kept = _kept_bytes(model, batch, height, width)
     except Exception:  # a model's code is foreign

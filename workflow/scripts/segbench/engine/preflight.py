@@ -87,10 +87,10 @@ def preflight(config_path: Path, manifest_path: Path, report_path: Path) -> None
     except ModelError as error:
         raise ModelError(f"{run}: {error}") from None
     found, memory_note = None, "nothing is trained"
-    if section.initialization != "zero_shot":
-        found = memory.estimate(model, config)
+    if not section.is_zero_shot:
+        found = memory.estimate(model, config, section.crop_size)
         memory_note = _judge_memory(found, run)
-        _try_step(model, config, run, shapes_are_proven=found is not None)
+        _try_step(model, config, section, shapes_are_proven=found is not None)
     _try_image(model, config, run, height, width)
     check = ModelCheck(
         run=run,
@@ -114,10 +114,12 @@ def _judge_memory(found: memory.Estimate | None, run: str) -> str:
     return sentence
 
 
-def _try_step(model: nn.Module, config: Config, run: str, shapes_are_proven: bool) -> None:
+def _try_step(
+    model: nn.Module, config: Config, section: RunSection, shapes_are_proven: bool
+) -> None:
     """One training step on random pixels, with the transforms that come after loading."""
-    height, width = config.segbench.crop_size
-    crop = (height, width)
+    run, (height, width) = section.run, section.crop_size
+    crop = section.crop_size
     if shapes_are_proven and config.model.backbone.get("type") not in FIXED_SIZE_BACKBONES:
         crop = smaller(height, TRIED_CROP), smaller(width, TRIED_CROP)
     model.train()
@@ -134,9 +136,9 @@ def _try_step(model: nn.Module, config: Config, run: str, shapes_are_proven: boo
         try:
             _step(model, config, crop, optim)
         except Exception:  # the smaller crop may be the fault
-            if crop == (height, width):
+            if crop == section.crop_size:
                 raise
-            _step(model, config, (height, width), optim)
+            _step(model, config, section.crop_size, optim)
     except Exception as error:  # a model's code is foreign
         raise ModelError(
             f"{run}: a training step on crops of {height}x{width} fails: {_first_line(error)}. "
@@ -146,11 +148,11 @@ def _try_step(model: nn.Module, config: Config, run: str, shapes_are_proven: boo
 
 def _step(model: Any, config: Config, crop: Shape, optim: Any) -> None:
     # otherwise a smaller crop is padded to the size of the config
-    model.data_preprocessor.size = crop
+    published, model.data_preprocessor.size = model.data_preprocessor.size, crop
     try:
         log = model.train_step(_batch(config, *crop), optim)
     finally:
-        model.data_preprocessor.size = tuple(config.segbench.crop_size)
+        model.data_preprocessor.size = published
     if not torch.isfinite(log["loss"]).all():
         raise ValueError(f"the loss is {float(log['loss'])}, not a finite number")
 
