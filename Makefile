@@ -1,5 +1,6 @@
-# make demo | make test | make test-zoo | make setup | make lint | make bench
-# Everything runs in .venv, made from the lock in envs/ and remade only when the lock changes.
+# `make` lists the targets. Everything runs in .venv, which is made from the lock in envs/ and remade
+# only when the lock changes.
+.DEFAULT_GOAL := help
 PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 VENV := .venv
@@ -7,9 +8,13 @@ READY := $(VENV)/.installed
 BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 
-.PHONY: setup demo test test-zoo lint format bench docs publish lock clean
+.PHONY: help demo setup test test-zoo lint format docs bench publish lock clean
 
-setup: $(READY)
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | \
+	  awk -F '\t' '{ printf "make %-10s %s\n", $$1, $$2 }'
+
+setup: $(READY)  ## install the pinned environment into .venv
 
 $(READY): envs/requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -25,18 +30,17 @@ $(READY): envs/requirements.lock
 	@echo "$(CURDIR)/workflow/scripts" > "$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')/segbench.pth"
 	@touch $(READY)
 
-demo: setup
+demo: setup  ## draw two datasets, train three models on the CPU, write the report (five minutes)
 	snakemake --cores $(CORES)
 	@echo "The report: file://$(CURDIR)/results/report.html"
 
-test: setup
+test: setup  ## run every test; they train on the CPU (20 minutes on two cores)
 	python -m pytest
 
-# every published model, one by one; hours on two cores, and goes on where it was stopped
-test-zoo: setup
+test-zoo: setup  ## try every published model (hours), continuing where it stopped
 	python -W ignore tests/zoo/sweep.py
 
-lint: setup
+lint: setup  ## check style, types, import contracts and rules
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile workflow/rules
@@ -44,20 +48,19 @@ lint: setup
 	PYTHONPATH=workflow/scripts lint-imports --no-logo
 	snakemake --lint
 
-format: setup
+format: setup  ## format Python and rules
 	ruff check --fix .
 	ruff format .
 	snakefmt Snakefile workflow/rules
 
-bench: setup
+bench: setup  ## measure counting and preparation against the usual ways
 	python benchmarks/confusion.py
 	python benchmarks/prepare.py
 
-docs: setup
+docs: setup  ## bring generated documents up to date
 	python -m segbench docs
 
-# keep the tables and pictures of a finished experiment: make publish EXPERIMENT=idd_lite
-publish:
+publish:  ## copy a finished experiment to docs/results: make publish EXPERIMENT=idd_lite
 	@test -f results/$(EXPERIMENT)/README.md || { echo "results/$(EXPERIMENT) is not finished"; exit 1; }
 	mkdir -p docs/results/$(EXPERIMENT)/tables docs/results/$(EXPERIMENT)/figures docs/results/$(EXPERIMENT)/gallery
 	cp results/$(EXPERIMENT)/README.md docs/results/$(EXPERIMENT)/
@@ -65,7 +68,7 @@ publish:
 	cp results/$(EXPERIMENT)/figures/*.png docs/results/$(EXPERIMENT)/figures/
 	cp results/$(EXPERIMENT)/gallery/*.png docs/results/$(EXPERIMENT)/gallery/
 
-lock:
+lock:  ## resolve envs/requirements.in into a new lock
 	rm -rf .lock-venv
 	$(PYTHON) -m venv .lock-venv
 	.lock-venv/bin/python -m pip install --quiet "$$(grep '^torch==' envs/requirements.in)"
@@ -73,5 +76,5 @@ lock:
 	.lock-venv/bin/python envs/lock.py
 	rm -rf .lock-venv
 
-clean:
+clean:  ## delete results, downloads and what Snakemake remembers
 	rm -rf results resources .snakemake

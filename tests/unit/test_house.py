@@ -28,6 +28,16 @@ def test_the_manual_has_a_table_for_every_section():
     assert "`crop_size`" in manual
 
 
+def test_plain_make_lists_every_target():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    assert targets
+    command = ["make", "--no-print-directory"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = [line.split(maxsplit=2) for line in done.stdout.splitlines()]
+    assert {name for _, name, _ in lines} == set(targets[1].split())
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(LIBRARY).as_posix())
 def test_every_public_item_is_documented_and_modules_stay_short(path):
     tree = ast.parse(path.read_text())

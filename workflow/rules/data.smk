@@ -88,7 +88,9 @@ rule prepare_dataset:
     threads: 8
     params:
         code=code("prepare_dataset.py"),
-        description=lambda w: DATASETS[w.dataset].model_dump_json(exclude_defaults=True),
+        description=lambda w: DATASETS[w.dataset].model_dump_json(
+            exclude_defaults=True, exclude={"about"}
+        ),
         listing=lambda w: LISTINGS[w.dataset],
         memory=f"{WORK}/datasets/{{dataset}}",
         came_from=lambda w: ORIGINS[w.dataset],
@@ -144,5 +146,6 @@ rule describe_dataset:
         "../../envs/segbench.yaml"
     params:
         code=code("describe_dataset.py"),
+        about=lambda w: DATASETS[w.dataset].about.model_dump(exclude_none=True),
     script:
         "../scripts/describe_dataset.py"

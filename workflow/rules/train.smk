@@ -17,8 +17,8 @@ rule render_config:
         code=code("render_config.py"),
         run="{model}/{initialization}/seed{seed}",
         zoo_config=lambda w: EXPERIMENT.models[w.model].config,
-        zoo_digest=lambda w: zoo.config_digest(EXPERIMENT.models[w.model].config),
-        published_batch=lambda w: zoo.published_batch(EXPERIMENT.models[w.model].config),
+        zoo_digest=lambda w: config_digest(EXPERIMENT.models[w.model].config),
+        published_batch=lambda w: published_batch(EXPERIMENT.models[w.model].config),
         settings=lambda w: STARTS.settings(run_of(w)),
         came_from=lambda w: origin_of_config(run_of(w)),
     script:

@@ -10,6 +10,7 @@ def main(snakemake):
     write_card(
         manifest_path=Path(snakemake.input.manifest),
         check_path=Path(snakemake.input.check),
+        about=snakemake.params.about,
         folder=Path(snakemake.output.page).parent,
     )
 

@@ -1,4 +1,4 @@
-"""Write what is derived from the config models: the JSON schemas and the manual's tables.
+"""Write what is derived from the code: JSON schemas, the manual's tables, the list of checks.
 
 `make docs` runs it; a test fails when a file is not what it would write.
 """
@@ -13,17 +13,19 @@ from pydantic import BaseModel
 from segbench.config.experiment import Experiment, Model, TransferSource, Weights, WeightsStore
 from segbench.config.training import Training
 from segbench.datasets.description import (
+    About,
     Class,
     ClassList,
     DatasetDescription,
     Labels,
     Source,
 )
+from segbench.datasets.findings import KINDS
 from segbench.datasets.split_settings import Folds, RandomSplit, Splits
 
 SECTIONS: tuple[type[BaseModel], ...] = (
-    Experiment, Model, Training, TransferSource, Weights, WeightsStore, DatasetDescription, Source,
-    Labels, Splits, RandomSplit, Folds, ClassList, Class,
+    Experiment, Model, Training, TransferSource, Weights, WeightsStore, DatasetDescription, About,
+    Source, Labels, Splits, RandomSplit, Folds, ClassList, Class,
 )  # fmt: skip
 TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -36,12 +38,14 @@ def generated_files(root: Path) -> dict[Path, str]:
         root: of the repository.
     """
     manual = root / "config" / "README.md"
+    checks = root / "docs" / "checks.md"
     return {
         root / "config" / "schema.json": _schema(Experiment, "segbench experiment"),
         root / "config" / "datasets" / "schema.json": _schema(
             DatasetDescription, "segbench dataset description"
         ),
         manual: with_tables(manual.read_text(encoding="utf-8")),
+        checks: with_tables(checks.read_text(encoding="utf-8")),
     }
 
 
@@ -51,10 +55,11 @@ def write_documentation(root: Path) -> None:
         path.write_text(content, encoding="utf-8")
 
 
-def with_tables(manual: str) -> str:
-    """Replace what stands between the markers of each table in the manual."""
+def with_tables(page: str) -> str:
+    """Replace what stands between the markers of each table in a Markdown page."""
     tables = {section.__name__: table(section) for section in SECTIONS}
-    return TABLE.sub(lambda match: match[1] + tables[match[2]] + match[3], manual)
+    tables["findings"] = table_of_findings()
+    return TABLE.sub(lambda match: match[1] + tables[match[2]] + match[3], page)
 
 
 def table(section: type[BaseModel]) -> str:
@@ -67,6 +72,19 @@ def table(section: type[BaseModel]) -> str:
         default = "required" if field.is_required() else _default(field.get_default())
         says = str(field.description).replace("|", "\\|")
         rows.append(f"| `{name}` | {kind} | {default} | {says} |")
+    return "\n".join(rows) + "\n"
+
+
+def table_of_findings() -> str:
+    """Every kind of problem that the checks of a dataset know, as a Markdown table."""
+    # pandas, which `python -m segbench zoo` would wait for
+    from segbench.datasets.check import FEW_IMAGES, RARE_SHARE
+
+    gaps = {"split": "train or val", "share": 100 * RARE_SHARE, "few": FEW_IMAGES}
+    rows = ["| code | level | found | what to do |", "|---|---|---|---|"]
+    for code, kind in KINDS.items():
+        words = (text.format(**gaps).replace("|", "\\|") for text in (kind.problem, kind.remedy))
+        rows.append(" | ".join([f"| `{code}`", kind.level, *words]) + " |")
     return "\n".join(rows) + "\n"
 
 

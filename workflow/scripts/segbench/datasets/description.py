@@ -39,8 +39,20 @@ MAX_IMAGE_PIXELS = 178_956_970  # what Pillow refuses to go beyond by default
 
 Channel = Annotated[int, BeforeValidator(integer_from_text), Field(ge=0, le=255)]
 Color = Annotated[tuple[Channel, Channel, Channel], BeforeValidator(tuple_from_list)]
+Fact = Annotated[str, Field(min_length=1, max_length=1000, pattern=PRINTABLE)] | None
 Texts = Annotated[tuple[str, ...], BeforeValidator(tuple_from_list)]
 Values = Annotated[tuple[Channel, ...], BeforeValidator(tuple_from_list)]
+
+
+class About(Section):
+    """What people should know of a dataset: shown on its card, and nothing depends on it."""
+
+    size: Fact = Field(default=None, description="images in each split, and their width x height")
+    licence: Fact = Field(
+        default=None, description="what its licence allows, or where its terms are to be read"
+    )
+    citation: Fact = Field(default=None, description="the publication that its authors ask to cite")
+    homepage: Fact = Field(default=None, description="address of its home page")
 
 
 class Class(Section):
@@ -258,6 +270,11 @@ class DatasetDescription(Section):
     source: Annotated[
         Source, BeforeValidator(_source_from_path, json_schema_input_type=str | Source)
     ] = Field(description="path of a folder or an archive, or a mapping with `url` or `demo`")
+    about: About = Field(
+        default=About(),
+        description="size, licence, citation and home page, for the dataset's card; a change of it "
+        "reruns no more than the card",
+    )
     root: str = Field(default="", description="folder inside the source that patterns start at")
     images: str = Field(
         description="pattern of the image files, with the wildcards `{split}`, `{group}` (a drive "

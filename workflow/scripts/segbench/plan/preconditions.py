@@ -108,7 +108,7 @@ def origin_of_dataset(dataset: DatasetDescription, code: str, listing: str, mani
     Raises:
         ConfigError: the source is absent, and the dataset was prepared from another description.
     """
-    made_from = dataset.model_dump(mode="json", exclude={"source"})
+    made_from = dataset.model_dump(mode="json", exclude={"source", "about"})
     prepared = digest_of(code=code, description=made_from)
     path = dataset.source.path
     if path is None or Path(path).exists():

@@ -24,27 +24,31 @@ SAMPLES_PER_SPLIT = 3
 SPOKEN = {"train": "training", "val": "validation"}
 
 
-def write_card(manifest_path: Path, check_path: Path, folder: Path) -> None:
+def write_card(
+    manifest_path: Path, check_path: Path, about: Mapping[str, str], folder: Path
+) -> None:
     """Write `card.html`, `classes.svg` and `.png`, and `samples.png`.
 
     Args:
         manifest_path: `manifest.json` of the prepared dataset, beside its images.
         check_path: the warnings of its check.
+        about: what its description says of it, such as its licence.
         folder: where to write.
     """
     manifest = Manifest.read(manifest_path)
     warnings = DatasetCheck.read(check_path).warnings
-    (folder / "card.html").write_text(page(manifest, warnings), encoding="utf-8")
+    (folder / "card.html").write_text(page(manifest, warnings, about), encoding="utf-8")
     save(plot_classes(manifest), folder / "classes.svg")
     samples = plot_samples(manifest, manifest_path.parent)
     samples.savefig(folder / "samples.png", dpi=110)
     plt.close(samples)
 
 
-def page(manifest: Manifest, warnings: Sequence[Finding]) -> str:
+def page(manifest: Manifest, warnings: Sequence[Finding], about: Mapping[str, str]) -> str:
     """Write the card as an HTML page: counts, sizes, classes, warnings and provenance."""
     parts = [
         html_table(_facts(manifest), f"Dataset {manifest.name}"),
+        _about(about),
         html_table(_class_shares(manifest), "Classes"),
         _warnings(warnings),
     ]
@@ -175,6 +179,14 @@ def _class_shares(manifest: Manifest) -> pd.DataFrame:
         }
         for found in manifest.classes
     )
+
+
+def _about(about: Mapping[str, str]) -> str:
+    """What the description says of the dataset as a list, nothing if it is silent."""
+    items = "".join(
+        f"<li><b>{html.escape(key)}</b>: {html.escape(text)}</li>" for key, text in about.items()
+    )
+    return f"<ul>{items}</ul>" if items else ""
 
 
 def _warnings(warnings: Sequence[Finding]) -> str:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from segbench.scores import metrics
-from segbench.scores.bootstrap import Interval, bootstrap_mean_iou
+from segbench.scores.bootstrap import Draws, Interval, bootstrap_mean_iou
 from segbench.system.run_records import MetricsRecord, TrainRecord
 
 
@@ -78,14 +78,14 @@ class Candidate:
         model, initialization: names of it.
         label: how it is called in figures, without what all candidates share.
         runs: one per seed and fold.
-        draws: bootstrap mean IoU, the same resampled images for every candidate.
+        draws: bootstrap mean IoU, on the same resampled images for every candidate.
     """
 
     model: str
     initialization: str
     label: str
     runs: list[Run]
-    draws: metrics.Scores
+    draws: Draws
 
     @property
     def repeated_over(self) -> str:
@@ -106,8 +106,24 @@ class Candidate:
 
     @property
     def interval(self) -> Interval:
-        """Interval of the mean IoU over the choice of validation images."""
-        return Interval.of(self.draws)
+        """Interval of the mean IoU, over the choice of images and, with several seeds, those."""
+        return Interval.of(self.draws.over_all).of_a_score()
+
+    @property
+    def seeds(self) -> int:
+        """With how many seeds it was trained."""
+        return len({run.seed for run in self.runs})
+
+    @property
+    def interval_covers(self) -> str:
+        """What the interval is over, in words."""
+        return "images" if self.seeds == 1 else "images and seeds"
+
+    @property
+    def only_class(self) -> int | None:
+        """The class that it predicts for every pixel, None if it predicts several."""
+        predicted = np.flatnonzero(sum(run.confusion.sum((0, 1)) for run in self.runs))
+        return int(predicted[0]) if len(predicted) == 1 else None
 
     @property
     def best_run(self) -> Run:
@@ -130,19 +146,31 @@ class Difference:
     @property
     def interval(self) -> Interval:
         """Paired interval: both are scored on the same draws of images."""
-        return Interval.of(self.first.draws - self.second.draws)
+        return Interval.of(self.first.draws.over_all - self.second.draws.over_all)
+
+    @property
+    def is_clear_on_images(self) -> bool:
+        """Whether the images tell these very trainings apart."""
+        gap = Interval.of(self.first.draws.over_images - self.second.draws.over_images)
+        return gap.low > 0 or gap.high < 0
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether both predict the same, pixel for pixel as far as counts can tell."""
+        ours, theirs = self.first.runs, self.second.runs
+        return len(ours) == len(theirs) and all(
+            np.array_equal(a.confusion, b.confusion) for a, b in zip(ours, theirs, strict=True)
+        )
 
     @property
     def is_mixed(self) -> bool:
-        """Whether the repeats disagree on which of the two is ahead.
+        """Whether the folds disagree on which of the two is ahead.
 
-        Folds differ in difficulty, so the same folds are compared; seeds have nothing in common.
+        They differ in difficulty, so the same folds are compared.
         """
         ours, theirs = self.first, self.second
-        if len(ours.runs) < 2 or len(theirs.runs) < 2:
-            return False
         if "folds" not in ours.repeated_over:
-            return min(ours.mious) <= max(theirs.mious)
+            return False
         other = {(run.seed, run.fold): run.miou for run in theirs.runs}
         return any(run.miou <= other.get((run.seed, run.fold), -1.0) for run in ours.runs)
 
@@ -150,6 +178,10 @@ class Difference:
     def is_clear(self) -> bool:
         """Whether the interval leaves out zero."""
         return self.interval.low > 0 or self.interval.high < 0
+
+
+def _in_order(runs: Sequence[Run]) -> list[Run]:
+    return sorted(runs, key=lambda run: (run.seed, run.fold or 0))
 
 
 def rank(runs: Sequence[Run]) -> list[Candidate]:
@@ -163,8 +195,11 @@ def rank(runs: Sequence[Run]) -> list[Candidate]:
             model=model,
             initialization=initialization,
             label=f"{model} ({initialization})" if several else model,
-            runs=sorted(group, key=lambda run: (run.seed, run.fold or 0)),
-            draws=bootstrap_mean_iou([(run.fold or 0, run.confusion) for run in group]),
+            runs=_in_order(group),
+            draws=bootstrap_mean_iou(
+                [(run.fold or 0, run.confusion) for run in _in_order(group)],
+                name=f"{model}/{initialization}",
+            ),
         )
         for (model, initialization), group in groups.items()
     ]
@@ -207,7 +242,8 @@ def _model_row(candidate: Candidate) -> dict[str, Any]:
         "iterations": runs[0].record.iterations,
         "params": runs[0].scores.parameters,
         "flops": runs[0].scores.flops,
-        "latency_ms": _mean([run.scores.latency_ms for run in runs]),
+        "latency_ms": min(run.scores.latency_ms for run in runs),
+        "latency_p90_ms": max(run.scores.latency_p90_ms for run in runs),
         "peak_memory_mb": max(run.record.peak_memory_mb or np.nan for run in runs),
         "train_minutes": _mean([run.record.train_minutes for run in runs]),
         "device": runs[0].record.device,

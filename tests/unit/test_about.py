@@ -1,0 +1,73 @@
+"""What a description says about its dataset reaches the card, and no preparation."""
+
+import json
+
+import pytest
+import yaml
+from helpers import ROOT
+from layouts import idd_lite
+
+from segbench.datasets.description import load_description
+from segbench.datasets.prepare import prepare
+from segbench.errors import ConfigError
+from segbench.plan.preconditions import origin_of_dataset
+from segbench.report.dataset_card import page
+
+READY = {
+    path.stem: path
+    for path in (ROOT / "config/datasets").glob("*.yaml")
+    if not path.stem.startswith("mmseg_")  # of which everybody has other data
+}
+
+
+def described(tmp_path, about):
+    """The description of IDD Lite with other texts about it, from a file."""
+    data = yaml.safe_load(READY["idd_lite"].read_text())
+    data["classes"] = str(ROOT / "config/classes/idd_level1.yaml")
+    path = tmp_path / "described.yaml"
+    path.write_text(yaml.safe_dump(data | {"about": about}))
+    return load_description(path)
+
+
+@pytest.mark.parametrize("name", READY)
+def test_a_ready_description_says_what_people_should_know(name):
+    about = load_description(READY[name]).about
+    drawn = name.startswith("demo_")
+    assert about.size
+    assert about.licence
+    assert drawn or about.citation
+    assert drawn or str(about.homepage).startswith("http")
+
+
+@pytest.mark.parametrize(
+    ("about", "message"),
+    [
+        ({"license": "CC BY 4.0"}, "`about.license`: unknown key. Did you mean 'licence'?"),
+        ({"licence": 4}, "`about.licence`: must be text"),
+        ({"citation": "one\ntwo"}, "`about.citation`: 'one"),
+        ({"citation": "\x1b[2J"}, "holds a character that cannot be shown"),
+    ],
+)
+def test_words_about_a_dataset_are_texts_of_one_line(tmp_path, about, message):
+    with pytest.raises(ConfigError) as caught:
+        described(tmp_path, about)
+    assert message in str(caught.value)
+
+
+def test_no_preparation_depends_on_words_about_a_dataset(tmp_path):
+    origins = {
+        origin_of_dataset(described(tmp_path, about), "code", "files", str(tmp_path / "none"))
+        for about in ({}, {"licence": "CC BY 4.0"})
+    }
+    assert len(origins) == 1
+
+
+def test_the_card_shows_words_about_a_dataset_as_text(tmp_path):
+    idd_lite(tmp_path / "raw")
+    description = described(tmp_path, {"licence": "<b>none</b>", "size": "two images"})
+    prepare(description, tmp_path / "raw", tmp_path / "out")
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    card = page(manifest, [], description.about.model_dump(exclude_none=True))
+    assert "<b>licence</b>: &lt;b&gt;none&lt;/b&gt;" in card
+    assert "<b>size</b>: two images" in card
+    assert "citation" not in card
