@@ -30,7 +30,8 @@ RECORDS: dict[str, Record] = {
     "metrics.json": MetricsRecord(
         miou=0.5, aacc=0.75, macc=0.5, miou_mapped=None, unreachable=("sky",),
         iou={"road": 0.5, "sky": None}, classes_present=1, images=3, protocol="single scale",
-        parameters=10, flops=None, flops_at=(64, 96), latency_ms=5.0, device="CPU",
+        parameters=10, flops=None, flops_at=(64, 96), latency_ms=5.0, latency_p90_ms=6.0,
+        device="CPU",
     ),
     "manifest.json": Manifest.model_validate(
         {

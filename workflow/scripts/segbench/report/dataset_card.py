@@ -4,7 +4,7 @@ Reads the manifest, the frame table and a few images. Needs matplotlib and seabo
 """
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
