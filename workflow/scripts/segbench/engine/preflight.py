@@ -8,12 +8,13 @@ takes. Imports torch and mmseg.
 
 import logging
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
+from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapper
 from torch import nn
 
 from segbench.datasets.manifest import Manifest
@@ -146,7 +147,7 @@ def _try_step(
         ) from None
 
 
-def _step(model: Any, config: Config, crop: Shape, optim: Any) -> None:
+def _step(model: BaseModel, config: Config, crop: Shape, optim: OptimWrapper) -> None:
     # otherwise a smaller crop is padded to the size of the config
     published, model.data_preprocessor.size = model.data_preprocessor.size, crop
     try:
@@ -171,7 +172,7 @@ def _remedy(error: Exception) -> str:
     return found or "Try another `crop_size`, or a larger `batch_size`, for this model."
 
 
-def _batch(config: Config, height: int, width: int) -> dict[str, Any]:
+def _batch(config: Config, height: int, width: int) -> dict[str, object]:
     """Random images with labels, as many as a batch has but two at the most."""
     classes = len(config.train_dataloader.dataset.metainfo.classes)
     rng = np.random.default_rng(0)
@@ -207,7 +208,7 @@ def _try_image(model: nn.Module, config: Config, run: str, height: int, width: i
         ) from None
 
 
-def _predict(model: Any, config: Config, height: int, width: int) -> None:
+def _predict(model: BaseModel, config: Config, height: int, width: int) -> None:
     sample = {
         "img": np.zeros((height, width, 3), np.uint8),
         "img_shape": (height, width),
@@ -222,7 +223,7 @@ def _predict(model: Any, config: Config, height: int, width: int) -> None:
 
 def _random_sample(
     rng: np.random.Generator, height: int, width: int, classes: int
-) -> dict[str, Any]:
+) -> dict[str, object]:
     return {
         "img": rng.integers(0, 256, (height, width, 3), dtype=np.uint8),
         "gt_seg_map": rng.integers(0, classes, (height, width), dtype=np.uint8),
@@ -235,7 +236,7 @@ def _random_sample(
     }
 
 
-def _loads(step: dict[str, Any]) -> bool:
+def _loads(step: dict[str, object]) -> bool:
     return str(step["type"]).startswith("Load")
 
 

@@ -16,7 +16,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -267,9 +266,9 @@ class Trainer:
         is_due = time.monotonic() - self.saved_at > SAVE_EVERY_SECONDS
         return self.is_validated() or bool(self.stop.signal) or is_due
 
-    def _next_batch(self) -> dict[str, Any]:
+    def _next_batch(self) -> dict[str, list[object]]:
         try:
-            batch: dict[str, Any] = next(self.batches)
+            batch: dict[str, list[object]] = next(self.batches)
         except RuntimeError:  # the signal may have reached the processes that read images, too
             if self.stop.signal:
                 self.save()
