@@ -103,6 +103,7 @@ SAID = {
     "a comment": ("engine/sampling.py", "# MMSegmentation's", "# mmseg's"),
     "a docstring": ("engine/sampling.py", '"""Which image is seen when', '"""What is seen when'),
     "a progress bar": ("system/progress.py", "BAR_WIDTH = 20", "BAR_WIDTH = 30"),
+    "what is noted beside the weights": ("engine/record.py", "/ 2**20", "/ 1e6"),
     "a line of the log": ("engine/train.py", "%s: done in %s, best", "%s: finished in %s, best"),
     "the text of an error": ("engine/checkpoints/load.py", "holds no weights", "has no weights"),
     "a message of the config check": ("config/schema.py", '"must be text"', '"must be a text"'),

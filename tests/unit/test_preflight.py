@@ -116,11 +116,10 @@ def test_memory_by_hand():
     config = Config(
         {
             "train_dataloader": {"batch_size": 2, "dataset": {"metainfo": {"classes": ["a", "b"]}}},
-            "segbench": {"crop_size": (8, 16)},
             "optim_wrapper": {"type": "OptimWrapper", "optimizer": {"type": "AdamW"}},
         }
     )
-    found = estimate(OneConvolution(), config)
+    found = estimate(OneConvolution(), config, crop=(8, 16))
     assert found is not None
     # 12 weights of 4 bytes: themselves, gradients and two averages
     assert found.weights == 12 * 4 * 4
@@ -146,7 +145,7 @@ def test_estimates_come_near_to_what_was_published(
     wanted = recipe_of(run="r", initialization="scratch", seed=0, crop_size=crop, batch_size=images)
     config = adapted(config_path(name), manifest, wanted)
     init_default_scope("mmseg")
-    found = estimate(MODELS.build(config.model), config)
+    found = estimate(MODELS.build(config.model), config, crop)
     assert found is not None
     assert (found.total - OVERHEAD) / 1e9 == pytest.approx(published, rel=0.15)
 

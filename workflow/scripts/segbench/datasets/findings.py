@@ -7,7 +7,7 @@ Errors stop a workflow, warnings go on and land in the report. Knows the words, 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from segbench.errors import DataError, escaped
 from segbench.system.records import Record
@@ -289,7 +289,7 @@ class DatasetCheck(Record):
 
 
 def finding(
-    code: str, examples: Sequence[str] = (), count: int | None = None, **details: Any
+    code: str, examples: Sequence[str] = (), count: int | None = None, **details: object
 ) -> Finding:
     """A finding of a kind.
 

@@ -29,6 +29,7 @@ from segbench.engine.sampling import PositionedDataset, PositionSampler
 from segbench.engine.trust import trust_nothing
 from segbench.errors import ModelError
 from segbench.recipe.model import set_classes
+from segbench.recipe.section import RunSection, SourceCheckpoint
 from segbench.system.pools import end_threads_of_opencv
 from segbench.zoo.tree import inner_backbone, walk
 
@@ -117,23 +118,17 @@ def class_axes(config: Config) -> dict[str, int]:
     }
 
 
-def class_rows(config: Config) -> ClassRows:
-    """Which classes of its source checkpoint stand for which classes of a rendered config."""
-    source, target = config.segbench.source, config.train_dataloader.dataset.metainfo.classes
+def class_rows(source: SourceCheckpoint, config: Config) -> ClassRows:
+    """Which classes of a source checkpoint stand for which classes of a rendered config."""
+    target = config.train_dataloader.dataset.metainfo.classes
     return ClassRows(
-        source=tuple(source["classes"]),
+        source=source.classes,
         target=tuple(target),
         sources_of=tuple(
-            tuple(i for i, mapped in enumerate(source["class_map"]) if mapped == wanted)
+            tuple(i for i, mapped in enumerate(source.class_map) if mapped == wanted)
             for wanted in range(len(target))
         ),
     )
-
-
-def source_checkpoint(config: Config) -> Path | None:
-    """The checkpoint of a whole model that a rendered config starts from, if any."""
-    source = config.segbench.get("source")
-    return Path(source["checkpoint"]) if source else None
 
 
 def _construct(model_config: Config) -> nn.Module:
@@ -147,12 +142,13 @@ def _construct(model_config: Config) -> nn.Module:
 
 
 def _load_source(model: nn.Module, config: Config) -> LoadReport | None:
-    path = source_checkpoint(config)
-    if path is None or not path.is_file():
+    section = RunSection.of(config)
+    source = section.source
+    if source is None or not (path := Path(source.checkpoint)).is_file():
         return None
-    if config.segbench.initialization == "zero_shot":
+    if section.is_zero_shot:
         return load_whole(model, path)
-    return load_finetuned(model, path, class_axes(config), class_rows(config))
+    return load_finetuned(model, path, class_axes(config), class_rows(source, config))
 
 
 def training_loader(

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import Config
 from torch import nn
 
 from segbench.engine.build import build_model, load_config, validation_loader
 from segbench.engine.devices import lease_device
 from segbench.engine.predict import predictions
+from segbench.recipe.section import RunSection
 from segbench.scores import metrics
 from segbench.system.progress import Progress
 from segbench.system.run_records import MetricsRecord
@@ -66,14 +66,15 @@ def evaluate(
     model, _ = build_model(config, load=False)
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
     model.load_state_dict(state)
-    mapped = config.segbench.source["class_map"] if zero_shot(config) else None
+    section = RunSection.of(config)
+    mapped = section.source.class_map if section.source and section.is_zero_shot else None
     torch.set_num_threads(threads)
     loader = validation_loader(config, workers=min(4, threads - 1))
     total = len(loader)
     kept = set(np.linspace(0, total - 1, min(gallery_images, total)).round().astype(int).tolist())
 
     names, counts, seconds, pictures = [], [], [], {}
-    progress = Progress(f"evaluate {config.segbench.run}", total, "images")
+    progress = Progress(f"evaluate {section.run}", total, "images")
     with lease_device() as device:
         model.to(device)
         for i, predicted in enumerate(predictions(model, loader, len(classes), mapped)):
@@ -100,7 +101,7 @@ def evaluate(
     )
     record = score(classes, mapped, np.stack(counts), cost)
     record.write(metrics_path)
-    LOG.info("%s: mean IoU %.2f %%", config.segbench.run, 100 * record.miou)
+    LOG.info("%s: mean IoU %.2f %%", section.run, 100 * record.miou)
 
 
 def score(
@@ -160,11 +161,6 @@ def count_flops(model: nn.Module, height: int, width: int, device: str) -> int |
         LOG.warning("the operations of this model cannot be counted: %s", error)
         return None
     return int(counter.get_total_flops())
-
-
-def zero_shot(config: Config) -> bool:
-    """Whether a run predicts another dataset's classes, which are mapped."""
-    return bool(config.segbench.initialization == "zero_shot")
 
 
 def _plain(score: float) -> float | None:

@@ -7,7 +7,6 @@ batch and crop; what it would keep for the backward pass is added up. Imports to
 import copy
 import os
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -43,18 +42,19 @@ class Estimate:
         return self.weights + self.activations + OVERHEAD
 
 
-def estimate(model: nn.Module, config: Config) -> Estimate | None:
+def estimate(model: nn.Module, config: Config, crop: tuple[int, int]) -> Estimate | None:
     """Estimate the memory of a training.
 
     Args:
         model: built from the config.
-        config: rendered; its batch and crop count.
+        config: rendered; its batch, classes and optimizer count.
+        crop: height and width in pixels.
 
     Returns:
         None where the model cannot run without content, because its layers look at values.
     """
     batch = int(config.train_dataloader.batch_size)
-    height, width = config.segbench.crop_size
+    height, width = crop
     try:
         kept = _kept_bytes(model, batch, height, width)
     except Exception:  # a model's code is foreign
@@ -96,9 +96,8 @@ def available() -> tuple[int, str]:
     """
     if torch.cuda.is_available():
         # of the smallest, because any may be leased
-        devices = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
-        smallest: Any = min(devices, key=lambda device: device.total_memory)
-        return int(smallest.total_memory), str(smallest.name)
+        found = (torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count()))
+        return min((int(device.total_memory), str(device.name)) for device in found)
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), "this machine's memory"
 
 

@@ -2,11 +2,10 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmengine.optim import OptimWrapper, _ParamScheduler, build_optim_wrapper
 from mmengine.registry import OPTIM_WRAPPERS, PARAM_SCHEDULERS
 from torch import nn
 
@@ -23,7 +22,7 @@ class Bfloat16OptimWrapper(OptimWrapper):  # type: ignore[misc]
             yield
 
 
-def build_optimizer(model: nn.Module, config: Config) -> Any:
+def build_optimizer(model: nn.Module, config: Config) -> OptimWrapper:
     """Build the optimizer of a rendered config, with its precision.
 
     Args:
@@ -40,7 +39,7 @@ def build_optimizer(model: nn.Module, config: Config) -> Any:
     return build_optim_wrapper(model, settings)
 
 
-def build_schedulers(config: Config, optim: Any) -> list[Any]:
+def build_schedulers(config: Config, optim: OptimWrapper) -> list[_ParamScheduler]:
     """Build the schedulers of the learning rate for an optimizer."""
     return [
         PARAM_SCHEDULERS.build(dict(scheduler), default_args={"optimizer": optim})

@@ -8,12 +8,13 @@ takes. Imports torch and mmseg.
 
 import logging
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
+from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapper
 from torch import nn
 
 from segbench.datasets.manifest import Manifest
@@ -87,10 +88,10 @@ def preflight(config_path: Path, manifest_path: Path, report_path: Path) -> None
     except ModelError as error:
         raise ModelError(f"{run}: {error}") from None
     found, memory_note = None, "nothing is trained"
-    if section.initialization != "zero_shot":
-        found = memory.estimate(model, config)
+    if not section.is_zero_shot:
+        found = memory.estimate(model, config, section.crop_size)
         memory_note = _judge_memory(found, run)
-        _try_step(model, config, run, shapes_are_proven=found is not None)
+        _try_step(model, config, section, shapes_are_proven=found is not None)
     _try_image(model, config, run, height, width)
     check = ModelCheck(
         run=run,
@@ -114,10 +115,12 @@ def _judge_memory(found: memory.Estimate | None, run: str) -> str:
     return sentence
 
 
-def _try_step(model: nn.Module, config: Config, run: str, shapes_are_proven: bool) -> None:
+def _try_step(
+    model: nn.Module, config: Config, section: RunSection, shapes_are_proven: bool
+) -> None:
     """One training step on random pixels, with the transforms that come after loading."""
-    height, width = config.segbench.crop_size
-    crop = (height, width)
+    run, (height, width) = section.run, section.crop_size
+    crop = section.crop_size
     if shapes_are_proven and config.model.backbone.get("type") not in FIXED_SIZE_BACKBONES:
         crop = smaller(height, TRIED_CROP), smaller(width, TRIED_CROP)
     model.train()
@@ -134,9 +137,9 @@ def _try_step(model: nn.Module, config: Config, run: str, shapes_are_proven: boo
         try:
             _step(model, config, crop, optim)
         except Exception:  # the smaller crop may be the fault
-            if crop == (height, width):
+            if crop == section.crop_size:
                 raise
-            _step(model, config, (height, width), optim)
+            _step(model, config, section.crop_size, optim)
     except Exception as error:  # a model's code is foreign
         raise ModelError(
             f"{run}: a training step on crops of {height}x{width} fails: {_first_line(error)}. "
@@ -144,13 +147,13 @@ def _try_step(model: nn.Module, config: Config, run: str, shapes_are_proven: boo
         ) from None
 
 
-def _step(model: Any, config: Config, crop: Shape, optim: Any) -> None:
+def _step(model: BaseModel, config: Config, crop: Shape, optim: OptimWrapper) -> None:
     # otherwise a smaller crop is padded to the size of the config
-    model.data_preprocessor.size = crop
+    published, model.data_preprocessor.size = model.data_preprocessor.size, crop
     try:
         log = model.train_step(_batch(config, *crop), optim)
     finally:
-        model.data_preprocessor.size = tuple(config.segbench.crop_size)
+        model.data_preprocessor.size = published
     if not torch.isfinite(log["loss"]).all():
         raise ValueError(f"the loss is {float(log['loss'])}, not a finite number")
 
@@ -169,7 +172,7 @@ def _remedy(error: Exception) -> str:
     return found or "Try another `crop_size`, or a larger `batch_size`, for this model."
 
 
-def _batch(config: Config, height: int, width: int) -> dict[str, Any]:
+def _batch(config: Config, height: int, width: int) -> dict[str, object]:
     """Random images with labels, as many as a batch has but two at the most."""
     classes = len(config.train_dataloader.dataset.metainfo.classes)
     rng = np.random.default_rng(0)
@@ -205,7 +208,7 @@ def _try_image(model: nn.Module, config: Config, run: str, height: int, width: i
         ) from None
 
 
-def _predict(model: Any, config: Config, height: int, width: int) -> None:
+def _predict(model: BaseModel, config: Config, height: int, width: int) -> None:
     sample = {
         "img": np.zeros((height, width, 3), np.uint8),
         "img_shape": (height, width),
@@ -220,7 +223,7 @@ def _predict(model: Any, config: Config, height: int, width: int) -> None:
 
 def _random_sample(
     rng: np.random.Generator, height: int, width: int, classes: int
-) -> dict[str, Any]:
+) -> dict[str, object]:
     return {
         "img": rng.integers(0, 256, (height, width, 3), dtype=np.uint8),
         "gt_seg_map": rng.integers(0, classes, (height, width), dtype=np.uint8),
@@ -233,7 +236,7 @@ def _random_sample(
     }
 
 
-def _loads(step: dict[str, Any]) -> bool:
+def _loads(step: dict[str, object]) -> bool:
     return str(step["type"]).startswith("Load")
 
 

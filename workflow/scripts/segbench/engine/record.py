@@ -4,6 +4,7 @@ Imports torch.
 """
 
 import csv
+import io
 import resource
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch import nn
 
 from segbench.engine.state import TrainingState
 from segbench.recipe.section import RunSection
+from segbench.system.files import write_whole
 from segbench.system.provenance import package_versions
 from segbench.system.run_records import TrainRecord
 
@@ -22,10 +24,11 @@ CURVES = ("iteration", "loss", "learning_rate", "val_miou", "val_aacc", "val_mac
 
 def write_history(path: Path, history: Sequence[dict[str, float]]) -> None:
     """Write `history.csv`: a row for every loss that was noted, with scores where validated."""
-    with path.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, CURVES)
-        writer.writeheader()
-        writer.writerows(history)
+    stream = io.StringIO(newline="")
+    writer = csv.DictWriter(stream, CURVES)
+    writer.writeheader()
+    writer.writerows(history)
+    write_whole(path, stream.getvalue().encode())
 
 
 def write_record(

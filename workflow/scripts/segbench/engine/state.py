@@ -10,10 +10,10 @@ import io
 import logging
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,19 @@ from segbench.system.files import sha256_of, write_whole
 LOG = logging.getLogger(__name__)
 STATE_NAME = re.compile(r"state-(\d{9})-([0-9a-f]{16})\.pth")
 KEPT_STATES = 2
+
+
+class Stateful(Protocol):
+    """An optimizer or scheduler: what it knows can be taken out and put back.
+
+    Positional, because PyTorch and MMEngine call the argument differently.
+    """
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it knows."""
+
+    def load_state_dict(self, state: dict[str, Any], /) -> None:
+        """Put back what it knew."""
 
 
 @dataclass(slots=True)
@@ -53,8 +66,8 @@ class TrainingState:
         cls,
         work: Path,
         model: nn.Module,
-        optim: Any,
-        schedulers: list[Any],
+        optim: Stateful,
+        schedulers: Sequence[Stateful],
         average: nn.Module | None = None,
     ) -> "TrainingState":
         """Restore the newest sound state in a work folder into the parts of a training.
@@ -90,8 +103,8 @@ class TrainingState:
         self,
         work: Path,
         model: nn.Module,
-        optim: Any,
-        schedulers: list[Any],
+        optim: Stateful,
+        schedulers: Sequence[Stateful],
         average: nn.Module | None = None,
     ) -> None:
         """Save everything, unless the training has gone astray; older states are removed.
@@ -169,6 +182,6 @@ def _sound(path: Path) -> dict[str, Any] | None:
     return None
 
 
-def _are_finite(values: Iterable[Any]) -> bool:
+def _are_finite(values: Iterable[object]) -> bool:
     tensors = (v for v in values if isinstance(v, Tensor) and v.is_floating_point())
     return all(bool(torch.isfinite(one).all()) for one in tensors)

@@ -13,14 +13,15 @@ import io
 import logging
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.model import MomentumAnnealingEMA
+from mmengine.model import BaseModel, MomentumAnnealingEMA
+from mmengine.optim import OptimWrapper, _ParamScheduler
 from torch import nn
 
 from segbench.engine.build import (
@@ -28,7 +29,6 @@ from segbench.engine.build import (
     build_model,
     class_rows,
     load_config,
-    source_checkpoint,
     training_loader,
     validation_loader,
 )
@@ -36,12 +36,14 @@ from segbench.engine.devices import lease_device
 from segbench.engine.optimizers import build_optimizer, build_schedulers
 from segbench.engine.predict import predictions
 from segbench.engine.record import write_history, write_record
-from segbench.engine.state import TrainingState, save_whole
-from segbench.errors import ModelError
+from segbench.engine.state import Stateful, TrainingState, save_whole
+from segbench.errors import DataError, ModelError
+from segbench.recipe.section import RunSection
 from segbench.scores import metrics
 from segbench.system.files import alone, place
 from segbench.system.progress import Progress, duration
 from segbench.system.provenance import run_digest
+from segbench.system.run_records import TrainRecord
 from segbench.system.stop import StopRequest
 
 LOG = logging.getLogger(__name__)
@@ -61,17 +63,18 @@ class Parts:
         average: moving average of the model, if the config asks for one.
     """
 
-    model: nn.Module
-    optim: Any
-    schedulers: list[Any]
-    average: Any = None
+    model: BaseModel
+    optim: OptimWrapper
+    schedulers: list[_ParamScheduler]
+    average: MomentumAnnealingEMA | None = None
 
     @property
     def scored(self) -> nn.Module:
         """What is validated and kept."""
-        return self.model if self.average is None else self.average.module
+        scored: nn.Module = self.model if self.average is None else self.average.module
+        return scored
 
-    def all(self) -> tuple[nn.Module, Any, list[Any], Any]:
+    def all(self) -> tuple[nn.Module, Stateful, Sequence[Stateful], nn.Module | None]:
         """Everything that a state holds."""
         return self.model, self.optim, self.schedulers, self.average
 
@@ -90,110 +93,218 @@ def train(
         threads: CPU threads of the network; on a GPU, processes that read images.
 
     Raises:
+        DataError: the manifest is damaged or of another version.
         ModelError: the model cannot be built, the loss is no longer a number, or the disk is full.
         StoppedError: a signal asked for the end; the state is saved.
     """
     config = load_config(config_path)
-    weights = backbone_weights(config) or source_checkpoint(config)
-    digest = run_digest(config_path, manifest_path, code, weights)
+    section = RunSection.of(config)
+    source = Path(section.source.checkpoint) if section.source else None
+    digest = run_digest(config_path, manifest_path, code, backbone_weights(config) or source)
     place_of_state = work / digest
     place_of_state.mkdir(parents=True, exist_ok=True)
     # another experiment may be training the same run
     with alone(place_of_state / "lock"):
-        if all((place_of_state / name).is_file() for name in RESULTS):
-            LOG.info(
-                "%s: trained before with the same settings, results reused", config.segbench.run
-            )
+        if _is_finished(place_of_state):
+            LOG.info("%s: trained before with the same settings, results reused", section.run)
         else:
             with lease_device() as device, StopRequest() as stop:
                 torch.set_num_threads(threads)
-                _train_on(config, device, place_of_state, digest, threads, stop)
+                trainer = Trainer(config, device, place_of_state, threads, stop)
+                trainer.train()
+                trainer.finish(digest)
     for name in RESULTS:
         place(place_of_state / name, folder / name)
 
 
-def _train_on(
-    config: Config, device: str, work: Path, digest: str, threads: int, stop: StopRequest
-) -> None:
-    """The training itself: everything between the first iteration and the last."""
-    seed, last = config.randomness.seed, config.train_cfg.max_iters
-    interval = config.train_cfg.val_interval
-    parts, weights_note = _build_parts(config, seed, device)
-    state = TrainingState.load_or_new(work, *parts.all())
-    # on a CPU the network needs the cores more than the image readers do
-    workers = max(1, threads - 1) if device != "cpu" else min(1, threads - 1)
-    parts.optim.initialize_count_status(parts.model, state.iteration, last)
-    loader = iter(training_loader(config, seed, state.iteration, last, workers))
-    val_loader = validation_loader(config, workers)
+def _is_finished(work: Path) -> bool:
+    """Whether a work folder holds the results of a training, with a record of this version."""
+    try:
+        TrainRecord.read(work / "train.json")
+    except DataError:
+        return False
+    return all((work / name).is_file() for name in RESULTS)
 
-    began = time.monotonic()
-    progress = Progress(config.segbench.run, last, "it", start=state.iteration)
-    parts.model.train()
-    for iteration in range(state.iteration, last):
-        if state.stalled >= (config.segbench.early_stopping or math.inf):
-            LOG.info("%s: stops early, it no longer improves", config.segbench.run)
-            break
-        _seed_everything(seed, iteration)
-        rate = _learning_rate(parts.optim)
-        try:
-            batch = next(loader)
-        except RuntimeError:  # the signal may have reached the processes that read images, too
-            if stop.signal:
-                state.save(work, *parts.all())
-            stop.obey(config.segbench.run, state.iteration)
-            raise
-        log = parts.model.train_step(batch, parts.optim)  # type: ignore[operator]
+
+class Trainer:
+    """One training: what it iterates, the data it sees, and where it stands.
+
+    Args:
+        config: rendered config of the run.
+        device: where to train.
+        work: the run's own work folder, which may hold a state to go on from.
+        threads: CPU threads of the network; on a GPU, processes that read images.
+        stop: tells whether a signal asked for the end.
+    """
+
+    def __init__(
+        self, config: Config, device: str, work: Path, threads: int, stop: StopRequest
+    ) -> None:
+        self.config, self.section = config, RunSection.of(config)
+        self.device, self.work, self.stop = device, work, stop
+        self.seed, self.last = config.randomness.seed, config.train_cfg.max_iters
+        self.parts, self.weights = _build_parts(config, self.section, device)
+        self.state = TrainingState.load_or_new(work, *self.parts.all())
+        # on a CPU the network needs the cores more than the image readers do
+        workers = max(1, threads - 1) if device != "cpu" else min(1, threads - 1)
+        done = self.state.iteration
+        self.parts.optim.initialize_count_status(self.parts.model, done, self.last)
+        self.batches = iter(training_loader(config, self.seed, done, self.last, workers))
+        self.val_loader = validation_loader(config, workers)
+        self.rate = 0.0  # of the last iteration
+        self.saved_at = time.monotonic()
+
+    def train(self) -> None:
+        """Iterate from where the state stands to the end.
+
+        Raises:
+            ModelError: the loss is no longer a number, or the disk is full.
+            StoppedError: a signal asked for the end; the state is saved.
+        """
+        run = self.section.run
+        progress = Progress(run, self.last, "it", start=self.state.iteration)
+        self.parts.model.train()
+        while self.state.iteration < self.last and not self.has_stalled():
+            self.step()
+            if self.is_logged():
+                self.log()
+            progress.step(_detail(self.state.history))
+            if self.is_validated():
+                self.validate()
+            if self.is_saved():
+                self.save()
+            self.stop.obey(run, self.state.iteration)
+        if self.state.iteration < self.last:
+            LOG.info("%s: stops early, it no longer improves", run)
+
+    def step(self) -> None:
+        """One iteration: everything random in it follows from (seed, iteration)."""
+        state, parts = self.state, self.parts
+        _seed_everything(self.seed, state.iteration)
+        self.rate = _learning_rate(parts.optim)
+        log = parts.model.train_step(self._next_batch(), parts.optim)
         state.losses.append(log["loss"].detach())
         for scheduler in parts.schedulers:
             scheduler.step()
         if parts.average is not None:
             parts.average.update_parameters(parts.model)
-        state.iteration = iteration + 1
-        validate = state.iteration % interval == 0 or state.iteration == last
-        noted = validate or state.iteration % LOG_EVERY == 0
-        if noted:
-            loss = _mean_loss(state.losses, config.segbench.run, state.iteration)
-            state.history.append(
-                {"iteration": state.iteration, "loss": loss, "learning_rate": rate}
-            )
-        progress.step(_detail(state.history))
-        if validate:
-            _validate(parts, val_loader, config, state, work)
-        if validate or stop.signal or time.monotonic() - began > SAVE_EVERY_SECONDS:
-            state.seconds += time.monotonic() - began
-            began = time.monotonic()
-            state.save(work, *parts.all())
-        stop.obey(config.segbench.run, state.iteration)
-    write_history(work / "history.csv", state.history)
-    write_record(
-        work / "train.json", config, state, parts.model, device, digest=digest, weights=weights_note
-    )
-    LOG.info(
-        "%s: done in %s, best mean IoU %.2f %% at iteration %d",
-        config.segbench.run,
-        duration(state.seconds),
-        100 * state.best,
-        state.best_iteration,
-    )
-    state.forget(work)
+        state.iteration += 1
+
+    def log(self) -> None:
+        """Add a row to the history: the mean loss since the last one, and the last rate."""
+        iteration = self.state.iteration
+        loss = _mean_loss(self.state.losses, self.section.run, iteration)
+        row = {"iteration": iteration, "loss": loss, "learning_rate": self.rate}
+        self.state.history.append(row)
+
+    def validate(self) -> None:
+        """Score the model, add that to the history, and keep the weights if they are the best."""
+        state, classes = self.state, self.config.val_dataloader.dataset.metainfo.classes
+        counts = sum(
+            p.counts for p in predictions(self.parts.scored, self.val_loader, len(classes))
+        )
+        self.parts.model.train()
+        scores = metrics.summary(np.asarray(counts))
+        state.history[-1] |= {f"val_{key}": scores[key] for key in ("miou", "aacc", "macc")}
+        LOG.info(
+            "%s: validation at iteration %d: mean IoU %.2f %%, best before %.2f %%",
+            self.section.run,
+            state.iteration,
+            100 * scores["miou"],
+            100 * max(state.best, 0),
+        )
+        state.stalled += 1
+        if scores["miou"] > state.best:
+            state.stalled = 0
+            state.best, state.best_iteration = scores["miou"], state.iteration
+            self._keep_weights()
+
+    def save(self) -> None:
+        """Save everything that going on needs."""
+        now = time.monotonic()
+        self.state.seconds += now - self.saved_at
+        self.saved_at = now
+        self.state.save(self.work, *self.parts.all())
+
+    def finish(self, digest: str) -> None:
+        """Write the results beside the best weights; no state is needed from here on."""
+        state = self.state
+        write_history(self.work / "history.csv", state.history)
+        write_record(
+            self.work / "train.json",
+            self.config,
+            state,
+            self.parts.model,
+            self.device,
+            digest=digest,
+            weights=self.weights,
+        )
+        LOG.info(
+            "%s: done in %s, best mean IoU %.2f %% at iteration %d",
+            self.section.run,
+            duration(state.seconds),
+            100 * state.best,
+            state.best_iteration,
+        )
+        state.forget(self.work)
+
+    def has_stalled(self) -> bool:
+        """Whether it has not improved for as many validations as the config allows."""
+        return self.state.stalled >= (self.section.early_stopping or math.inf)
+
+    def is_logged(self) -> bool:
+        """Whether the history gets a row after this iteration."""
+        return self.is_validated() or self.state.iteration % LOG_EVERY == 0
+
+    def is_validated(self) -> bool:
+        """Whether the model is scored after this iteration."""
+        interval, done = self.config.train_cfg.val_interval, self.state.iteration
+        return bool(done % interval == 0 or done == self.last)
+
+    def is_saved(self) -> bool:
+        """Whether the state is saved after this iteration."""
+        is_due = time.monotonic() - self.saved_at > SAVE_EVERY_SECONDS
+        return self.is_validated() or bool(self.stop.signal) or is_due
+
+    def _next_batch(self) -> dict[str, list[object]]:
+        try:
+            batch: dict[str, list[object]] = next(self.batches)
+        except RuntimeError:  # the signal may have reached the processes that read images, too
+            if self.stop.signal:
+                self.save()
+            self.stop.obey(self.section.run, self.state.iteration)
+            raise
+        return batch
+
+    def _keep_weights(self) -> None:
+        """Write `best.pth`."""
+        metainfo = self.config.val_dataloader.dataset.metainfo
+        meta = {
+            "iteration": self.state.iteration,
+            "val_miou": self.state.best,
+            # what mmseg.apis.init_model looks for
+            "dataset_meta": {
+                "classes": list(metainfo.classes),
+                "palette": [list(color) for color in metainfo.palette],
+            },
+        }
+        stream = io.BytesIO()
+        torch.save({"state_dict": self.parts.scored.state_dict(), "meta": meta}, stream)
+        save_whole(self.work / "best.pth", stream)
 
 
-def _build_parts(config: Config, seed: int, device: str) -> tuple[Parts, str]:
-    model, report = build_model(config, seed)
+def _build_parts(config: Config, section: RunSection, device: str) -> tuple[Parts, str]:
+    """Build what is trained, and say in a sentence which weights it starts from."""
+    model, report = build_model(config, config.randomness.seed)
     model.to(device)
     optim = build_optimizer(model, config)
-    parts = Parts(model, optim, build_schedulers(config, optim), _average(model, config))
-    note = report.sentence() if report else "all random"
-    if config.segbench.initialization == "finetuned":
-        note += "; " + class_rows(config).sentence()
-    return parts, note
-
-
-def _average(model: nn.Module, config: Config) -> Any:
-    """A moving average of the weights whose decay warms up, in MMEngine's way."""
-    if config.segbench.ema is None:
-        return None
-    return MomentumAnnealingEMA(model, momentum=1 - config.segbench.ema)
+    # its decay warms up
+    ema = section.ema
+    average = None if ema is None else MomentumAnnealingEMA(model, momentum=1 - ema)
+    sentence = report.sentence() if report else "all random"
+    if section.initialization == "finetuned" and section.source:
+        sentence += "; " + class_rows(section.source, config).sentence()
+    return Parts(model, optim, build_schedulers(config, optim), average), sentence
 
 
 def _seed_everything(seed: int, iteration: int) -> None:
@@ -201,7 +312,7 @@ def _seed_everything(seed: int, iteration: int) -> None:
     torch.manual_seed(int(np.random.SeedSequence([seed, iteration]).generate_state(1)[0]))
 
 
-def _learning_rate(optim: Any) -> float:
+def _learning_rate(optim: OptimWrapper) -> float:
     """The rate of the recipe itself, which some parameters are given a multiple of."""
     rates = optim.get_lr()
     return float(rates.get("base_lr", rates["lr"])[0])
@@ -225,36 +336,3 @@ def _mean_loss(losses: list[torch.Tensor], run: str, iteration: int) -> float:
             "it is goes on from the last sound state and most likely meets the same loss."
         )
     return loss
-
-
-def _validate(parts: Parts, loader: Any, config: Config, state: TrainingState, work: Path) -> None:
-    """Score the model, note it in the history, and keep the weights if they are the best."""
-    classes = config.val_dataloader.dataset.metainfo.classes
-    counts = sum(p.counts for p in predictions(parts.scored, loader, len(classes)))
-    parts.model.train()
-    scores = metrics.summary(np.asarray(counts))
-    state.history[-1] |= {f"val_{key}": scores[key] for key in ("miou", "aacc", "macc")}
-    LOG.info(
-        "%s: validation at iteration %d: mean IoU %.2f %%, best before %.2f %%",
-        config.segbench.run,
-        state.iteration,
-        100 * scores["miou"],
-        100 * max(state.best, 0),
-    )
-    state.stalled += 1
-    if scores["miou"] > state.best:
-        state.stalled = 0
-        state.best, state.best_iteration = scores["miou"], state.iteration
-        meta = {
-            "iteration": state.iteration,
-            "val_miou": scores["miou"],
-            # what mmseg.apis.init_model looks for
-            "dataset_meta": {
-                "classes": list(classes),
-                "palette": [list(c) for c in config.val_dataloader.dataset.metainfo.palette],
-            },
-        }
-        checkpoint = {"state_dict": parts.scored.state_dict(), "meta": meta}
-        stream = io.BytesIO()
-        torch.save(checkpoint, stream)
-        save_whole(work / "best.pth", stream)

@@ -9,6 +9,7 @@ from segbench.engine.build import build_model, load_config
 from segbench.engine.record import write_history, write_record
 from segbench.engine.state import TrainingState
 from segbench.errors import ModelError
+from segbench.recipe.section import RunSection
 
 LOG = logging.getLogger(__name__)
 
@@ -25,9 +26,12 @@ def take(config_path: Path, folder: Path) -> None:
     """
     config = load_config(config_path)
     model, report = build_model(config, config.randomness.seed)
+    section = RunSection.of(config)
+    if section.source is None:
+        raise ModelError(f"{config_path}: names no checkpoint to take")
     if report is None:
-        raise ModelError(f"{config.segbench.source['checkpoint']}: no such checkpoint")
-    meta = {"iteration": 0, "dataset_meta": {"classes": list(config.segbench.source["classes"])}}
+        raise ModelError(f"{section.source.checkpoint}: no such checkpoint")
+    meta = {"iteration": 0, "dataset_meta": {"classes": list(section.source.classes)}}
     torch.save({"state_dict": model.state_dict(), "meta": meta}, folder / "best.pth")
     write_history(folder / "history.csv", [])
     write_record(
@@ -37,6 +41,6 @@ def take(config_path: Path, folder: Path) -> None:
         model,
         "cpu",
         digest=None,
-        weights=f"{config.segbench.source['checkpoint']}: {report.sentence()}",
+        weights=f"{section.source.checkpoint}: {report.sentence()}",
     )
-    LOG.info("%s: nothing is trained", config.segbench.run)
+    LOG.info("%s: nothing is trained", section.run)

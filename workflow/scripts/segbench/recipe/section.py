@@ -56,6 +56,11 @@ class RunSection(BaseModel):
     source: SourceCheckpoint | None = None
     form: int = FORM
 
+    @property
+    def is_zero_shot(self) -> bool:
+        """Whether nothing is trained and another dataset's classes are predicted and mapped."""
+        return self.initialization == "zero_shot"
+
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Self:
         """Read the section of a config.

@@ -4,10 +4,10 @@ Every candidate keeps its colour in all figures. Figures are written as SVG and 
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from segbench.report.results import Candidate
 
 
-def palette(candidates: Sequence[Candidate]) -> dict[str, Any]:
+def palette(candidates: Sequence[Candidate]) -> dict[str, tuple[float, float, float]]:
     """A colour for each candidate, by its label."""
     name = "colorblind" if len(candidates) <= 10 else "husl"
     colors = sns.color_palette(name, len(candidates))
@@ -107,12 +107,13 @@ def plot_training(candidates: Sequence[Candidate], title: str) -> Figure:
     return figure
 
 
-def _relative(loss: Any) -> Any:
+def _relative(loss: pd.Series) -> pd.Series:
     """Smoothed loss over its first value: models sum different losses, so only shapes compare."""
     smooth = loss.ewm(span=5).mean()
-    return smooth / smooth.iloc[0]
+    relative: pd.Series = smooth / smooth.iloc[0]
+    return relative
 
 
-def _spread(count: int) -> np.ndarray[Any, Any]:
+def _spread(count: int) -> npt.NDArray[np.float64]:
     """Vertical offsets that keep the dots of several seeds apart."""
     return np.linspace(-0.16, 0.16, count) if count > 1 else np.zeros(1)

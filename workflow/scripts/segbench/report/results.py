@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -218,7 +217,7 @@ def models_table(candidates: Sequence[Candidate]) -> pd.DataFrame:
     return pd.DataFrame([_model_row(candidate) for candidate in candidates])
 
 
-def _model_row(candidate: Candidate) -> dict[str, Any]:
+def _model_row(candidate: Candidate) -> dict[str, object]:
     runs = candidate.runs
     summed = [run.confusion.sum(0) for run in runs]
     interval = candidate.interval
