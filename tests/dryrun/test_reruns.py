@@ -111,7 +111,18 @@ LIBRARY = "workflow/scripts/segbench"
         ("report/dataset_card.py", "SAMPLES_PER_SPLIT = 3",
          "SAMPLES_PER_SPLIT = 2", {"describe_dataset"}),
         ("engine/sampling.py", "# MMSegmentation's transforms", "# The transforms", set()),
+        ("engine/sampling.py", '"""Which image is seen when', '"""What is seen when', set()),
         ("system/progress.py", "BAR_WIDTH = 20", "BAR_WIDTH = 30", set()),
+        ("scores/metrics.py", "def mean_iou(",
+         "def dice(counts):\n    return counts\n\n\ndef mean_iou(", set()),
+        ("scores/metrics.py", "present=predicted > 0)", "present=predicted > 1)",
+         {"compare_tables", "compare_figures"}),
+        ("engine/checkpoints/load.py", "holds no weights", "has no weights", set()),
+        ("engine/train.py", "%s: done in %s, best", "%s: finished in %s, best", set()),
+        ("config/schema.py", '"must be text"', '"must be a text"', set()),
+        ("__main__.py", "list the published models", "list models", set()),
+        ("report/figures.py", "height=0.62", "height=0.6", {"compare_figures"}),
+        ("report/summary.py", "FEW_IMAGES = 10", "FEW_IMAGES = 11", {"compare_tables"}),
     ],
 )  # fmt: skip
 def test_editing_code_reruns_exactly_what_depends_on_it(finished_copy, path, old, new, rules):

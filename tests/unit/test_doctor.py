@@ -37,7 +37,7 @@ def findings(source: Path, tmp_path: Path, description=None) -> dict[str, str]:
     """The warnings about a dataset as text, by code."""
     prepare(description or describe(), source, tmp_path / "out")
     found = check_dataset(tmp_path / "out/manifest.json", tmp_path / "out/frames.csv")
-    return {one.code: one.as_text() for one in found}
+    return {one.code: one.as_text() for one in found.warnings}
 
 
 def refusal(source: Path, tmp_path: Path, description=None) -> str:
@@ -80,7 +80,8 @@ BAD_LABELS = {
             "unreadable-label", "make the files again"),
     "RGB": (rgb(FULL), "not-an-index", "a RGB image .*labels.format: rgb"),
     "RGBA": (png_bytes(np.stack([FULL] * 4, -1)), "not-an-index", "a RGBA image"),
-    "16 bit": (png_bytes(FULL.astype(np.uint16)), "not-an-index", "a I;16 image"),
+    "16 bit": (png_bytes(FULL.astype(np.uint16) * 26001), "wide-values",
+               "values up to 26001.*96 of 192 pixels.*number objects"),
     "foreign value": (png_bytes(FULL + 41), "unknown-value", "no class: 41, 42; 192 of 192 pixels"),
     "0 and 255": (png_bytes(np.where(FULL == 1, 254, 0).astype(np.uint8)), "unknown-value", "254"),
     "from one": (png_bytes(FULL + 1), "unknown-value", "do the classes start at 1"),

@@ -1,6 +1,5 @@
 """Models are proven before any training: built, stepped, and weighed against the memory."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,10 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import nn
 
+from segbench.datasets.manifest import Manifest
 from segbench.engine import preflight as preflight_module
 from segbench.engine.memory import OVERHEAD, Estimate, estimate, verdict
-from segbench.engine.preflight import preflight, smaller
+from segbench.engine.preflight import ModelCheck, preflight, smaller
 from segbench.errors import ModelError
 from segbench.recipe.adapt import Recipe
 from segbench.recipe.render import adapted, render
@@ -25,8 +25,8 @@ GIB = 2**30
 
 def write_manifest(path: Path, count: int, size: tuple[int, int] = (270, 330)) -> Path:
     classes = [{"name": f"class {i}", "color": [i, i, i]} for i in range(count)]
-    content = {"name": "drawn", "classes": classes, "image_sizes": [[*size, 1]]}
-    path.write_text(json.dumps(content))
+    content = {"name": "drawn", "classes": classes, "image_sizes": [[*size, 1]], "splits": {}}
+    Manifest.model_validate(content).write(path)
     return path
 
 
@@ -34,14 +34,14 @@ def write_manifest(path: Path, count: int, size: tuple[int, int] = (270, 330)) -
 def check(tmp_path):
     """Check one model of the zoo for seven classes and images of 270x330."""
 
-    def check_model(name: str, size: tuple[int, int] = (270, 330), **recipe) -> dict:
+    def check_model(name: str, size: tuple[int, int] = (270, 330), **recipe) -> ModelCheck:
         manifest = write_manifest(tmp_path / "manifest.json", 7, size)
         settings = {"crop_size": (128, 160), "batch_size": 2, "max_iters": 100} | recipe
         config = tmp_path / "config.py"
         run = Recipe(run="m/scratch/seed0", initialization="scratch", seed=0, **settings)
         config.write_text(render(config_path(name), manifest, run))
         preflight(config, manifest, tmp_path / "report.json")
-        return json.loads((tmp_path / "report.json").read_text())
+        return ModelCheck.read(tmp_path / "report.json")
 
     return check_model
 
@@ -51,9 +51,9 @@ FAST_SCNN = "fast_scnn_8xb4-160k_cityscapes-512x1024"
 
 def test_a_model_that_works_is_reported_with_its_memory(check):
     report = check(FAST_SCNN, crop_size=(512, 512), batch_size=4)
-    assert report["parameters"] == pytest.approx(1.4e6, rel=0.1)
-    assert report["memory_bytes"] > OVERHEAD
-    assert report["memory"].startswith("training takes about ")
+    assert report.parameters == pytest.approx(1.4e6, rel=0.1)
+    assert report.memory_bytes > OVERHEAD
+    assert report.memory.startswith("training takes about ")
 
 
 def test_a_loss_that_is_not_finite_is_refused(check):

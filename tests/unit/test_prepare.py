@@ -192,7 +192,7 @@ def test_a_missing_root_is_named(source, tmp_path):
 
 def warnings(folder: Path) -> str:
     found = check_dataset(folder / "manifest.json", folder / "frames.csv")
-    return "\n".join(finding.as_text() for finding in found)
+    return "\n".join(finding.as_text() for finding in found.warnings)
 
 
 def test_the_check_warns_of_absent_classes_and_few_images(source, tmp_path):

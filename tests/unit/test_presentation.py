@@ -3,17 +3,20 @@
 import logging
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from segbench.datasets.manifest import Manifest
 from segbench.engine import devices
 from segbench.errors import DataError
 from segbench.plan.preconditions import refuse_unwritable
 from segbench.report import tables
 from segbench.report.answers import answers
+from segbench.report.columns import readable_models
 from segbench.report.gains import plot_gains
 from segbench.report.results import (
     Candidate,
@@ -24,9 +27,34 @@ from segbench.report.results import (
     rank,
     training_devices,
 )
-from segbench.report.summary import escaped, verdict
+from segbench.report.summary import escaped, facts, markdown_page, remarks, verdict
 from segbench.system import logs
 from segbench.system.progress import Progress, duration
+from segbench.system.run_records import MetricsRecord, TrainRecord
+
+TRAINED = TrainRecord(
+    run="m/scratch/seed0", seed=0, initialization="scratch", dataset="roads", source_classes=None,
+    iterations=8, planned_iterations=8, best_iteration=8, best_val_miou=0.5, crop_size=(64, 96),
+    batch_size=2, learning_rate=0.01, optimizer="SGD", precision="float32", ema=None,
+    adaptations=(), device="CPU", train_minutes=2.0, peak_memory_mb=1.0, parameters=10,
+    versions={}, digest="0" * 16, weights="all random",
+)  # fmt: skip
+SCORES = MetricsRecord(
+    miou=0.5, aacc=0.5, macc=0.5, miou_mapped=0.5, unreachable=(), iou={"road": 0.5, "car": None},
+    classes_present=1, images=3, protocol="all", parameters=10, flops=None, flops_at=(64, 96),
+    latency_ms=5.0, latency_p90_ms=6.0, device="CPU",
+)  # fmt: skip
+
+EMPTY = {"images": 0, "groups": 1, "class_pixels": [1, 1], "class_images": [1, 1],
+         "pixels_where_seen": [1, 1], "ignored_pixels": 0, "brightness": 0.5}  # fmt: skip
+MANIFEST = Manifest.model_validate(
+    {
+        "name": "roads",
+        "classes": [{"name": n, "color": [1, 2, 3]} for n in ("road", "car")],
+        "image_sizes": [[64, 96, 5]],
+        "splits": {"train": {**EMPTY, "images": 3}, "val": {**EMPTY, "images": 2}},
+    }
+)
 
 
 def run(
@@ -38,13 +66,10 @@ def run(
 ) -> Run:
     """A run on images of one class whose mean IoU is the mean of the accuracies."""
     confusion = np.array([[[a, 100 - a], [0, 0]] for a in accuracies], np.int64)
+    scores = SCORES.model_copy(update={"miou_mapped": float(np.mean(accuracies)) / 100})
     return Run(
-        model, initialization, seed, fold, confusion,
-        {"classes_present": 1, "parameters": 10, "flops": None, "latency_ms": 5.0,
-         "unreachable": [], "miou_mapped": np.mean(accuracies) / 100},
-        {"iterations": 8, "peak_memory_mb": 1.0, "train_minutes": 2.0, "device": "CPU"},
-        pd.DataFrame(), Path(),
-    )  # fmt: skip
+        model, initialization, seed, fold, confusion, scores, TRAINED, pd.DataFrame(), Path()
+    )
 
 
 def candidates(**accuracies: list[list[int]]) -> list[Candidate]:
@@ -100,9 +125,45 @@ def test_the_verdict_asks_for_seeds_where_they_overlap():
     assert "With one seed each" in verdict(candidates(a=[lifted(9)], b=[lifted(0)]), "roads")
 
 
+def test_seeds_that_are_far_apart_are_no_clear_lead():
+    images = list(np.random.default_rng(0).integers(20, 60, 30))
+    apart = [[int(a) + by for a in images] for by in (0, 25, 50 - 14)]
+    ranked = candidates(a=apart, b=[images, images, images])
+    (row,) = pairwise_table(ranked).to_dict("records")
+    assert row["ci_low"] < 0 < row["miou_difference"] < row["ci_high"]
+    assert "**train more seeds**" in verdict(ranked, "roads")
+
+
+def test_times_of_a_busy_machine_are_marked():
+    ranked = candidates(a=[[50, 60]], b=[[40, 60]])
+    quiet, busy = readable_models(models_table(ranked)), models_table(ranked)
+    assert quiet["ms/image"].tolist() == ["5.0", "5.0"]
+    busy.loc[1, "latency_p90_ms"] = 11.0
+    assert readable_models(busy)["ms/image"].tolist() == ["5.0", "5.0*"]
+
+
+def test_equal_predictions_are_no_lead():
+    ranked = candidates(a=[[50, 60]], b=[[50, 60]])
+    assert "**predicts exactly the same**" in verdict(ranked, "roads")
+    assert "leads" not in markdown_page(ranked, models_table(ranked), MANIFEST, "x").splitlines()[0]
+
+
+def test_a_model_that_predicts_one_class_alone_is_remarked_on():
+    (sentence,) = remarks(candidates(a=[[100, 100]], b=[[90, 100]]), MANIFEST)
+    assert sentence.startswith("**a** predicts 'road' for every pixel")
+
+
+def test_the_protocol_says_where_a_zero_shot_checkpoint_was_chosen():
+    record = TRAINED.model_copy(update={"iterations": 0})
+    taken = replace(run("a", 0, [50], "zero_shot"), record=record)
+    said = facts(rank([taken]), MANIFEST)["checkpoint"]
+    assert said == "zero-shot: that of the source as it is, chosen without these images"
+    assert "best of the validations" in facts(rank([run("a", 0, [60])]), MANIFEST)["checkpoint"]
+
+
 def test_the_hardware_is_what_models_were_trained_on():
-    taken = run("a", 0, [50], "zero_shot")
-    taken.record.update(iterations=0, device="another")
+    record = TRAINED.model_copy(update={"iterations": 0, "device": "another"})
+    taken = replace(run("a", 0, [50], "zero_shot"), record=record)
     assert training_devices(rank([taken, run("a", 0, [60])])) == ["CPU"]
     assert training_devices(rank([taken])) == ["another"]
 

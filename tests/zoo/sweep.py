@@ -26,7 +26,8 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
-from segbench.engine.preflight import preflight
+from segbench.datasets.manifest import Manifest
+from segbench.engine.preflight import ModelCheck, preflight
 from segbench.errors import ModelError
 from segbench.recipe.adapt import Recipe
 from segbench.recipe.render import adapted
@@ -156,7 +157,7 @@ def _try(name: str, classes: int, options: Options) -> dict[str, Any]:
         config_path, report = Path(folder) / "config.py", Path(folder) / "report.json"
         config_path.write_text(str(config.dump()))
         preflight(config_path, write_manifest(Path(folder), name, classes), report)
-        parameters = json.loads(report.read_text())["parameters"]
+        parameters = ModelCheck.read(report).parameters
     return {"outcome": "works", "parameters": parameters}
 
 
@@ -179,11 +180,9 @@ def of(name: str, sizes: dict[str, tuple[int, int]]) -> tuple[int, int]:
 def write_manifest(folder: Path, name: str, classes: int) -> Path:
     path = folder / "manifest.json"
     listed = [{"name": f"class {i}", "color": [i, i, i]} for i in range(classes)]
-    path.write_text(
-        json.dumps(
-            {"name": f"c{classes}", "classes": listed, "image_sizes": [[*of(name, IMAGES), 1]]}
-        )
-    )
+    sizes = [[*of(name, IMAGES), 1]]
+    content = {"name": f"c{classes}", "classes": listed, "image_sizes": sizes, "splits": {}}
+    Manifest.model_validate(content).write(path)
     return path
 
 

@@ -60,6 +60,7 @@ rule obtain_dataset:
     params:
         code=code("obtain_dataset.py"),
         demo=lambda w: DATASETS[w.dataset].source.drawing,
+        max_files=lambda w: DATASETS[w.dataset].source.max_files,
     script:
         "../scripts/obtain_dataset.py"
 

@@ -1,6 +1,5 @@
 """Judge the prepared dataset; errors stop here."""
 
-import json
 from pathlib import Path
 
 from segbench.datasets.check import check_dataset
@@ -8,9 +7,8 @@ from segbench.system.logs import run_script
 
 
 def main(snakemake):
-    warnings = check_dataset(Path(snakemake.input.manifest), Path(snakemake.input.frames))
-    content = {"warnings": [warning.as_dict() for warning in warnings]}
-    Path(snakemake.output[0]).write_text(json.dumps(content, indent=1) + "\n")
+    found = check_dataset(Path(snakemake.input.manifest), Path(snakemake.input.frames))
+    found.write(Path(snakemake.output[0]))
 
 
 run_script(main, snakemake)

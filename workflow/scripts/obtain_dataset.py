@@ -10,7 +10,7 @@ from segbench.system.logs import run_script
 def main(snakemake):
     folder = Path(snakemake.output[0])
     if snakemake.params.demo is None:
-        unpack(Path(snakemake.input[0]), folder)
+        unpack(Path(snakemake.input[0]), folder, snakemake.params.max_files)
     else:
         draw_dataset(folder, **snakemake.params.demo, workers=snakemake.threads)
 

@@ -23,6 +23,7 @@ from segbench.errors import DataError
 LOG = logging.getLogger(__name__)
 MAX_BYTES = 500 * 2**30
 MAX_RATIO = 200
+MAX_FILES = 5_000_000
 NEVER_REFUSED_BYTES = 2**30
 CHUNK = 2**20
 DAMAGED = (
@@ -31,12 +32,13 @@ DAMAGED = (
 )  # fmt: skip
 
 
-def unpack(archive: Path, folder: Path) -> int:
+def unpack(archive: Path, folder: Path, max_files: int = MAX_FILES) -> int:
     """Unpack a `.tar`, `.tar.gz`, `.tgz` or `.zip` archive into a new folder.
 
     Args:
         archive: the archive.
         folder: where to unpack; holds nothing if unpacking fails.
+        max_files: an archive with more entries, folders included, is refused.
 
     Returns:
         The number of files written.
@@ -52,11 +54,17 @@ def unpack(archive: Path, folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         reader = _zip_files(archive) if archive.suffix.lower() == ".zip" else _tar_files(archive)
-        count = _write_all(reader, folder, limit=_size_limit(archive))
+        count = _write_all(archive, _counted(archive, reader, max_files), folder)
     except DAMAGED as error:
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DataError(f"{folder}: no space left to unpack {archive}") from None
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            raise DataError(
+                f"{archive}: holds a name that is longer than the file system of {folder} takes, "
+                f"'{Path(str(error.filename)).name[:60]}...'. Unpack it yourself under shorter "
+                "names, and let `source` name the folder."
+            ) from None
         raise DataError(
             f"{archive}: the archive is damaged or incomplete ({error}). Download it again."
         ) from None
@@ -89,13 +97,15 @@ class _Member(tarfile.TarInfo):
             raise
 
 
-def _tar_files(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
+def _tar_files(archive: Path) -> Iterator[tuple[str, IO[bytes] | None]]:
+    """Name and content of every entry; no content for a folder."""
     with (
         _decompressed(archive) as stream,
         _Tar.open(fileobj=stream, mode="r|", tarinfo=_Member) as tar,
     ):
         for member in tar:
             if member.isdir():
+                yield member.name, None
                 continue
             if not member.isfile():
                 kind = "link" if member.issym() or member.islnk() else "special file"
@@ -119,15 +129,31 @@ def _decompressed(archive: Path) -> IO[bytes]:
     return archive.open("rb")
 
 
-def _zip_files(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
+def _zip_files(archive: Path) -> Iterator[tuple[str, IO[bytes] | None]]:
+    """Name and content of every entry; no content for a folder."""
     with zipfile.ZipFile(archive) as zipped:
         for info in zipped.infolist():
             if info.is_dir():
+                yield info.filename, None
                 continue
             if info.flag_bits & 1:
                 raise DataError(f"{archive}: is encrypted; unpack it yourself and name the folder")
             with zipped.open(info) as stream:
                 yield _safe_name(archive, info.filename), stream
+
+
+def _counted(
+    archive: Path, entries: Iterator[tuple[str, IO[bytes] | None]], max_files: int
+) -> Iterator[tuple[str, IO[bytes]]]:
+    """The files among the entries, as long as there are not too many of both."""
+    for number, (name, content) in enumerate(entries, start=1):
+        if number > max_files:
+            raise DataError(
+                f"{archive}: holds more than {max_files} entries; refused, because they could be "
+                "endless. If it is sound, raise `max_files` of `source` in the dataset description."
+            )
+        if content is not None:
+            yield name, content
 
 
 def _safe_name(archive: Path, name: str) -> str:
@@ -137,22 +163,27 @@ def _safe_name(archive: Path, name: str) -> str:
     return str(path)
 
 
-def _write_all(files: Iterator[tuple[str, IO[bytes]]], folder: Path, limit: int) -> int:
+def _write_all(archive: Path, files: Iterator[tuple[str, IO[bytes]]], folder: Path) -> int:
     written = count = 0
+    limit = _size_limit(archive)
     for name, stream in files:
         target = folder / name
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             out = target.open("xb")
         except (FileExistsError, NotADirectoryError):
-            raise DataError(f"'{name}': is in the archive twice, or is file and folder") from None
+            raise DataError(
+                f"{archive}: '{name}' is in the archive twice, or is file and folder. Make the "
+                "archive again, or unpack it yourself and let `source` name the folder."
+            ) from None
         with out:
             while chunk := stream.read(CHUNK):
                 written += len(chunk)
                 if written > limit:
                     raise DataError(
-                        f"'{name}': the archive unpacks to more than {limit / 2**30:.0f} GiB, far "
-                        "beyond its size; refused. If it is sound, unpack it yourself."
+                        f"{archive}: unpacks to more than {limit / 2**30:.0f} GiB (at '{name}'), "
+                        "far beyond its size; refused. If it is sound, unpack it yourself and let "
+                        "`source` name the folder."
                     )
                 out.write(chunk)
         count += 1

@@ -5,15 +5,14 @@ spent; warnings land in the report. A further check is one more function in `CHE
 in `findings.KINDS`.
 """
 
-import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from segbench.datasets.findings import Finding, finding
+from segbench.datasets.findings import DatasetCheck, Finding, finding
+from segbench.datasets.manifest import Manifest
 from segbench.errors import DataError
 from segbench.system.progress import Progress
 
@@ -24,39 +23,36 @@ MUCH_VOID = 0.01
 VOID_NAMES = {"void", "unlabeled", "unlabelled", "ignore", "ignored", "out of roi", "don't care"}
 
 
-def check_dataset(manifest_path: Path, frames_path: Path) -> list[Finding]:
+def check_dataset(manifest_path: Path, frames_path: Path) -> DatasetCheck:
     """Run every check on a prepared dataset.
 
     Returns:
         The warnings, those of the preparation included.
 
     Raises:
-        DataError: the dataset has errors; all of them, with counts and remedies.
+        DataError: the dataset has errors; all of them, with counts and remedies. Or the manifest
+            is damaged or of another version.
     """
-    manifest = json.loads(manifest_path.read_text())
+    manifest = Manifest.read(manifest_path)
     frames = pd.read_csv(frames_path, keep_default_na=False, dtype={"group": str, "name": str})
-    findings = [_from_plain(found) for found in manifest["findings"]]
-    progress = Progress(f"check {manifest['name']}", len(CHECKS), "checks")
+    findings = list(manifest.findings)
+    progress = Progress(f"check {manifest.name}", len(CHECKS), "checks")
     for check in CHECKS:
         findings += check(manifest, frames)
         progress.step()
     errors = [found for found in findings if found.level == "error"]
     if errors:
         listing = "\n".join(error.as_text() for error in errors)
-        raise DataError(f"{manifest['name']}: not fit for training.\n{listing}")
+        raise DataError(f"{manifest.name}: not fit for training.\n{listing}")
     for found in findings:
-        LOG.warning("%s: %s", manifest["name"], found.as_text())
-    return findings
+        LOG.warning("%s: %s", manifest.name, found.as_text())
+    return DatasetCheck(warnings=tuple(findings))
 
 
-def _from_plain(found: dict[str, Any]) -> Finding:
-    return Finding(**{**found, "examples": tuple(found["examples"])})
-
-
-def _absent_classes(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[Finding]:
-    names = _class_names(manifest)
+def _absent_classes(manifest: Manifest, frames: pd.DataFrame) -> Iterator[Finding]:
+    names = manifest.class_names
     for split, code in (("train", "absent-in-training"), ("val", "absent-in-validation")):
-        pixels = manifest["splits"][split]["class_pixels"]
+        pixels = manifest.splits[split].class_pixels
         absent = [name for name, count in zip(names, pixels, strict=True) if count == 0]
         if len(absent) == len(names):
             yield finding("nothing-labelled", absent, split=split)
@@ -64,73 +60,73 @@ def _absent_classes(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[
             yield finding(code, absent)
 
 
-def _absent_in_folds(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[Finding]:
-    names = _class_names(manifest)
+def _absent_in_folds(manifest: Manifest, frames: pd.DataFrame) -> Iterator[Finding]:
+    names = manifest.class_names
     absent = [
         f"{name} in fold {number}"
-        for number, fold in enumerate(manifest["folds"])
-        for name, count in zip(names, fold["val_class_pixels"], strict=True)
+        for number, fold in enumerate(manifest.folds)
+        for name, count in zip(names, fold.val_class_pixels, strict=True)
         if count == 0
     ]
     if absent:
         yield finding("absent-in-fold", absent)
 
 
-def _binary_masks(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[Finding]:
+def _binary_masks(manifest: Manifest, frames: pd.DataFrame) -> Iterator[Finding]:
     """Masks of 0 and 255, of which the 255 was taken for void."""
-    train = manifest["splits"]["train"]
-    first, *others = train["class_pixels"]
-    is_index = manifest["label_format"] == "index"
-    if is_index and first and not any(others) and train["ignored_pixels"]:
-        yield finding("binary-masks", count=train["images"])
+    train = manifest.splits["train"]
+    first, *others = train.class_pixels
+    is_index = manifest.label_format == "index"
+    if is_index and first and not any(others) and train.ignored_pixels:
+        yield finding("binary-masks", count=train.images)
 
 
-def _shifted_labels(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[Finding]:
+def _shifted_labels(manifest: Manifest, frames: pd.DataFrame) -> Iterator[Finding]:
     """Index maps that count from one, or from which one was subtracted (reduce_zero_label)."""
-    if manifest["label_format"] != "index" or manifest["values_given"]:
+    if manifest.label_format != "index" or manifest.values_given:
         return
     first, *between, last = _pixels_of_all(manifest)
     if not first and (any(between) or last):
-        yield finding("starts-at-one", _class_names(manifest)[:1])
-    void = sum(manifest["splits"][split]["ignored_pixels"] for split in manifest["splits"])
+        yield finding("starts-at-one", manifest.class_names[:1])
+    void = sum(split.ignored_pixels for split in manifest.splits.values())
     if not last and any(between) and void > MUCH_VOID * (void + first + sum(between)):
         share = 100 * void / (void + first + sum(between))
-        name = _class_names(manifest)[-1]
+        name = manifest.class_names[-1]
         yield finding("shifted-down", [f"{name} never, void in {share:.1f} % of the pixels"])
 
 
-def _void_classes(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[Finding]:
-    named = [name for name in _class_names(manifest) if name.lower() in VOID_NAMES]
+def _void_classes(manifest: Manifest, frames: pd.DataFrame) -> Iterator[Finding]:
+    named = [name for name in manifest.class_names if name.lower() in VOID_NAMES]
     if named:
         yield finding("void-class", named)
 
 
-def _rare_classes(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[Finding]:
-    pixels = manifest["splits"]["train"]["class_pixels"]
+def _rare_classes(manifest: Manifest, frames: pd.DataFrame) -> Iterator[Finding]:
+    pixels = manifest.splits["train"].class_pixels
     total = sum(pixels) or 1
     rare = [
         f"{name}: {100 * count / total:.3f} % of the training pixels"
-        for name, count in zip(_class_names(manifest), pixels, strict=True)
+        for name, count in zip(manifest.class_names, pixels, strict=True)
         if 0 < count < RARE_SHARE * total
     ]
     if rare:
         yield finding("rare-class", rare, share=100 * RARE_SHARE)
 
 
-def _few_images(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[Finding]:
-    images = manifest["splits"]["val"]["images"]
+def _few_images(manifest: Manifest, frames: pd.DataFrame) -> Iterator[Finding]:
+    images = manifest.splits["val"].images
     if images < FEW_IMAGES:
         yield finding("few-validation-images", count=images, few=FEW_IMAGES)
 
 
-def _shared_groups(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[Finding]:
+def _shared_groups(manifest: Manifest, frames: pd.DataFrame) -> Iterator[Finding]:
     spread = frames[frames["group"] != ""].groupby("group")["split"].nunique()
     shared = sorted(spread[spread > 1].index)
     if shared:
         yield finding("shared-group", shared)
 
 
-def _duplicates(manifest: dict[str, Any], frames: pd.DataFrame) -> Iterator[Finding]:
+def _duplicates(manifest: Manifest, frames: pd.DataFrame) -> Iterator[Finding]:
     """Images with the same content: in both splits, on one, or with labels that disagree."""
     repeated = frames[frames.duplicated("image_sha256", keep=False)]
     found: dict[str, list[str]] = {
@@ -152,17 +148,13 @@ def _joined(names: Sequence[str], shown: int = 4) -> str:
     return " = ".join(names[:shown]) + more
 
 
-def _class_names(manifest: dict[str, Any]) -> list[str]:
-    return [found["name"] for found in manifest["classes"]]
-
-
-def _pixels_of_all(manifest: dict[str, Any]) -> list[int]:
+def _pixels_of_all(manifest: Manifest) -> list[int]:
     """Pixels of each class on all splits."""
-    splits = [split["class_pixels"] for split in manifest["splits"].values()]
+    splits = [split.class_pixels for split in manifest.splits.values()]
     return [sum(counts) for counts in zip(*splits, strict=True)]
 
 
-Check = Callable[[dict[str, Any], pd.DataFrame], Iterator[Finding]]
+Check = Callable[[Manifest, pd.DataFrame], Iterator[Finding]]
 CHECKS: tuple[Check, ...] = (
     _absent_classes, _absent_in_folds, _binary_masks, _shifted_labels, _void_classes, _rare_classes,
     _few_images, _shared_groups, _duplicates,

@@ -18,10 +18,12 @@ from segbench.config.schema import (
     Seed,
     Size,
     integer_from_text,
+    number_from_text,
     parse_section,
     read_yaml,
     tuple_from_list,
 )
+from segbench.datasets.archives import MAX_FILES
 from segbench.datasets.layout import pattern_problem
 from segbench.datasets.split_settings import Splits
 from segbench.errors import ConfigError, did_you_mean
@@ -168,6 +170,12 @@ class Labels(Section):
         "`labelme`: JSON of labelme"
     )
     path: str = Field(description="pattern of the label files, with the images' wildcards")
+    tolerance: Annotated[float, BeforeValidator(number_from_text), Field(ge=0, le=442)] = Field(
+        default=0,
+        description="for `rgb`: a colour of no class is taken for the nearest colour of a class up "
+        "to this Euclidean distance in RGB (0 to 442), as smoothed or JPEG labels need; one that "
+        "is equally near to two classes is refused",
+    )
     values_of: str | None = Field(
         default=None,
         description="for `index`: path of the class list whose ids the values are, where that is "
@@ -195,6 +203,9 @@ class Source(Section):
     sha256: str | None = Field(
         default=None,
         description="hash of that archive, as `sha256sum` prints it; needed with `url`",
+    )
+    max_files: Count = Field(
+        default=MAX_FILES, description="an archive with more files and folders is refused"
     )
     demo: Literal["urban", "rural"] | None = Field(
         default=None,
@@ -302,6 +313,8 @@ class DatasetDescription(Section):
         if self.labels.format == "rgb":
             colors = [c for one in self.classes.classes for c in one.colors or (one.color,)]
             _refuse_twice("colour", [*colors, *self.classes.ignore_colors])
+        if self.labels.tolerance and self.labels.format != "rgb":
+            raise ValueError("`labels.tolerance` belongs to the format rgb")
         if self.labels.values_of is not None and self.labels.format != "index":
             raise ValueError("`labels.values_of` belongs to the format index")
         outlines = self.labels.format in ("polygons", "labelme")

@@ -6,13 +6,15 @@ Errors stop a workflow, warnings go on and land in the report. Knows the words, 
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
-from segbench.errors import DataError
+from segbench.errors import DataError, escaped
+from segbench.system.records import Record
 
 SHOWN = 5
 SHOWN_UNKNOWN = 20
+CHANGED, ALL_PIXELS = "changed", "all"  # amounts of a fault that has them in place of unknown ones
 Level = Literal["error", "warning"]
 
 
@@ -55,10 +57,19 @@ KINDS: dict[str, Kind] = {
         "rename the files to plain letters, digits, '_' and '-'",
     ),
     "unreadable-image": Kind("error", "images that cannot be read", _AGAIN),
+    "foreign-image": Kind(
+        "error", "images of a form that is not read",
+        "convert the files to PNG or JPEG, and correct the suffix in `images`",
+    ),
     "huge-image": Kind(
         "error", "images beyond the limit of pixels",
         "remove them; if they are meant to be that large, raise `max_image_pixels` in the dataset "
         "description",
+    ),
+    "tiny-image": Kind(
+        "error", "images with less than 8 pixels on a side",
+        "remove them together with their labels; networks shrink what they see 8 to 32 times, so "
+        "that nothing is left of them",
     ),
     "turned-image": Kind(
         "error", "images that are turned by an EXIF note",
@@ -71,6 +82,10 @@ KINDS: dict[str, Kind] = {
     ),
     "unreadable-label": Kind(
         "error", "labels that cannot be read", "copy, download or make the files again",
+    ),
+    "foreign-label": Kind(
+        "error", "labels of a form that is not read",
+        "convert the files to PNG, and correct the suffix in `labels.path`",
     ),
     "huge-label": Kind(
         "error", "labels beyond the limit of pixels",
@@ -86,6 +101,11 @@ KINDS: dict[str, Kind] = {
         "set `labels.format: rgb` if their colours stand for classes; else write the class values "
         "as PNG with one channel of 8 bits",
     ),
+    "wide-values": Kind(
+        "error", "labels with values beyond 255",
+        "write class values from 0 to 255; values such as 26001 often number objects (class 26, "
+        "object 1): then let `labels.path` name the files of classes instead, or divide them",
+    ),
     "not-colors": Kind(
         "error", "labels that are no maps of colours",
         "set `labels.format: index` if their values stand for classes; else write them as RGB PNG",
@@ -97,8 +117,9 @@ KINDS: dict[str, Kind] = {
     ),
     "unknown-color": Kind(
         "error", "labels with colours outside the classes",
-        "mend the files (colours must be exact, so no JPEG and no smoothing); a colour that is "
-        "meant to be there goes into `colors` of a class or into `ignore_colors`",
+        "mend the files (colours must be exact, so no JPEG and no smoothing; `labels.tolerance` "
+        "takes near ones for them); a colour that is meant to be there goes into `colors` of a "
+        "class or into `ignore_colors`",
     ),
     "unknown-polygon": Kind(
         "error", "annotations with labels outside the classes",
@@ -133,6 +154,11 @@ KINDS: dict[str, Kind] = {
         "warning", "frames that one list file names twice",
         "remove the repetition; each frame is taken once",
     ),
+    "deep-image": Kind(
+        "warning", "images with more than 8 bits per channel",
+        "training reads the upper 8 of 16 bits, as OpenCV does, so that images which fill a part "
+        "of the range (12 bits) become dark: convert them to 8 bits by the scale that they need",
+    ),
     "hole-in-image": Kind(
         "warning", "JPEG images with a block of 4096 zero bytes, as failed copies have",
         "look at them, and copy them again if a part is grey or shifted",
@@ -141,6 +167,11 @@ KINDS: dict[str, Kind] = {
         "warning", "palette labels whose colours belong to other classes than their indices",
         "indices are read, not colours: correct `values` of the classes, or set "
         "`labels.format: rgb` if the colours are right",
+    ),
+    "nearest-color": Kind(
+        "warning", "labels with colours that were taken for the nearest colour of a class",
+        "`labels.tolerance` asks for it; look whether the share is as small as you expect, and use "
+        "labels with exact colours where there are any",
     ),
     "absent-in-training": Kind(
         "warning", "classes without a pixel in the train split",
@@ -246,9 +277,15 @@ class Finding:
             lines.append(f"    In all of them: {self.unknown}")
         return "\n".join([*lines, f"  Remedy: {self.remedy} [{self.code}]"])
 
-    def as_dict(self) -> dict[str, Any]:
-        """The finding as plain data."""
-        return asdict(self)
+
+class DatasetCheck(Record):
+    """`check.json`: what the checks of a dataset found, where none of it stops a training.
+
+    Attributes:
+        warnings: those of the preparation first.
+    """
+
+    warnings: tuple[Finding, ...]
 
 
 def finding(
@@ -269,7 +306,7 @@ def finding(
         kind.problem.format(**details),
         kind.remedy.format(**details),
         len(examples) if count is None else count,
-        tuple(examples[:SHOWN]),
+        tuple(map(escaped, examples[:SHOWN])),
     )
 
 
@@ -295,6 +332,8 @@ def _all_unknown(faults: Sequence[Fault]) -> str:
         for name, amount in fault.unknown:
             amounts[name] += amount
             files[name] += 1
+    if ALL_PIXELS in amounts and faults[0].code == "nearest-color":
+        return f"{100 * amounts[CHANGED] / amounts[ALL_PIXELS]:.2f} % of the pixels changed"
     unit = "objects" if faults[0].code == "unknown-polygon" else "pixels"
     parts = [
         f"{name} ({unit}: {amount}, files: {files[name]})"

@@ -170,12 +170,18 @@ class Worker:
             },
         )
         kept = self._write(task, read.ids)
-        odd = (("hole-in-image", image, found.has_hole), ("palette-colors", path, read.doubt))
+        deep = f"{found.bits} bits" if found.bits > 8 else ""
+        odd = (
+            ("hole-in-image", image, found.has_hole),
+            ("deep-image", image, deep),
+            ("palette-colors", path, read.doubt),
+        )
         warnings = tuple(
             Fault(code, f"{where}: {detail}" if isinstance(detail, str) else str(where))
             for code, where, detail in odd
             if detail
         )
+        warnings += read.change_told(path)
         known = None
         if kept and max(stamps[0][1], stamps[1][1]) < read_at - UNSETTLED_NS:
             pixels = tuple(read.pixels.tolist())

@@ -4,15 +4,31 @@ Reads a JPEG at an eighth of its scale: that runs through all of its compressed 
 is cut or broken is found as by a full decode, at a third of the time.
 """
 
+import re
 from io import BytesIO
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, JpegImagePlugin, UnidentifiedImageError
+from PIL import Image, JpegImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from segbench.datasets.findings import UnusableError
 
 EXIF_ORIENTATION = 0x0112
+BITS_PER_SAMPLE = 258  # a tag of TIFF
+PNG_BITS = 24  # where a PNG says how many bits a channel has
+PPM_LARGEST = re.compile(rb"P[2356]\s+(?:#[^\n]*\s+)*\d+\s+\d+\s+(\d{1,5})\s")
+DEEPEST = 16  # bits per channel
+LEAST_SIDE = 8  # pixels; networks shrink what they see 8 to 32 times
+# files that people do keep images or labels in, which training cannot read, by how they begin
+FOREIGN = {
+    b"\x93NUMPY": "a NumPy array (.npy)",
+    b"PK\x03\x04": "a ZIP or NumPy archive (.zip, .npz)",
+    b"GIF8": "a GIF",
+    b"\x00\x00\x00\x0cjP  ": "a JPEG 2000 image",
+    b"\x89HDF": "an HDF5 file",
+    b"v/1\x01": "an OpenEXR image",
+    b"%PDF": "a PDF",
+}
 HOLE = bytes(4096)  # a block of a disk that was never written
 PNG_END = b"IEND\xaeB`\x82"
 START_OF_SCAN = b"\xff\xda"
@@ -27,12 +43,13 @@ UNREADABLE = (
 
 
 class Inspected(NamedTuple):
-    """What an image turned out to be; brightness as a fraction of white."""
+    """What an image turned out to be; brightness as a fraction of white, bits per channel."""
 
     height: int
     width: int
     brightness: float
     has_hole: bool
+    bits: int = 8
 
 
 def inspect_image(data: bytes, max_pixels: int) -> Inspected:
@@ -45,6 +62,7 @@ def inspect_image(data: bytes, max_pixels: int) -> Inspected:
     Raises:
         UnusableError: what is wrong with the image, without the file's name.
     """
+    refuse_foreign("foreign-image", data)
     try:
         with open_image(data) as image:
             width, height = image.size
@@ -53,12 +71,41 @@ def inspect_image(data: bytes, max_pixels: int) -> Inspected:
             turned = image.getexif().get(EXIF_ORIENTATION, 1)
             if turned not in (0, 1):
                 raise UnusableError("turned-image", f"orientation {turned}")
+            _refuse_tiny(width, height)
+            bits = _bits(image, data)
+            if bits > DEEPEST:
+                raise UnusableError(
+                    "foreign-image", f"has {bits} bits per channel, which OpenCV does not read"
+                )
             image.draft("L", (1, 1))
-            brightness = float(np.asarray(image.convert("L")).mean()) / 255
+            brightness = _brightness(image)
     except UNREADABLE as error:
         raise UnusableError("unreadable-image", _reason(error)) from None
     has_hole = is_jpeg and HOLE in data[data.find(START_OF_SCAN) :]
-    return Inspected(height, width, round(brightness, 4), has_hole)
+    return Inspected(height, width, round(brightness, 4), has_hole, bits)
+
+
+def _refuse_tiny(width: int, height: int) -> None:
+    if min(width, height) < LEAST_SIDE:
+        raise UnusableError("tiny-image", f"{width}x{height} pixels")
+
+
+def _bits(image: Image.Image, data: bytes) -> int:
+    """Bits per channel; what has fewer than 8 is read as 8."""
+    if image.format == "PNG":
+        return max(8, data[PNG_BITS])
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return int(max(8, *image.tag_v2.get(BITS_PER_SAMPLE, (8,))))
+    if found := PPM_LARGEST.match(data):
+        return max(8, int(found[1]).bit_length())
+    return 8
+
+
+def _brightness(image: Image.Image) -> float:
+    """Mean brightness, a fraction of white."""
+    if image.mode.startswith("I"):  # conversion would cut these values off at 255
+        return float(np.asarray(image).mean()) / 65535
+    return float(np.asarray(image.convert("L")).mean()) / 255
 
 
 def open_image(data: bytes) -> Image.Image:
@@ -76,6 +123,17 @@ def open_image(data: bytes) -> Image.Image:
             raise OSError("the end of the file is missing")
         image = Image.open(BytesIO(data), formats=FORMATS)
     return image
+
+
+def refuse_foreign(code: str, data: bytes) -> None:
+    """Refuse a file of a known form that is not read: another copy of it would not help.
+
+    Raises:
+        UnusableError: the file is one; its message names the form and those that are read.
+    """
+    for start, name in FOREIGN.items():
+        if data.startswith(start):
+            raise UnusableError(code, f"is {name}, which is not read (read: {', '.join(FORMATS)})")
 
 
 def refuse_huge(code: str, width: int, height: int, max_pixels: int) -> None:

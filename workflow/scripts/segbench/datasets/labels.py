@@ -6,6 +6,7 @@ A form of label is one method of `LabelReader` and one word in `description.Labe
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,15 @@ import numpy.typing as npt
 import orjson
 from PIL import Image, UnidentifiedImageError
 
+from segbench.datasets.colors import UNCLAIMED, ColorTable
 from segbench.datasets.description import IGNORE_INDEX, DatasetDescription
-from segbench.datasets.findings import UnusableError
-from segbench.datasets.images import open_image, refuse_huge
+from segbench.datasets.findings import ALL_PIXELS, CHANGED, Fault, UnusableError
+from segbench.datasets.images import open_image, refuse_foreign, refuse_huge
 from segbench.datasets.polygons import LabelMap, paint_labelme, paint_polygons
 
-UNCLAIMED = 254  # in the table of colours: neither a class nor void; class ids end at 253
 SHOWN_VALUES = 8
+DEEP_MODES = ("I;16", "I;16B", "I;16L", "I")  # Pillow's names for 16 and 32 bits per pixel
+COLOR_MODES = ("RGB", "RGBA", "P")
 MANY_COLORS = 256  # a photograph taken for a label has too many to add up
 Counts = npt.NDArray[np.int64]
 
@@ -32,11 +35,21 @@ class Label:
         ids: class ids, uint8 [height, width], 255 where nothing is learnt or scored.
         pixels: how many pixels each class has, and as the last one void, int64 [classes + 1].
         doubt: what is odd about its palette, or empty.
+        changed: how many pixels were taken for the nearest colour of a class.
     """
 
     ids: LabelMap
     pixels: Counts
     doubt: str = ""
+    changed: int = 0
+
+    def change_told(self, path: Path) -> tuple[Fault, ...]:
+        """A warning of the pixels that were changed, if any."""
+        if not self.changed:
+            return ()
+        share = f"{100 * self.changed / self.ids.size:.2f} % of the pixels changed"
+        amounts = ((CHANGED, self.changed), (ALL_PIXELS, self.ids.size))
+        return (Fault("nearest-color", f"{path}: {share}", amounts),)
 
 
 class LabelReader:
@@ -52,7 +65,8 @@ class LabelReader:
         self._background = description.background_id
         self._max_pixels = description.max_image_pixels
         self._id_of_label = self._classes.id_of_label()
-        self._colors: npt.NDArray[np.uint8] | None = None
+        self._tolerance = description.labels.tolerance
+        self._colors: ColorTable | None = None
         # -1 marks values that no class and no void value claims
         self._table = np.full(256, -1, dtype=np.int16)
         for value, class_id in self._classes.id_of_value().items():
@@ -74,15 +88,16 @@ class LabelReader:
         if self._format == "index":
             return self._index(data)
         if self._format == "rgb":
-            return self._counted(self._rgb(data))
+            return self._rgb(data)
         paint = paint_polygons if self._format == "polygons" else paint_labelme
         annotation = _decode_json(data)
         return self._counted(
             paint(annotation, self._id_of_label, self._background, self._max_pixels)
         )
 
-    def _counted(self, ids: LabelMap) -> Label:
-        return Label(ids, self._by_class(histogram(ids), np.arange(256)))
+    def _counted(self, ids: LabelMap, changed: int = 0) -> Label:
+        pixels = self._by_class(histogram(ids), np.arange(256))
+        return Label(ids, pixels, changed=changed)
 
     def _by_class(self, counts: Counts, ids: npt.NDArray[Any]) -> Counts:
         """Pixels by class and void, from counts by value and the class ids of the values."""
@@ -100,7 +115,7 @@ class LabelReader:
             unknown = present[ids < 0].tolist()
             found = ", ".join(map(str, unknown[:SHOWN_VALUES]))
             more = ", ..." if len(unknown) > SHOWN_VALUES else ""
-            hint = self._hint(unknown, palette is not None)
+            hint = self._hint(unknown, bool(counts[0]), palette is not None)
             raise UnusableError(
                 "unknown-value",
                 f"has values that belong to no class: {found}{more}{hint}; "
@@ -112,9 +127,12 @@ class LabelReader:
         doubt = self._palette_doubt(palette, present) if palette else ""
         return Label(read, self._by_class(counts, self._table), doubt)
 
-    def _hint(self, unknown: list[int], has_palette: bool) -> str:
+    def _hint(self, unknown: list[int], has_zero: bool, has_palette: bool) -> str:
         """The usual reasons for values that no class claims."""
-        if unknown == [len(self._classes.classes)]:
+        after_last = len(self._classes.classes)
+        if unknown == [after_last] and has_zero:
+            return f" (is {after_last} void here? then put it into `ignore_values`)"
+        if unknown == [after_last]:
             return " (do the classes start at 1 here? then give each class its `values`)"
         if unknown == [255]:
             return " (a 0/255 mask? then give the classes `values: [0]` and `values: [255]`)"
@@ -139,9 +157,9 @@ class LabelReader:
                 )
         return ""
 
-    def _rgb(self, data: bytes) -> LabelMap:
+    def _rgb(self, data: bytes) -> Label:
         image = _decode(data, self._max_pixels)
-        if image.mode not in ("RGB", "RGBA", "P"):
+        if image.mode not in COLOR_MODES:
             raise UnusableError(
                 "not-colors",
                 f"is a {image.mode} image where colours were promised; for values that stand for "
@@ -150,40 +168,43 @@ class LabelReader:
         rgb = image.convert("RGB")
         packed = np.frombuffer(rgb.tobytes("raw", "RGBX"), "<u4").reshape(rgb.height, rgb.width)
         codes = packed & 0xFFFFFF  # red in the lowest byte
-        ids: LabelMap = self._color_table()[codes]
-        if (ids == UNCLAIMED).any():
-            unknown, counts = np.unique(codes[ids == UNCLAIMED], return_counts=True)
-            most = np.argsort(-counts, kind="stable")[:MANY_COLORS]
-            found = {
-                f"[{c & 255}, {c >> 8 & 255}, {c >> 16}]": n
-                for c, n in zip(unknown[most].tolist(), counts[most].tolist(), strict=True)
-            }
-            shown = list(found)[:SHOWN_VALUES]
-            more = f" and {len(unknown) - len(shown)} more" if len(unknown) > len(shown) else ""
-            raise UnusableError(
-                "unknown-color",
-                f"has colours that belong to no class: {', '.join(shown)}{more}; "
-                f"{counts.sum()} of {ids.size} pixels",
-                found,
-            )
-        return ids
-
-    def _color_table(self) -> npt.NDArray[np.uint8]:
-        """Class id by 24-bit colour, made at the first use in each process."""
         if self._colors is None:
-            self._colors = np.full(1 << 24, UNCLAIMED, np.uint8)
-            for (red, green, blue), class_id in self._classes.id_of_color().items():
-                self._colors[red | (green << 8) | (blue << 16)] = class_id
-        return self._colors
+            self._colors = ColorTable(self._classes.id_of_color(), self._tolerance)
+        ids, changed = self._colors.ids_of(codes)
+        if (ids == UNCLAIMED).any():
+            raise self._unknown_colors(codes[ids == UNCLAIMED], ids.size)
+        return self._counted(ids, changed)
+
+    def _unknown_colors(self, codes: npt.NDArray[Any], pixels: int) -> UnusableError:
+        """The refusal of colours that no class claims, of a label with so many pixels."""
+        unknown, counts = np.unique(codes, return_counts=True)
+        most = np.argsort(-counts, kind="stable")[:MANY_COLORS]
+        found = {
+            f"[{c & 255}, {c >> 8 & 255}, {c >> 16}]": n
+            for c, n in zip(unknown[most].tolist(), counts[most].tolist(), strict=True)
+        }
+        shown = list(found)[:SHOWN_VALUES]
+        more = f" and {len(unknown) - len(shown)} more" if len(unknown) > len(shown) else ""
+        reach = f" (within {self._tolerance:g}, or to two equally)" if self._tolerance else ""
+        return UnusableError(
+            "unknown-color",
+            f"has colours that belong to no class{reach}: {', '.join(shown)}{more}; "
+            f"{counts.sum()} of {pixels} pixels",
+            found,
+        )
 
     def _decode_index(self, data: bytes) -> tuple[LabelMap, list[int] | None]:
         """The values, and the palette where there is one."""
         image = _decode(data, self._max_pixels)
+        if image.mode in DEEP_MODES:
+            return _narrowed(np.asarray(image)), None
         if image.mode not in ("L", "P", "1"):
+            has_colors = image.mode in COLOR_MODES
             raise UnusableError(
                 "not-an-index",
-                f"is a {image.mode} image where a map of class values was promised (one channel, "
-                "8 bit); for colours that stand for classes, set `labels.format: rgb`",
+                f"is a {image.mode} image where a map of class values was promised (one channel "
+                "of whole numbers)"
+                + ("; for colours that stand for classes, set `labels.format: rgb`" * has_colors),
             )
         values = np.asarray(image.convert("L") if image.mode == "1" else image, dtype=np.uint8)
         return values, image.getpalette("RGB") if image.mode == "P" else None
@@ -192,6 +213,18 @@ class LabelReader:
 def histogram(values: LabelMap) -> Counts:
     """How often each value from 0 to 255 occurs in a map, int64 [256]."""
     return np.asarray(Image.fromarray(values).histogram(), np.int64)
+
+
+def _narrowed(values: npt.NDArray[Any]) -> LabelMap:
+    """Values of 16 or 32 bits as 8 bits, where they fit."""
+    largest = int(values.max())
+    if largest > 255 or values.min() < 0:
+        raise UnusableError(
+            "wide-values",
+            f"has values up to {largest}, and class values go up to 255; "
+            f"{np.count_nonzero(values > 255)} of {values.size} pixels are beyond",
+        )
+    return values.astype(np.uint8)
 
 
 def _decode_json(data: bytes) -> Mapping[str, Any]:
@@ -219,6 +252,7 @@ def _parsed(data: bytes) -> Any:
 
 
 def _decode(data: bytes, max_pixels: int) -> Image.Image:
+    refuse_foreign("foreign-label", data)
     try:
         with open_image(data) as image:
             refuse_huge("huge-label", *image.size, max_pixels)

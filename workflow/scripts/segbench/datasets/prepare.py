@@ -167,10 +167,14 @@ def _refuse_undrawable(splits: Splits, frames: Sequence[Frame]) -> None:
     if 0 < len(groups) < needed:
         noun = "group" if len(groups) == 1 else "groups"
         wanted = f"{needed} folds" if splits.folds else "two splits"
+        grouped_by = any(frame.group for frame in frames)
+        remedies = [
+            "Correct `{group}` in the pattern of the images" if grouped_by else "Add images"
+        ]
+        remedies += ["ask for fewer folds"] if splits.folds else []
         raise DataError(
-            f"`splits`: {len(frames)} images in {len(groups)} {noun} cannot fill {wanted}. Correct "
-            "`{group}` in the pattern of the images, ask for fewer folds, or name a split of your "
-            "own."
+            f"`splits`: {len(frames)} images in {len(groups)} {noun} cannot fill {wanted}. "
+            f"{', '.join(remedies)}, or name a split of your own."
         )
 
 

@@ -3,13 +3,14 @@
 Knows names of files and opens only list files; no image and no label.
 """
 
+import logging
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from segbench.datasets.description import DatasetDescription
-from segbench.datasets.findings import Finding, finding
+from segbench.datasets.findings import SHOWN, Finding, finding
 from segbench.datasets.layout import (
     Frame,
     example_files,
@@ -19,8 +20,9 @@ from segbench.datasets.layout import (
     pattern_regex,
 )
 from segbench.datasets.split_settings import LIST_SUFFIX
-from segbench.errors import DataError
+from segbench.errors import DataError, escaped
 
+LOG = logging.getLogger(__name__)
 UNSPLIT = "unsplit"  # where frames wait until their split is drawn
 SUFFIX = re.compile(r"\.(?:\w+|\{ext:[^{}]*\})$")
 ANY_IMAGE = r"\.(?i:jpe?g|png|bmp|tiff?|webp|ppm|pgm|jp2)"
@@ -60,8 +62,27 @@ def frames_of_splits(
             findings += twice
             if not splits[split]:
                 raise _nothing_found(root, description, f" for the {split} split, '{value}'")
+        if not description.splits.are_lists:
+            _tell_unused(description, frames, splits)
     _refuse_shared(splits)
     return splits, findings
+
+
+def _tell_unused(
+    description: DatasetDescription, frames: Sequence[Frame], splits: dict[str, list[Frame]]
+) -> None:
+    """Say how many images match the pattern and are in no split, such as those of a test split."""
+    used = {frame.image for chosen in splits.values() for frame in chosen}
+    # a label whose path looks like that of an image, as `testannot/1.png` beside `test/1.png`
+    used.update(path for frame in frames for path in frame.labels)
+    unused = Counter(frame.split for frame in frames if frame.image not in used)
+    if unused:
+        LOG.info(
+            "%s: images that match the pattern and are in no split here, by the value of {split}: "
+            "%s",
+            description.name,
+            escaped(", ".join(f"{n} of '{value}'" for value, n in unused.most_common(SHOWN))),
+        )
 
 
 def _nothing_found(root: Path, description: DatasetDescription, where: str) -> DataError:
@@ -79,7 +100,7 @@ def _frames_of_split(
     if not value.endswith(LIST_SUFFIX):
         return [frame for frame in frames if frame.split == value], []
     path = root / value
-    names = Counter(_listed(path))
+    names = _as_in_root(Counter(_listed(path)), frames, path)
     named = [(name, frame) for frame in frames for name in names.keys() & _names(frame)]
     by_name = dict(named)
     for name, frame in named:
@@ -92,7 +113,8 @@ def _frames_of_split(
     if missing:
         raise DataError(
             f"{path}: {len(missing)} of {len(names)} listed frames have no image, for instance "
-            f"{', '.join(missing[:3])}. Correct the list, or `images` in the dataset description."
+            f"{', '.join(missing[:3])}.{_other_folder(missing, frames)} Correct the list, or "
+            "`images` in the dataset description."
         )
     times: Counter[Frame] = Counter()
     for name, frame in named:
@@ -115,10 +137,62 @@ def _listed(path: Path) -> list[str]:
     return [words[0].removeprefix("./") for words in lines if words]
 
 
+def _as_in_root(names: Counter[str], frames: Sequence[Frame], path: Path) -> Counter[str]:
+    """Names of a list, those that begin at another root replaced by the path of their image.
+
+    A list may say `/data/CamVid/train/1.png` or `1.png` of the image `train/1.png`. A name that
+    fits several images by its end stays as it is.
+    """
+    known = {name for frame in frames for name in _names(frame)}
+    if names.keys() <= known:
+        return names
+    images = {name: frame.image for frame in frames for name in _paths(frame)}
+    longer: dict[str, set[str]] = defaultdict(set)
+    for name, image in images.items():
+        for tail in _tails(name):
+            longer[tail].add(image)
+    found: Counter[str] = Counter()
+    example = ""
+    for name, number in names.items():
+        ends = longer.get(name, set()) | {images[tail] for tail in _tails(name) if tail in images}
+        if name in known or len(ends) != 1:
+            found[name] += number
+        else:
+            (image,) = ends
+            found[image] += number
+            example = example or f"{name} is {image}"
+    if example:
+        LOG.info(
+            "%s: names begin at another root; they are matched by their end: %s", path, example
+        )
+    return found
+
+
+def _tails(path: str) -> Iterator[str]:
+    """A path without its first folder, without its first two, and so on."""
+    while "/" in path:
+        path = path.partition("/")[2]
+        yield path
+
+
+def _other_folder(missing: Sequence[str], frames: Sequence[Frame]) -> str:
+    """Say that an image of the listed name lies in another folder, if that is so."""
+    images = {name: frame.image for frame in frames for name in _names(frame)}
+    for name in missing:
+        image = images.get(name.rpartition("/")[2])
+        if image is not None:
+            return f" The folders differ: '{name}' is listed, and there is {image}."
+    return ""
+
+
+def _paths(frame: Frame) -> tuple[str, str]:
+    """The path of an image below the root, with and without its suffix."""
+    return frame.image, Path(frame.image).with_suffix("").as_posix()
+
+
 def _names(frame: Frame) -> set[str]:
     image = Path(frame.image)
-    paths = {frame.image, image.with_suffix("").as_posix()}
-    return {frame.name, frame.frame, image.name, image.stem, *paths}
+    return {frame.name, frame.frame, image.name, image.stem, *_paths(frame)}
 
 
 def _refuse_shared(splits: dict[str, list[Frame]]) -> None:

@@ -4,11 +4,11 @@ The confusion matrix of every image is what is stored; every score derives from 
 `segbench.scores.metrics`. Scores are at the labels' own size.
 """
 
-import json
+import itertools
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,9 +20,23 @@ from segbench.engine.devices import lease_device
 from segbench.engine.predict import predictions
 from segbench.scores import metrics
 from segbench.system.progress import Progress
+from segbench.system.run_records import MetricsRecord
 
 LOG = logging.getLogger(__name__)
 WARM_UP = 2
+PROTOCOL = "all validation images, single scale, scored at the label's own size"
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a prediction costs; the attributes are those of `MetricsRecord`."""
+
+    parameters: int
+    flops: int | None
+    flops_at: tuple[int, int]
+    latency_ms: float
+    latency_p90_ms: float
+    device: str
 
 
 def evaluate(
@@ -70,27 +84,63 @@ def evaluate(
                 pictures[predicted.name] = predicted.classes
             progress.step()
         height, width = predicted.classes.shape
-        cost = {
-            "parameters": sum(p.numel() for p in model.parameters()),
-            "flops": count_flops(model, height, width, device),
-            "flops_at": [height, width],
-            "latency_ms": 1000 * float(np.median(seconds[WARM_UP:] or seconds)),
-            "device": _device_name(device),
-        }
+        latency = latencies(seconds[WARM_UP:] or seconds)
+        cost = Cost(
+            parameters=sum(p.numel() for p in model.parameters()),
+            flops=count_flops(model, height, width, device),
+            flops_at=(height, width),
+            latency_ms=latency[0],
+            latency_p90_ms=latency[1],
+            device=_device_name(device),
+        )
     np.savez_compressed(confusion_path, names=np.array(names), confusion=np.stack(counts))
     stored = {str(i): picture for i, picture in enumerate(pictures.values())}
     np.savez_compressed(
         predictions_path, allow_pickle=False, names=np.array(list(pictures)), **stored
     )
-    summed = np.stack(counts).sum(0)
-    scores = metrics.summary(summed) | {
-        **_reach(classes, mapped, summed),
-        "iou": dict(zip(classes, _plain(metrics.class_iou(summed)), strict=True)),
-        "images": len(names),
-        "protocol": "all validation images, single scale, scored at the label's own size",
-    }
-    metrics_path.write_text(json.dumps(scores | cost, indent=1) + "\n")
-    LOG.info("%s: mean IoU %.2f %%", config.segbench.run, 100 * scores["miou"])
+    record = score(classes, mapped, np.stack(counts), cost)
+    record.write(metrics_path)
+    LOG.info("%s: mean IoU %.2f %%", config.segbench.run, 100 * record.miou)
+
+
+def score(
+    classes: Sequence[str], mapped: Sequence[int] | None, counts: metrics.Counts, cost: Cost
+) -> MetricsRecord:
+    """The scores of a run.
+
+    Args:
+        classes: names of the classes, by id.
+        mapped: class id for each id that the model predicts, where it knows another dataset's.
+        counts: confusion matrix of every image, [images, classes, predictions].
+        cost: of a prediction.
+    """
+    summed = counts.sum(0)
+    iou = metrics.class_iou(summed)
+    reached = [mapped is None or i in mapped for i in range(len(classes))]
+    return MetricsRecord(
+        **metrics.summary(summed),
+        miou_mapped=_plain(float(metrics.mean_over_classes(iou[reached]))),
+        unreachable=tuple(itertools.compress(classes, (not one for one in reached))),
+        iou={name: _plain(one) for name, one in zip(classes, iou, strict=True)},
+        images=len(counts),
+        protocol=PROTOCOL,
+        parameters=cost.parameters,
+        flops=cost.flops,
+        flops_at=cost.flops_at,
+        latency_ms=cost.latency_ms,
+        latency_p90_ms=cost.latency_p90_ms,
+        device=cost.device,
+    )
+
+
+def latencies(seconds: Sequence[float]) -> tuple[float, float]:
+    """The 10th and the 90th percentile of forward passes, in milliseconds.
+
+    Other work on a machine only ever slows a pass down, so a low percentile is close to what the
+    model needs, and the distance to a high one tells how busy the machine was.
+    """
+    low, high = 1000 * np.quantile(seconds, [0.1, 0.9])
+    return float(low), float(high)
 
 
 def count_flops(model: nn.Module, height: int, width: int, device: str) -> int | None:
@@ -117,21 +167,9 @@ def zero_shot(config: Config) -> bool:
     return bool(config.segbench.initialization == "zero_shot")
 
 
-def _reach(
-    classes: Sequence[str], mapped: Sequence[int] | None, counts: metrics.Counts
-) -> dict[str, Any]:
-    """What a class map leaves out, and the mean IoU over the rest."""
-    reached = [mapped is None or i in mapped for i in range(len(classes))]
-    return {
-        "unreachable": [name for name, is_reached in zip(classes, reached, strict=True)
-                        if not is_reached],
-        "miou_mapped": float(metrics.mean_over_classes(metrics.class_iou(counts)[reached])),
-    }  # fmt: skip
-
-
-def _plain(scores: metrics.Scores) -> list[float | None]:
-    """Scores for JSON, which has no NaN."""
-    return [None if np.isnan(score) else float(score) for score in scores]
+def _plain(score: float) -> float | None:
+    """A score for JSON, which has no NaN."""
+    return None if np.isnan(score) else float(score)
 
 
 def _device_name(device: str) -> str:

@@ -6,7 +6,6 @@ shapes have been proven in full on the meta device, which also tells how much me
 takes. Imports torch and mmseg.
 """
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,13 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from torch import nn
 
+from segbench.datasets.manifest import Manifest
 from segbench.engine import memory
 from segbench.engine.build import build_model, load_config
 from segbench.engine.optimizers import build_optimizer, build_schedulers
 from segbench.errors import ModelError
+from segbench.recipe.section import RunSection
+from segbench.system.records import Record
 from segbench.zoo.families import COARSEST_STRIDE, FIXED_SIZE_BACKBONES
 from segbench.zoo.tree import Shape
 
@@ -41,6 +43,27 @@ REMEDIES = {
 }
 
 
+class ModelCheck(Record):
+    """What the check of a model found, where nothing stops its training.
+
+    Attributes:
+        run: `model/initialization/seed0`.
+        parameters: of the model.
+        memory_bytes: that a training takes; None where it cannot be estimated or nothing is
+            trained.
+        memory: the same in a sentence.
+        weights: what was loaded at the start, in a sentence.
+        adaptations: what was changed of the published recipe, in sentences.
+    """
+
+    run: str
+    parameters: int
+    memory_bytes: int | None
+    memory: str
+    weights: str
+    adaptations: tuple[str, ...]
+
+
 def preflight(config_path: Path, manifest_path: Path, report_path: Path) -> None:
     """Check one model and write what was found.
 
@@ -56,28 +79,29 @@ def preflight(config_path: Path, manifest_path: Path, report_path: Path) -> None
     # checks run side by side, and one thread each is faster than all of them in each
     torch.set_num_threads(1)
     config = load_config(config_path)
-    run = config.segbench.run
-    height, width = json.loads(manifest_path.read_text())["image_sizes"][0][:2]
+    section = RunSection.of(config)
+    run = section.run
+    height, width = Manifest.read(manifest_path).common_size
     try:
         model, weights = build_model(config, config.randomness.seed)
     except ModelError as error:
         raise ModelError(f"{run}: {error}") from None
     found, memory_note = None, "nothing is trained"
-    if config.segbench.initialization != "zero_shot":
+    if section.initialization != "zero_shot":
         found = memory.estimate(model, config)
         memory_note = _judge_memory(found, run)
         _try_step(model, config, run, shapes_are_proven=found is not None)
     _try_image(model, config, run, height, width)
-    report = {
-        "run": run,
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "memory_bytes": found.total if found else None,
-        "memory": memory_note,
-        "weights": weights.sentence() if weights else "all random",
-        "adaptations": list(config.segbench.adaptations),
-    }
-    report_path.write_text(json.dumps(report, indent=1) + "\n")
-    LOG.info("%s: builds and trains, %.2f M parameters", run, report["parameters"] / 1e6)
+    check = ModelCheck(
+        run=run,
+        parameters=sum(p.numel() for p in model.parameters()),
+        memory_bytes=found.total if found else None,
+        memory=memory_note,
+        weights=weights.sentence() if weights else "all random",
+        adaptations=section.adaptations,
+    )
+    check.write(report_path)
+    LOG.info("%s: builds and trains, %.2f M parameters", run, check.parameters / 1e6)
 
 
 def _judge_memory(found: memory.Estimate | None, run: str) -> str:

@@ -4,18 +4,18 @@ Imports torch.
 """
 
 import csv
-import json
 import resource
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmengine.config import Config
 from torch import nn
 
 from segbench.engine.state import TrainingState
+from segbench.recipe.section import RunSection
 from segbench.system.provenance import package_versions
+from segbench.system.run_records import TrainRecord
 
 CURVES = ("iteration", "loss", "learning_rate", "val_miou", "val_aacc", "val_macc")
 
@@ -34,7 +34,9 @@ def write_record(
     state: TrainingState,
     model: nn.Module,
     device: str,
-    **more: Any,
+    *,
+    digest: str | None,
+    weights: str,
 ) -> None:
     """Write `train.json`: where a run came from, what it did and what it cost.
 
@@ -44,35 +46,36 @@ def write_record(
         state: at the end of the training.
         model: what was trained.
         device: where.
-        more: further entries.
+        digest: of everything that shapes the training; None where nothing was trained.
+        weights: what was loaded at the start, in a sentence.
     """
-    settings, optimizer = config.segbench, config.optim_wrapper.optimizer
+    section, optimizer = RunSection.of(config), config.optim_wrapper.optimizer
     trained = state.iteration > 0
-    record = {
-        "run": settings.run,
-        "seed": config.randomness.seed,
-        "initialization": settings.initialization,
-        "source_classes": list(settings.source["classes"]) if "source" in settings else None,
-        "dataset": settings.dataset,
-        "iterations": state.iteration,
-        "planned_iterations": config.train_cfg.max_iters if trained else 0,
-        "best_iteration": state.best_iteration,
-        "best_val_miou": state.best if trained else None,
-        "crop_size": list(settings.crop_size),
-        "batch_size": settings.batch_size,
-        "learning_rate": optimizer.lr if trained else None,
-        "optimizer": optimizer.type if trained else None,
-        "precision": config.optim_wrapper.get("dtype", "float32"),
-        "ema": settings.ema,
-        "adaptations": list(settings.adaptations),
-        "device": _device(device),
-        "train_minutes": state.seconds / 60,
-        "peak_memory_mb": _peak_bytes(device) / 2**20 if trained else None,
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "versions": package_versions(),
-        **more,
-    }
-    path.write_text(json.dumps(record, indent=1) + "\n")
+    TrainRecord(
+        run=section.run,
+        seed=config.randomness.seed,
+        initialization=section.initialization,
+        source_classes=section.source.classes if section.source else None,
+        dataset=section.dataset,
+        iterations=state.iteration,
+        planned_iterations=config.train_cfg.max_iters if trained else 0,
+        best_iteration=state.best_iteration,
+        best_val_miou=state.best if trained else None,
+        crop_size=section.crop_size,
+        batch_size=section.batch_size,
+        learning_rate=optimizer.lr if trained else None,
+        optimizer=optimizer.type if trained else None,
+        precision=config.optim_wrapper.get("dtype", "float32"),
+        ema=section.ema,
+        adaptations=section.adaptations,
+        device=_device(device),
+        train_minutes=state.seconds / 60,
+        peak_memory_mb=_peak_bytes(device) / 2**20 if trained else None,
+        parameters=sum(p.numel() for p in model.parameters()),
+        versions=package_versions(),
+        digest=digest,
+        weights=weights,
+    ).write(path)
 
 
 def _device(device: str) -> str:

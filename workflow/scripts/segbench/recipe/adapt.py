@@ -16,6 +16,7 @@ from mmengine.config import Config
 
 from segbench.recipe.class_weights import rare_class_probabilities
 from segbench.recipe.model import set_class_weights, set_classes, set_image_size
+from segbench.recipe.section import FORM
 from segbench.zoo.families import SIZE_DIVISORS
 from segbench.zoo.reader import published_crop, published_iters, train_pipeline
 from segbench.zoo.tree import Node, Shape, as_pair, drop_files, inner_backbone, walk
@@ -348,6 +349,7 @@ class Adaptation:
             "allow_failed_imports": False,
         }
         self.config.segbench = {
+            "form": FORM,
             "run": self.recipe.run,
             "initialization": self.recipe.initialization,
             "dataset": self.manifest["name"],

@@ -54,5 +54,5 @@ def _questions(own: Mapping[str, Candidate]) -> Iterator[tuple[Candidate, Candid
 def _unreachable(own: Mapping[str, Candidate]) -> str:
     if "zero_shot" not in own:
         return ""
-    names = own["zero_shot"].runs[0].scores["unreachable"]
+    names = own["zero_shot"].runs[0].scores.unreachable
     return f" Zero-shot cannot predict {', '.join(names)}." if names else ""

@@ -8,6 +8,9 @@ import pandas as pd
 from segbench.report.results import Candidate
 from segbench.report.tables import NOT_THERE, percent
 
+# where slow passes took this many times as long as fast ones, the machine did other work
+BUSY_FACTOR, BUSY_MARK = 2.0, "*"
+
 
 def readable_models(table: pd.DataFrame) -> pd.DataFrame:
     """The columns of `models.csv` that people compare, as text."""
@@ -28,7 +31,10 @@ def readable_models(table: pd.DataFrame) -> pd.DataFrame:
     readable["mean acc. %"] = [percent(value) for value in table["macc"]]
     readable["params M"] = [f"{value / 1e6:.2f}" for value in table["params"]]
     readable["GFLOPs"] = [_scaled(value, 1e9) for value in table["flops"]]
-    readable["ms/image"] = [f"{value:.1f}" for value in table["latency_ms"]]
+    readable["ms/image"] = [
+        f"{low:.1f}{BUSY_MARK if high > BUSY_FACTOR * low else ''}"
+        for low, high in zip(table["latency_ms"], table["latency_p90_ms"], strict=True)
+    ]
     readable["memory GB"] = [_scaled(value, 1024) for value in table["peak_memory_mb"]]
     readable["training min"] = [
         f"{minutes:.1f}" if iterations else NOT_THERE

@@ -3,12 +3,14 @@
 Reads what evaluation and training stored; needs no network, no GPU and no torch.
 """
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from segbench.datasets.findings import DatasetCheck
+from segbench.datasets.manifest import Manifest
 from segbench.report import columns, figures, gains, gallery, plotting, results, summary, tables
+from segbench.report.columns import BUSY_MARK
 from segbench.report.results import Candidate, Run
 
 LOG = logging.getLogger(__name__)
@@ -34,8 +36,8 @@ def write_tables(
     experiment: str,
 ) -> None:
     """Write the tables and the first page into a folder, and `README.md` beside it."""
-    manifest = json.loads(manifest_path.read_text())
-    names = [found["name"] for found in manifest["classes"]]
+    manifest = Manifest.read(manifest_path)
+    names = manifest.class_names
     models = results.models_table(candidates)
     per_class = results.per_class_table(candidates, names)
     models.to_csv(folder / "models.csv", index=False)
@@ -43,7 +45,7 @@ def write_tables(
     results.runs_table(candidates).to_csv(folder / "runs.csv", index=False)
     results.pairwise_table(candidates).to_csv(folder / "pairwise.csv", index=False)
 
-    protocol = _protocol(candidates, manifest["name"])
+    protocol = _protocol(candidates, manifest.name)
     tables.write_readable(
         columns.readable_models(models),
         folder / "models",
@@ -57,21 +59,21 @@ def write_tables(
         f"Mean over the {candidates[0].repeated_over}; {tables.NOT_THERE} marks a class that is "
         f"absent from the validation images. {protocol}",
     )
-    warnings = json.loads(check_path.read_text())["warnings"]
+    warnings = DatasetCheck.read(check_path).warnings
     page = summary.landing_page(candidates, models, manifest, experiment, warnings)
     (folder / "summary.rst").write_text(page, encoding="utf-8")
     page = summary.markdown_page(candidates, models, manifest, experiment)
     (folder.parent / "README.md").write_text(page, encoding="utf-8")
-    LOG.info(summary.verdict(candidates, manifest["name"]).replace("**", "").replace("\\", ""))
+    LOG.info(summary.verdict(candidates, manifest.name).replace("**", "").replace("\\", ""))
 
 
 def write_figures(
     candidates: Sequence[Candidate], manifest_path: Path, folder: Path, gallery_path: Path
 ) -> None:
     """Write `models`, `per_class` and `training` as SVG and PNG, and the gallery as PNG."""
-    manifest = json.loads(manifest_path.read_text())
-    name = manifest["name"]
-    per_class = results.per_class_table(candidates, [c["name"] for c in manifest["classes"]])
+    manifest = Manifest.read(manifest_path)
+    name = manifest.name
+    per_class = results.per_class_table(candidates, manifest.class_names)
     drawn = {
         "models": figures.plot_models(candidates, f"{name}: mean IoU on {_images(candidates[0])}"),
         "per_class": figures.plot_per_class(candidates, per_class, f"{name}: IoU per class, %"),
@@ -93,12 +95,12 @@ def write_figures(
 def _protocol(candidates: Sequence[Candidate], dataset: str) -> str:
     """What the numbers rest on, in a sentence."""
     runs = [run for candidate in candidates for run in candidate.runs]
-    iterations = sorted({run.record["iterations"] for run in runs} - {0})
-    crops = sorted({"x".join(map(str, run.record["crop_size"])) for run in runs})
-    batches = sorted({run.record["batch_size"] for run in runs})
+    iterations = sorted({run.record.iterations for run in runs} - {0})
+    crops = sorted({"x".join(map(str, run.record.crop_size)) for run in runs})
+    batches = sorted({run.record.batch_size for run in runs})
     seeds = sorted({run.seed for run in runs})
     return (
-        f"Protocol: {dataset}, {runs[0].scores['protocol']} ({_images(candidates[0])}); "
+        f"Protocol: {dataset}, {runs[0].scores.protocol} ({_images(candidates[0])}); "
         f"{_listed(iterations)} iterations, batch {_listed(batches)}, crop {_listed(crops)}; "
         f"seeds {_listed(seeds)}; {_listed(results.training_devices(candidates))}."
     )
@@ -109,8 +111,9 @@ def _note(candidates: Sequence[Candidate]) -> str:
     over = candidates[0].repeated_over
     return (
         f"Mean IoU over the classes present in the validation images, mean over the {over}. "
-        "The 95 % interval is a bootstrap over images; ± is the standard deviation over "
-        f"{over}."
+        f"The 95 % interval is over {candidates[0].interval_covers}; ± is the standard deviation "
+        f"over {over}. ms/image is the 10th percentile of single forward passes; {BUSY_MARK} marks "
+        "a machine that did other work meanwhile."
     )
 
 

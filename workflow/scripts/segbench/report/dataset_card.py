@@ -4,10 +4,8 @@ Reads the manifest, the frame table and a few images. Needs matplotlib and seabo
 """
 
 import html
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -17,6 +15,8 @@ import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from segbench.datasets.findings import DatasetCheck, Finding
+from segbench.datasets.manifest import Manifest
 from segbench.report.plotting import class_handles, color_table, read_image, read_label, save
 from segbench.report.tables import PAGE, html_table, percent
 
@@ -35,8 +35,8 @@ def write_card(
         about: what its description says of it, such as its licence.
         folder: where to write.
     """
-    manifest = json.loads(manifest_path.read_text())
-    warnings = json.loads(check_path.read_text())["warnings"]
+    manifest = Manifest.read(manifest_path)
+    warnings = DatasetCheck.read(check_path).warnings
     (folder / "card.html").write_text(page(manifest, warnings, about), encoding="utf-8")
     save(plot_classes(manifest), folder / "classes.svg")
     samples = plot_samples(manifest, manifest_path.parent)
@@ -44,30 +44,28 @@ def write_card(
     plt.close(samples)
 
 
-def page(
-    manifest: Mapping[str, Any], warnings: Sequence[Mapping[str, Any]], about: Mapping[str, str]
-) -> str:
+def page(manifest: Manifest, warnings: Sequence[Finding], about: Mapping[str, str]) -> str:
     """Write the card as an HTML page: counts, sizes, classes, warnings and provenance."""
     parts = [
-        html_table(_facts(manifest), f"Dataset {manifest['name']}"),
+        html_table(_facts(manifest), f"Dataset {manifest.name}"),
         _about(about),
         html_table(_class_shares(manifest), "Classes"),
         _warnings(warnings),
     ]
     note = (
         f"Prepared from {_source(manifest)}; images placed by "
-        f"{', '.join(manifest['images_placed_by'])}. SHA-256 of what a model sees: "
-        f"{manifest['content_sha256']}."
+        f"{', '.join(manifest.images_placed_by)}. SHA-256 of what a model sees: "
+        f"{manifest.content_sha256}."
     )
-    title = html.escape(f"Dataset {manifest['name']}")
+    title = html.escape(f"Dataset {manifest.name}")
     return PAGE.format(title=title, table="<br>".join(parts), note=html.escape(note))
 
 
-def plot_classes(manifest: Mapping[str, Any]) -> Figure:
+def plot_classes(manifest: Manifest) -> Figure:
     """Draw the classes' shares of pixels and images in each split, and which are seen together."""
     sns.set_theme(style="whitegrid", context="notebook")
     shares = _shares(manifest)
-    names = [found["name"] for found in manifest["classes"]]
+    names = list(manifest.class_names)
     height = 1.8 + 0.42 * len(names)
     figure, axes = plt.subplots(
         1, 3, figsize=(16, height), width_ratios=(1, 1, 1.25), layout="constrained"
@@ -84,7 +82,7 @@ def plot_classes(manifest: Mapping[str, Any]) -> Figure:
     figure.legend(
         handles, labels, loc="upper left", bbox_to_anchor=(0.28, 1.0), ncols=2, frameon=False
     )
-    counts = np.asarray(manifest["cooccurrence"], float)
+    counts = np.asarray(manifest.cooccurrence, float)
     seen = np.diag(counts)[:, None]
     together = np.divide(100 * counts, seen, out=np.full_like(counts, np.nan), where=seen > 0)
     sns.heatmap(
@@ -94,15 +92,15 @@ def plot_classes(manifest: Mapping[str, Any]) -> Figure:
     axes[2].set_title("of the images with the row's class, % that show the column's", fontsize=11)
     axes[2].set_xticklabels(axes[2].get_xticklabels(), rotation=40, ha="right")
     axes[2].set_yticklabels(axes[2].get_yticklabels(), rotation=0)
-    figure.suptitle(f"{manifest['name']}: classes", x=0.01, ha="left")
+    figure.suptitle(f"{manifest.name}: classes", x=0.01, ha="left")
     sns.despine(figure)
     return figure
 
 
-def plot_samples(manifest: Mapping[str, Any], dataset: Path) -> Figure:
+def plot_samples(manifest: Manifest, dataset: Path) -> Figure:
     """Draw images of both splits with their labels laid over them."""
     colors = color_table(manifest)
-    height, width = manifest["image_sizes"][0][:2]
+    height, width = manifest.common_size
     figure, grid = plt.subplots(
         2, SAMPLES_PER_SPLIT, squeeze=False, layout="constrained",
         figsize=(4.2 * SAMPLES_PER_SPLIT, 2 * (4.2 * height / width + 0.3) + 0.9),
@@ -120,7 +118,7 @@ def plot_samples(manifest: Mapping[str, Any], dataset: Path) -> Figure:
             axes.imshow(picture)
             axes.set_title(f"{spoken}: {name}", fontsize=10, loc="left")
     figure.legend(handles=class_handles(manifest), loc="outside lower left", ncols=8, frameon=False)
-    figure.suptitle(f"{manifest['name']}: images with their labels", x=0.005, ha="left")
+    figure.suptitle(f"{manifest.name}: images with their labels", x=0.005, ha="left")
     return figure
 
 
@@ -133,53 +131,53 @@ def overlay(
     return np.asarray(shown, np.uint8)
 
 
-def _facts(manifest: Mapping[str, Any]) -> pd.DataFrame:
-    sizes = manifest["image_sizes"]
+def _facts(manifest: Manifest) -> pd.DataFrame:
+    sizes = manifest.image_sizes
     common = ", ".join(f"{w}x{h} ({count})" for h, w, count in sizes[:3])
     rows = []
     for split, spoken in SPOKEN.items():
-        summary = manifest["splits"][split]
-        labelled = sum(summary["class_pixels"])
-        ignored = summary["ignored_pixels"] / (labelled + summary["ignored_pixels"])
+        summary = manifest.splits[split]
+        labelled = sum(summary.class_pixels)
+        ignored = summary.ignored_pixels / (labelled + summary.ignored_pixels)
         rows.append(
             {
                 "split": spoken,
-                "images": f"{summary['images']:,}",
-                "drives or sequences": f"{summary['groups']:,}",
+                "images": f"{summary.images:,}",
+                "drives or sequences": f"{summary.groups:,}",
                 "void pixels %": percent(ignored),
-                "mean brightness %": percent(summary["brightness"]),
+                "mean brightness %": percent(summary.brightness),
                 "image sizes (both splits)": common + (", ..." if len(sizes) > 3 else ""),
             }
         )
     return pd.DataFrame(rows)
 
 
-def _shares(manifest: Mapping[str, Any]) -> pd.DataFrame:
+def _shares(manifest: Manifest) -> pd.DataFrame:
     """Shares of pixels and of images by class and split, in per cent."""
     rows = []
     for split, spoken in SPOKEN.items():
-        summary = manifest["splits"][split]
-        total = sum(summary["class_pixels"]) or 1
+        summary = manifest.splits[split]
+        total = sum(summary.class_pixels) or 1
         for found, pixels, images in zip(
-            manifest["classes"], summary["class_pixels"], summary["class_images"], strict=True
+            manifest.classes, summary.class_pixels, summary.class_images, strict=True
         ):
-            share = 100 * images / summary["images"]
-            rows.append((found["name"], spoken, 100 * pixels / total, share))
+            share = 100 * images / summary.images
+            rows.append((found.name, spoken, 100 * pixels / total, share))
     return pd.DataFrame(rows, columns=["class", "split", "pixels", "images"])
 
 
-def _class_shares(manifest: Mapping[str, Any]) -> pd.DataFrame:
-    shares = _shares(manifest).set_index(["split", "class"])
+def _class_shares(manifest: Manifest) -> pd.DataFrame:
+    shares = _shares(manifest).set_index(["split", "class"]).to_dict()
     return pd.DataFrame(
         {
-            "class": found["name"],
+            "class": found.name,
             **{
-                f"{spoken} {column} %": f"{shares.loc[(spoken, found['name']), column]:.2f}"
+                f"{spoken} {column} %": f"{shares[column][spoken, found.name]:.2f}"
                 for column in ("pixels", "images")
                 for spoken in SPOKEN.values()
             },
         }
-        for found in manifest["classes"]
+        for found in manifest.classes
     )
 
 
@@ -191,17 +189,17 @@ def _about(about: Mapping[str, str]) -> str:
     return f"<ul>{items}</ul>" if items else ""
 
 
-def _warnings(warnings: Sequence[Mapping[str, Any]]) -> str:
+def _warnings(warnings: Sequence[Finding]) -> str:
     if not warnings:
         return "<p>The checks found nothing to warn of.</p>"
     items = "".join(
-        f"<li><b>{html.escape(w['problem'])}</b> ({w['count']}): {html.escape(w['remedy'])}"
-        f"<br>{html.escape('; '.join(w['examples']))}</li>"
+        f"<li><b>{html.escape(w.problem)}</b> ({w.count}): {html.escape(w.remedy)}"
+        f"<br>{html.escape('; '.join(w.examples))}</li>"
         for w in warnings
     )
     return f"<p><b>Warnings</b></p><ul>{items}</ul>"
 
 
-def _source(manifest: Mapping[str, Any]) -> str:
-    source = manifest["source"]
+def _source(manifest: Manifest) -> str:
+    source = manifest.source
     return str(source.get("path") or source.get("url") or f"drawn scenes, domain {source['demo']}")

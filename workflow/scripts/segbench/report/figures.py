@@ -23,7 +23,7 @@ def palette(candidates: Sequence[Candidate]) -> dict[str, Any]:
 
 
 def plot_models(candidates: Sequence[Candidate], title: str) -> Figure:
-    """Mean IoU per candidate, with its interval over images and a dot for every seed."""
+    """Mean IoU per candidate, with its interval and a dot for every seed."""
     sns.set_theme(style="whitegrid", context="notebook")
     colors = palette(candidates)
     figure, axes = plt.subplots(figsize=(8.5, 1.3 + 0.55 * len(candidates)))
@@ -46,7 +46,7 @@ def plot_models(candidates: Sequence[Candidate], title: str) -> Figure:
     axes.set_yticks(range(len(candidates)), [c.label for c in candidates])
     axes.invert_yaxis()
     over = candidates[0].repeated_over
-    axes.set_xlabel(f"mean IoU, %    (bar: mean over {over}, dot: one run, line: 95 % over images)")
+    axes.set_xlabel(f"mean IoU, %    (bar: mean over {over}, dot: one run, line: 95 % interval)")
     axes.set_title(title, loc="left")
     axes.grid(axis="y", visible=False)
     sns.despine(figure, left=True)
@@ -97,6 +97,8 @@ def plot_training(candidates: Sequence[Candidate], title: str) -> Figure:
                 checked["iteration"], 100 * checked["val_miou"], color=color, marker="o", ms=4,
                 lw=1.4, label=label,
             )  # fmt: skip
+    if all(run.history.empty for candidate in candidates for run in candidate.runs):
+        left.text(0.5, 0.5, "nothing was trained", ha="center", transform=left.transAxes)
     left.set(xlabel="iteration", ylabel="training loss, relative to its start", ylim=(0, None))
     right.set(xlabel="iteration", ylabel="validation mean IoU, %", ylim=(0, None))
     right.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)

@@ -61,7 +61,7 @@ def plot_slopes(candidates: Sequence[Candidate], title: str) -> Figure:
     axes.grid(axis="x", visible=False)
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
     over = candidates[0].repeated_over
-    axes.set_xlabel(f"line: mean over {over}, dot: one run, band: 95 % over images", fontsize=10)
+    axes.set_xlabel(f"line: mean over {over}, dot: one run, band: 95 % interval", fontsize=10)
     sns.despine(figure)
     return figure
 

@@ -3,15 +3,15 @@
 Reads stored predictions, never a network.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from segbench.datasets.manifest import Manifest
 from segbench.report.plotting import class_handles, color_table, read_image, read_label
 from segbench.report.results import Candidate
 from segbench.scores import metrics
@@ -20,7 +20,7 @@ CELL_WIDTH = 3.0
 
 
 def plot_gallery(
-    candidates: Sequence[Candidate], dataset: Path, manifest: Mapping[str, Any], title: str
+    candidates: Sequence[Candidate], dataset: Path, manifest: Manifest, title: str
 ) -> Figure:
     """Draw a row per stored validation image: image, truth, and each candidate's best seed.
 
@@ -74,11 +74,9 @@ def _load(path: Path) -> dict[str, npt.NDArray[np.uint8]]:
 
 
 def _score(
-    truth: npt.NDArray[np.uint8], predicted: npt.NDArray[np.uint8], manifest: Mapping[str, Any]
+    truth: npt.NDArray[np.uint8], predicted: npt.NDArray[np.uint8], manifest: Manifest
 ) -> float:
     """Mean IoU of one image, in per cent."""
     # a zero-shot prediction may have no counterpart among the classes
-    counts = metrics.confusion_matrix(
-        truth, predicted, len(manifest["classes"]), more_predictions=1
-    )
+    counts = metrics.confusion_matrix(truth, predicted, len(manifest.classes), more_predictions=1)
     return 100 * float(metrics.mean_iou(counts))

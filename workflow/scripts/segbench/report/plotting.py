@@ -5,9 +5,8 @@ on how runs are compared.
 """
 
 import glob
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import matplotlib
@@ -16,6 +15,8 @@ import numpy.typing as npt
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+
+from segbench.datasets.manifest import Manifest
 
 matplotlib.use("Agg")
 plt.rcParams["svg.hashsalt"] = "segbench"  # the same figure gives the same file
@@ -32,11 +33,10 @@ def save(figure: Figure, path: Path) -> None:
     plt.close(figure)
 
 
-def class_handles(manifest: Mapping[str, Any]) -> list[Patch]:
+def class_handles(manifest: Manifest) -> list[Patch]:
     """Entries of a legend: the classes in their colours, and void."""
     handles = [
-        Patch(facecolor=_rgb(c["color"]), edgecolor="#52606d", label=c["name"])
-        for c in manifest["classes"]
+        Patch(facecolor=_rgb(c.color), edgecolor="#52606d", label=c.name) for c in manifest.classes
     ]
     return [*handles, Patch(facecolor=_rgb(VOID), label="void")]
 
@@ -54,11 +54,11 @@ def read_label(dataset: Path, split: str, name: str) -> npt.NDArray[np.uint8]:
     return np.asarray(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), np.uint8)
 
 
-def color_table(manifest: Mapping[str, Any]) -> npt.NDArray[np.uint8]:
+def color_table(manifest: Manifest) -> npt.NDArray[np.uint8]:
     """Colours by class id, uint8 [256, 3]; ids without a class are drawn as void."""
     table = np.full((256, 3), VOID, np.uint8)
-    for i, found in enumerate(manifest["classes"]):
-        table[i] = found["color"]
+    for i, found in enumerate(manifest.classes):
+        table[i] = found.color
     return table
 
 

@@ -3,7 +3,6 @@
 Reads confusion matrices and JSON; needs NumPy and pandas, never torch.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -11,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from segbench.scores import metrics
-from segbench.scores.bootstrap import Interval, bootstrap_mean_iou
+from segbench.scores.bootstrap import Draws, Interval, bootstrap_mean_iou
+from segbench.system.run_records import MetricsRecord, TrainRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,8 @@ class Run:
     seed: int
     fold: int | None
     confusion: metrics.Counts
-    scores: dict[str, Any]
-    record: dict[str, Any]
+    scores: MetricsRecord
+    record: TrainRecord
     history: pd.DataFrame
     folder: Path
 
@@ -44,7 +45,11 @@ class Run:
     def read(
         cls, model: str, initialization: str, seed: int, fold: int | None, folder: Path
     ) -> "Run":
-        """Read the files of a run."""
+        """Read the files of a run.
+
+        Raises:
+            DataError: a record is missing, damaged or of another version.
+        """
         with np.load(folder / "confusion.npz") as stored:
             confusion = stored["confusion"]
         return cls(
@@ -53,8 +58,8 @@ class Run:
             seed=seed,
             fold=fold,
             confusion=confusion,
-            scores=json.loads((folder / "metrics.json").read_text()),
-            record=json.loads((folder / "train.json").read_text()),
+            scores=MetricsRecord.read(folder / "metrics.json"),
+            record=TrainRecord.read(folder / "train.json"),
             history=pd.read_csv(folder / "history.csv"),
             folder=folder,
         )
@@ -73,14 +78,14 @@ class Candidate:
         model, initialization: names of it.
         label: how it is called in figures, without what all candidates share.
         runs: one per seed and fold.
-        draws: bootstrap mean IoU, the same resampled images for every candidate.
+        draws: bootstrap mean IoU, on the same resampled images for every candidate.
     """
 
     model: str
     initialization: str
     label: str
     runs: list[Run]
-    draws: metrics.Scores
+    draws: Draws
 
     @property
     def repeated_over(self) -> str:
@@ -101,8 +106,24 @@ class Candidate:
 
     @property
     def interval(self) -> Interval:
-        """Interval of the mean IoU over the choice of validation images."""
-        return Interval.of(self.draws)
+        """Interval of the mean IoU, over the choice of images and, with several seeds, those."""
+        return Interval.of(self.draws.over_all).of_a_score()
+
+    @property
+    def seeds(self) -> int:
+        """With how many seeds it was trained."""
+        return len({run.seed for run in self.runs})
+
+    @property
+    def interval_covers(self) -> str:
+        """What the interval is over, in words."""
+        return "images" if self.seeds == 1 else "images and seeds"
+
+    @property
+    def only_class(self) -> int | None:
+        """The class that it predicts for every pixel, None if it predicts several."""
+        predicted = np.flatnonzero(sum(run.confusion.sum((0, 1)) for run in self.runs))
+        return int(predicted[0]) if len(predicted) == 1 else None
 
     @property
     def best_run(self) -> Run:
@@ -125,19 +146,31 @@ class Difference:
     @property
     def interval(self) -> Interval:
         """Paired interval: both are scored on the same draws of images."""
-        return Interval.of(self.first.draws - self.second.draws)
+        return Interval.of(self.first.draws.over_all - self.second.draws.over_all)
+
+    @property
+    def is_clear_on_images(self) -> bool:
+        """Whether the images tell these very trainings apart."""
+        gap = Interval.of(self.first.draws.over_images - self.second.draws.over_images)
+        return gap.low > 0 or gap.high < 0
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether both predict the same, pixel for pixel as far as counts can tell."""
+        ours, theirs = self.first.runs, self.second.runs
+        return len(ours) == len(theirs) and all(
+            np.array_equal(a.confusion, b.confusion) for a, b in zip(ours, theirs, strict=True)
+        )
 
     @property
     def is_mixed(self) -> bool:
-        """Whether the repeats disagree on which of the two is ahead.
+        """Whether the folds disagree on which of the two is ahead.
 
-        Folds differ in difficulty, so the same folds are compared; seeds have nothing in common.
+        They differ in difficulty, so the same folds are compared.
         """
         ours, theirs = self.first, self.second
-        if len(ours.runs) < 2 or len(theirs.runs) < 2:
-            return False
         if "folds" not in ours.repeated_over:
-            return min(ours.mious) <= max(theirs.mious)
+            return False
         other = {(run.seed, run.fold): run.miou for run in theirs.runs}
         return any(run.miou <= other.get((run.seed, run.fold), -1.0) for run in ours.runs)
 
@@ -145,6 +178,10 @@ class Difference:
     def is_clear(self) -> bool:
         """Whether the interval leaves out zero."""
         return self.interval.low > 0 or self.interval.high < 0
+
+
+def _in_order(runs: Sequence[Run]) -> list[Run]:
+    return sorted(runs, key=lambda run: (run.seed, run.fold or 0))
 
 
 def rank(runs: Sequence[Run]) -> list[Candidate]:
@@ -158,8 +195,11 @@ def rank(runs: Sequence[Run]) -> list[Candidate]:
             model=model,
             initialization=initialization,
             label=f"{model} ({initialization})" if several else model,
-            runs=sorted(group, key=lambda run: (run.seed, run.fold or 0)),
-            draws=bootstrap_mean_iou([(run.fold or 0, run.confusion) for run in group]),
+            runs=_in_order(group),
+            draws=bootstrap_mean_iou(
+                [(run.fold or 0, run.confusion) for run in _in_order(group)],
+                name=f"{model}/{initialization}",
+            ),
         )
         for (model, initialization), group in groups.items()
     ]
@@ -169,8 +209,8 @@ def rank(runs: Sequence[Run]) -> list[Candidate]:
 def training_devices(candidates: Sequence[Candidate]) -> list[str]:
     """What the models were trained on; where all are zero-shot, what they were loaded on."""
     runs = [run for candidate in candidates for run in candidate.runs]
-    trained = [run for run in runs if run.record["iterations"]]
-    return sorted({run.record["device"] for run in trained or runs})
+    trained = [run for run in runs if run.record.is_trained]
+    return sorted({run.record.device for run in trained or runs})
 
 
 def models_table(candidates: Sequence[Candidate]) -> pd.DataFrame:
@@ -193,19 +233,20 @@ def _model_row(candidate: Candidate) -> dict[str, Any]:
         "miou_ci_low": interval.low,
         "miou_ci_high": interval.high,
         # over the classes that a source checkpoint can reach through the class map
-        "miou_mapped": _mean([run.scores["miou_mapped"] for run in runs]),
-        "unreachable": "; ".join(runs[0].scores["unreachable"]),
+        "miou_mapped": _mean([run.scores.miou_mapped for run in runs]),
+        "unreachable": "; ".join(runs[0].scores.unreachable),
         "aacc": _mean([metrics.pixel_accuracy(counts) for counts in summed]),
         "macc": _mean([metrics.mean_over_classes(metrics.class_accuracy(c)) for c in summed]),
-        "classes_present": runs[0].scores["classes_present"],
+        "classes_present": runs[0].scores.classes_present,
         "images": sum(len(run.confusion) for run in runs if run.seed == runs[0].seed),
-        "iterations": runs[0].record["iterations"],
-        "params": runs[0].scores["parameters"],
-        "flops": runs[0].scores["flops"],
-        "latency_ms": _mean([run.scores["latency_ms"] for run in runs]),
-        "peak_memory_mb": max(run.record["peak_memory_mb"] or np.nan for run in runs),
-        "train_minutes": _mean([run.record["train_minutes"] for run in runs]),
-        "device": runs[0].record["device"],
+        "iterations": runs[0].record.iterations,
+        "params": runs[0].scores.parameters,
+        "flops": runs[0].scores.flops,
+        "latency_ms": min(run.scores.latency_ms for run in runs),
+        "latency_p90_ms": max(run.scores.latency_p90_ms for run in runs),
+        "peak_memory_mb": max(run.record.peak_memory_mb or np.nan for run in runs),
+        "train_minutes": _mean([run.record.train_minutes for run in runs]),
+        "device": runs[0].record.device,
     }
 
 
@@ -245,13 +286,13 @@ def runs_table(candidates: Sequence[Candidate]) -> pd.DataFrame:
             **({} if run.fold is None else {"fold": run.fold}),
             "miou": run.miou,
             "aacc": float(metrics.pixel_accuracy(run.confusion.sum(0))),
-            "best_iteration": run.record["best_iteration"],
-            "learning_rate": run.record["learning_rate"],
-            "batch_size": run.record["batch_size"],
-            "crop_size": "x".join(map(str, run.record["crop_size"])),
-            "train_minutes": run.record["train_minutes"],
-            "device": run.record["device"],
-            "digest": run.record["digest"],
+            "best_iteration": run.record.best_iteration,
+            "learning_rate": run.record.learning_rate,
+            "batch_size": run.record.batch_size,
+            "crop_size": "x".join(map(str, run.record.crop_size)),
+            "train_minutes": run.record.train_minutes,
+            "device": run.record.device,
+            "digest": run.record.digest,
         }
         for candidate in candidates
         for run in candidate.runs
@@ -273,5 +314,6 @@ def pairwise_table(candidates: Sequence[Candidate]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _mean(values: Sequence[Any]) -> float:
-    return float(np.mean(values))
+def _mean(values: Sequence[npt.ArrayLike | None]) -> float:
+    """Mean of numbers; NaN where one of them is not known."""
+    return float(np.mean(np.array(values, np.float64)))

@@ -4,11 +4,12 @@ Numbers come from the tables; nothing is computed here. Names are escaped.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from segbench.datasets.findings import Finding
+from segbench.datasets.manifest import Manifest
 from segbench.report.answers import answers
 from segbench.report.columns import readable_models
 from segbench.report.results import Candidate, Difference, training_devices
@@ -31,12 +32,13 @@ def verdict(candidates: Sequence[Candidate], dataset: str) -> str:
     text = (
         f"**{escaped(best.label)}** reaches {percent(best.miou)} % mean IoU on the validation "
         f"images of {escaped(dataset)} (95 % interval {percent(interval.low)} to "
-        f"{percent(interval.high)} % over images"
+        f"{percent(interval.high)} % over {best.interval_covers}, {_seeds(best)})"
     )
-    text += f", {_seeds(best)})"
     if len(candidates) == 1:
         return f"{text}. It is the only model of this experiment."
     difference = Difference(best, candidates[1])
+    if difference.is_nothing:
+        return f"{text}. {escaped(candidates[1].label)} **predicts exactly the same**."
     gap = difference.interval
     ahead = (
         f", {percent(difference.miou)} points ahead of {escaped(candidates[1].label)} "
@@ -44,48 +46,80 @@ def verdict(candidates: Sequence[Candidate], dataset: str) -> str:
     )
     if len(best.best_run.confusion) < FEW_IMAGES:
         return f"{text}{ahead}. **Too few validation images** to rely on it."
-    if not difference.is_clear:
-        return f"{text}{ahead}: **too close to call** on these images."
-    if difference.is_mixed:
-        over = best.repeated_over
+    return f"{text}{ahead}{_judgement(difference)}"
+
+
+def _judgement(difference: Difference) -> str:
+    """Whether a difference is more than chance, and what would settle it."""
+    over = difference.first.repeated_over
+    if not difference.is_clear and not difference.is_clear_on_images:
+        return ": **too close to call** on these images."
+    if not difference.is_clear or difference.is_mixed:
         return (
-            f"{text}{ahead}. The images tell the two apart, but the spread over {over} does not: "
+            f". The images tell the two apart, but the spread over {over} does not: "
             f"**train more {over}** before relying on it."
         )
-    if len(best.runs) == 1:
-        return f"{text}{ahead}. With one seed each, chance in training is not ruled out."
-    return f"{text}{ahead}: **a clear lead** on these images and {best.repeated_over}."
+    if min(len(difference.first.runs), len(difference.second.runs)) == 1:
+        return ". With one seed each, this holds for these trainings, not for the models."
+    return f": **a clear lead** on these images and {over}."
 
 
-def facts(candidates: Sequence[Candidate], manifest: Mapping[str, Any]) -> dict[str, str]:
+def remarks(candidates: Sequence[Candidate], manifest: Manifest) -> list[str]:
+    """What is odd about a candidate, a sentence each; names are escaped."""
+    names = manifest.class_names
+    return [
+        f"**{escaped(one.label)}** predicts {_class_said(one.only_class, names)} for every pixel: "
+        "it has learnt nothing, or its starting point does not fit."
+        for one in candidates
+        if one.only_class is not None
+    ]
+
+
+def _class_said(index: int, names: Sequence[str]) -> str:
+    return f"'{escaped(names[index])}'" if index < len(names) else "a class of the source alone"
+
+
+def facts(candidates: Sequence[Candidate], manifest: Manifest) -> dict[str, str]:
     """Say what the numbers rest on: data, evaluation, training, seeds, hardware and packages."""
     run = candidates[0].best_run
-    splits = manifest["splits"]
+    splits = manifest.splits
     return {
-        "data": f"{manifest['name']}, {splits['train']['images']} training and "
-        f"{splits['val']['images']} validation images, {len(manifest['classes'])} classes, "
-        f"{run.scores['classes_present']} of them present in the validation images",
-        "evaluation": run.scores["protocol"],
-        "checkpoint": "the best of the validations during training, chosen on the same images "
-        "as are scored here, which makes all scores slightly optimistic",
+        "data": f"{manifest.name}, {splits['train'].images} training and "
+        f"{splits['val'].images} validation images, {len(manifest.classes)} classes, "
+        f"{run.scores.classes_present} of them present in the validation images",
+        "evaluation": run.scores.protocol,
+        "checkpoint": _checkpoint_fact(candidates),
         "training": "; ".join(_training_facts(candidate) for candidate in candidates),
         "seeds": ", ".join(map(str, sorted({r.seed for c in candidates for r in c.runs}))),
         "hardware": "; ".join(training_devices(candidates)),
-        "packages": ", ".join(f"{n} {v}" for n, v in run.record["versions"].items()),
-        "content of the data": f"SHA-256 {manifest['content_sha256'][:16]}...",
+        "packages": ", ".join(f"{n} {v}" for n, v in run.record.versions.items()),
+        "content of the data": f"SHA-256 {manifest.content_sha256[:16]}...",
     }
+
+
+def _checkpoint_fact(candidates: Sequence[Candidate]) -> str:
+    """Which checkpoints are scored, and where they were chosen."""
+    trained = any(run.record.is_trained for one in candidates for run in one.runs)
+    taken = any(not run.record.is_trained for one in candidates for run in one.runs)
+    facts = [
+        "the best of the validations during training, chosen on the same images as are scored "
+        "here, which makes all scores slightly optimistic"
+    ] * trained
+    facts += ["zero-shot: that of the source as it is, chosen without these images"] * taken
+    return "; ".join(facts)
 
 
 def landing_page(
     candidates: Sequence[Candidate],
     table: pd.DataFrame,
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
     experiment: str,
-    warnings: Sequence[Mapping[str, Any]],
+    warnings: Sequence[Finding],
 ) -> str:
     """Write the report's first page: verdict, table, protocol and warnings."""
     lines = [f"{escaped(experiment)}: {_title(candidates)}"]
-    lines += ["=" * len(lines[0]), "", verdict(candidates, manifest["name"]), ""]
+    lines += ["=" * len(lines[0]), "", verdict(candidates, manifest.name), ""]
+    lines += [line for one in remarks(candidates, manifest) for line in (one, "")]
     lines += _starting_points(candidates)
     lines += _raw_html(html_table(readable_models(table)[list(_narrow_columns(table))]))
     lines += ["", FIGURE_GOES_HERE, ""]
@@ -97,7 +131,8 @@ def landing_page(
     if warnings:
         lines += ["", "Warnings about the data", "-----------------------", ""]
         lines += [
-            f"* {escaped(w['problem'])} ({w['count']}): {escaped(w['remedy'])}" for w in warnings
+            f"* {escaped(found.problem)} ({found.count}): {escaped(found.remedy)}"
+            for found in warnings
         ]
     return "\n".join(lines) + "\n"
 
@@ -105,13 +140,14 @@ def landing_page(
 def markdown_page(
     candidates: Sequence[Candidate],
     table: pd.DataFrame,
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
     experiment: str,
 ) -> str:
     """Write the result as a Markdown page beside `tables/`, `figures/` and `gallery/`."""
     # what reStructuredText escapes with a backslash, Markdown does too
     lines = [f"# {escaped(experiment)}: {_title(candidates)}", ""]
-    lines += [verdict(candidates, manifest["name"]), ""]
+    lines += [verdict(candidates, manifest.name), ""]
+    lines += [line for one in remarks(candidates, manifest) for line in (one, "")]
     lines += _starting_points(candidates)
     lines += ["![mean IoU](figures/models.png)", ""]
     if _several_starts(candidates):
@@ -146,9 +182,12 @@ def escaped(text: str) -> str:
 
 
 def _title(candidates: Sequence[Candidate]) -> str:
-    return (
-        f"{escaped(candidates[0].label)} leads of {len(candidates)}" if candidates[1:] else "result"
-    )
+    if not candidates[1:]:
+        return "result"
+    first, second = candidates[:2]
+    if Difference(first, second).is_nothing:
+        return f"{escaped(first.label)} and {escaped(second.label)} predict the same"
+    return f"{escaped(first.label)} leads of {len(candidates)}"
 
 
 def _seeds(candidate: Candidate) -> str:
@@ -162,13 +201,13 @@ def _seeds(candidate: Candidate) -> str:
 
 def _training_facts(candidate: Candidate) -> str:
     record = candidate.runs[0].record
-    height, width = record["crop_size"]
-    if not record["iterations"]:
+    height, width = record.crop_size
+    if not record.is_trained:
         return f"{candidate.label} not at all"
     return (
-        f"{candidate.label} {record['iterations']} iterations, batch {record['batch_size']}, "
-        f"crop {height}x{width}, {record['optimizer']} {record['learning_rate']:.3g}, "
-        f"{record['precision']}"
+        f"{candidate.label} {record.iterations} iterations, batch {record.batch_size}, "
+        f"crop {height}x{width}, {record.optimizer} {record.learning_rate:.3g}, "
+        f"{record.precision}"
     )
 
 

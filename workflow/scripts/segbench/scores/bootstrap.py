@@ -1,6 +1,13 @@
-"""How sure a score is: bootstrap intervals over the validation images. Needs NumPy alone."""
+"""How sure a score is: bootstrap intervals over images and trainings together. NumPy alone.
+
+Two kinds of chance stand between a score and the truth about a model: which images it was scored
+on, and which seeds it was trained with. Leaving out either makes an interval too narrow (Sellam et
+al., The MultiBERTs, 2022, section 4). `docs/statistics.md` says what each number means and how
+often the intervals hold the truth.
+"""
 
 import functools
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,30 +35,74 @@ class Interval:
         low, high = np.nanquantile(scores, [tail, 1 - tail])
         return cls(float(low), float(high))
 
+    def of_a_score(self) -> "Interval":
+        """This interval within the values that a score can have, 0 to 1."""
+        return Interval(max(0.0, self.low), min(1.0, self.high))
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Scores of a model on resampled images, [resamples].
+
+    Attributes:
+        over_images: of these very trainings.
+        over_all: with the chance of training as well; the same where there is one seed.
+    """
+
+    over_images: Scores
+    over_all: Scores
+
 
 def bootstrap_mean_iou(
-    runs: Sequence[tuple[int, Counts]], resamples: int = RESAMPLES, seed: int = 0
-) -> Scores:
-    """Mean IoU of a model on resampled validation sets (percentile bootstrap, Efron 1979).
+    runs: Sequence[tuple[int, Counts]],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    name: str = "",
+) -> Draws:
+    """Mean IoU of a model on resampled validation images, and with other trainings of it.
 
-    Images are drawn with replacement, and the same draws are used for every run and every model
-    that is scored on the same fold, so that scores can be compared draw by draw. The score of a
-    draw is the mean over the runs of the mean IoU of the summed matrices.
+    Images are drawn with replacement (Efron 1979), and the same draws are used for every run and
+    every model that is scored on the same fold, so that scores can be compared draw by draw. The
+    trainings of different models have nothing in common, so their chance is drawn by `name`.
+
+    Drawing so few seeds with replacement, as the Multi-Bootstrap does, understates their spread: by
+    a third at three seeds, and no draw lies beyond the best or the worst of them. So the mean over
+    the seeds is moved by `t s / sqrt(n)` instead, with `s` their standard deviation on the drawn
+    images and `t` drawn from Student's distribution with n - 1 degrees of freedom: where images
+    play no part, that is the exact interval of a mean of normal values.
 
     Args:
         runs: the fold of each run, 0 without cross-validation, and its matrices per image, int64
-            [images, classes, predictions].
+            [images, classes, predictions]; the runs of a fold are its seeds, in the same order in
+            every fold.
         resamples: number of draws.
         seed: decides the draws.
+        name: of the model.
 
     Returns:
-        Mean IoU of each draw, [resamples].
+        The mean IoU of each draw. With one seed it says nothing of training.
     """
-    scores = [
-        _mean_iou_of_draws(_draws(len(counts), resamples, seed, fold), counts)
-        for fold, counts in runs
-    ]
-    return np.asarray(np.mean(scores, axis=0))
+    scores: dict[int, list[Scores]] = {}
+    for fold, counts in runs:
+        drawn = _mean_iou_of_draws(_draws(len(counts), resamples, seed, fold), counts)
+        whole = float(mean_iou(counts.sum(0)))
+        # a sample of n images varies by n - 1 parts of n of what it was drawn from
+        widened = whole + (drawn - whole) * np.sqrt(len(counts) / max(1, len(counts) - 1))
+        scores.setdefault(fold, []).append(widened)
+    # over the folds, in which a seed is the same training setting: [seeds, resamples]
+    by_seed = np.mean(list(scores.values()), axis=0)
+    over_images = np.asarray(by_seed.mean(0))
+    return Draws(over_images, over_images + _chance_of_training(by_seed, seed, name))
+
+
+def _chance_of_training(by_seed: Scores, seed: int, name: str) -> Scores:
+    """By how much the mean over some seeds may lie off that over all seeds, draw by draw."""
+    seeds, resamples = by_seed.shape
+    if seeds < 2:
+        return np.zeros(resamples)
+    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    spread = by_seed.std(0, ddof=1)
+    return np.asarray(rng.standard_t(seeds - 1, resamples) * spread / np.sqrt(seeds))
 
 
 @functools.lru_cache(maxsize=32)

@@ -16,8 +16,11 @@ from pathlib import Path
 
 LIBRARY = Path(__file__).parents[1]
 PACKAGE = "segbench"
-# packages and modules that cannot change a result: how things are said, watched and leased
-WITHOUT_EFFECT = ("segbench.errors", "segbench.system", "segbench.engine.devices")
+# packages and modules that cannot change a result: how things are said, watched and leased, and
+# what is noted beside the weights
+WITHOUT_EFFECT = (
+    "segbench.errors", "segbench.system", "segbench.engine.devices", "segbench.engine.record",
+)  # fmt: skip
 # who only speaks: `LOG.info(...)`, `progress.step(...)`, `print(...)`, `self.note(...)`
 SPEAKERS = ("LOG", "progress", "print", "note")
 # keywords of pydantic's `Field` that are only said

@@ -1,13 +1,27 @@
 """What a run came from: the digest of all that shapes it, and the versions of packages."""
 
 import hashlib
-import json
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from pydantic import ConfigDict
+
+from segbench.system.records import Record
 
 # packages whose version can change what a run gives
 PACKAGES = ("torch", "onedl-mmsegmentation", "onedl-mmcv", "onedl-mmengine", "numpy",
             "opencv-python-headless", "pillow", "snakemake")  # fmt: skip
+
+
+class PreparedContent(Record):
+    """What of the manifest of a dataset decides whether a training is the same.
+
+    Attributes:
+        content_sha256: of all that a model can see.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    content_sha256: str
 
 
 def run_digest(config: Path, manifest: Path, code: str, weights: Path | None) -> str:
@@ -19,9 +33,12 @@ def run_digest(config: Path, manifest: Path, code: str, weights: Path | None) ->
         config: rendered config of the run.
         manifest: `manifest.json` of the dataset.
         code: digest of the training code.
-        weights: checkpoint that the backbone starts from, if any.
+        weights: checkpoint that the run starts from, if any.
+
+    Raises:
+        DataError: the manifest is missing, damaged or of another version.
     """
-    content = json.loads(manifest.read_text())["content_sha256"]
+    content = PreparedContent.read(manifest).content_sha256
     hasher = hashlib.sha256(f"{code}\n{content}\n".encode())
     for path in (config, *([weights] if weights else [])):
         hasher.update(hashlib.sha256(path.read_bytes()).digest())

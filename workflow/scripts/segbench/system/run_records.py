@@ -75,7 +75,7 @@ class MetricsRecord(Record):
         parameters: of the model.
         flops: of one forward pass; None where they cannot be counted.
         flops_at: height and width of that pass.
-        latency_ms: median of a forward pass.
+        latency_ms, latency_p90_ms: 10th and 90th percentile of the forward passes.
         device: what it ran on.
     """
 
@@ -92,4 +92,5 @@ class MetricsRecord(Record):
     flops: int | None
     flops_at: tuple[int, int]
     latency_ms: float
+    latency_p90_ms: float
     device: str
