@@ -13,10 +13,10 @@ from segbench.errors import ConfigError
 from segbench.plan.preconditions import origin_of_dataset
 from segbench.report.dataset_card import page
 
+# forms of data to be copied, of which everybody has other data
+FORMS = {"mmseg_dirs", "mmseg_folders", "coco_instances", "template"}
 READY = {
-    path.stem: path
-    for path in (ROOT / "config/datasets").glob("*.yaml")
-    if not path.stem.startswith("mmseg_")  # of which everybody has other data
+    path.stem: path for path in (ROOT / "config/datasets").glob("*.yaml") if path.stem not in FORMS
 }
 
 
