@@ -1,13 +1,12 @@
 """What a description says about its dataset reaches the card, and no preparation."""
 
-import json
-
 import pytest
 import yaml
 from helpers import ROOT
 from layouts import idd_lite
 
 from segbench.datasets.description import load_description
+from segbench.datasets.manifest import Manifest
 from segbench.datasets.prepare import prepare
 from segbench.errors import ConfigError
 from segbench.plan.preconditions import origin_of_dataset
@@ -66,7 +65,7 @@ def test_the_card_shows_words_about_a_dataset_as_text(tmp_path):
     idd_lite(tmp_path / "raw")
     description = described(tmp_path, {"licence": "<b>none</b>", "size": "two images"})
     prepare(description, tmp_path / "raw", tmp_path / "out")
-    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    manifest = Manifest.read(tmp_path / "out/manifest.json")
     card = page(manifest, [], description.about.model_dump(exclude_none=True))
     assert "<b>licence</b>: &lt;b&gt;none&lt;/b&gt;" in card
     assert "<b>size</b>: two images" in card
