@@ -198,10 +198,47 @@ def template(root: Path) -> Expected:
     return expected
 
 
+def coco_instances(root: Path) -> Expected:
+    """train2017, val2017 and one JSON for each; polygons, both forms of RLE, a crowd."""
+    expected: Expected = {}
+    files: dict[str, dict[str, list[dict]]] = {}
+    # the object of category 2 covers columns 7 to 13, given in three ways
+    ways = [
+        [[7, 0, 14, 0, 14, 10, 7, 10]],
+        {"size": [HEIGHT, WIDTH], "counts": [70, 70]},
+        {"size": [HEIGHT, WIDTH], "counts": "V2V2"},
+    ]
+    for i, (side, group, frame) in enumerate(FRAMES):
+        name = f"{group}{frame}"
+        write_image(root / f"{side}2017/{name}.jpg", i)
+        content = files.setdefault(side, {"images": [], "annotations": []})
+        size = {"height": HEIGHT, "width": WIDTH}
+        content["images"].append({"id": i, "file_name": f"{name}.jpg", **size})
+        # the smaller car comes first in the file and lies on the larger tree all the same
+        objects = [(3, [[2, 1, 5, 1, 5, 4, 2, 4]]), (1, [[0, 0, 7, 0, 7, 10, 0, 10]]), (2, ways[i])]
+        for category, segmentation in objects:
+            crowd = int(isinstance(segmentation, dict))
+            of_image = {"image_id": i, "category_id": category, "iscrowd": crowd}
+            content["annotations"].append(
+                of_image | {"id": len(content["annotations"]), "segmentation": segmentation}
+            )
+        label = columns(255, 0)
+        label[1:4, 2:5] = 1
+        expected[side, name] = label
+    names = {1: "dontcare", 2: "person", 3: "car"}
+    for side, content in files.items():
+        content["categories"] = [{"id": i, "name": name} for i, name in names.items()]
+        path = root / f"annotations/instances_{side}2017.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content))
+    return expected
+
+
 MAKERS: dict[str, Maker] = {
     "camvid": camvid,
     "cityscapes": cityscapes,
     "cityscapes_polygons": cityscapes,
+    "coco_instances": coco_instances,
     "idd20k2": idd20k2,
     "idd20k2_labels": idd20k2,
     "idd20k2_level1": partial(idd20k2, level=1),

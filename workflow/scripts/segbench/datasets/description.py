@@ -164,12 +164,16 @@ class ClassList(Section):
 class Labels(Section):
     """How the labels of a dataset are written."""
 
-    format: Literal["index", "rgb", "polygons", "labelme"] = Field(
+    format: Literal["index", "rgb", "polygons", "labelme", "coco"] = Field(
         description="`index`: a PNG whose pixel values, or palette indices, are class values; "
         "`rgb`: a PNG whose colours are classes; `polygons`: JSON as of IDD and Cityscapes; "
-        "`labelme`: JSON of labelme"
+        "`labelme`: JSON of labelme; `coco`: one JSON for many images, with polygons and RLE "
+        "(instances), larger objects painted first, crowds as their category"
     )
-    path: str = Field(description="pattern of the label files, with the images' wildcards")
+    path: str = Field(
+        description="pattern of the label files, with the images' wildcards; `coco` needs none "
+        "of them"
+    )
     tolerance: Annotated[float, BeforeValidator(number_from_text), Field(ge=0, le=442)] = Field(
         default=0,
         description="for `rgb`: a colour of no class is taken for the nearest colour of a class up "
@@ -305,10 +309,14 @@ class DatasetDescription(Section):
 
     @model_validator(mode="after")
     def _patterns_fit(self) -> Self:
-        for key, pattern in (("images", self.images), ("labels.path", self.labels.path)):
-            if problem := pattern_problem(
-                pattern, needs_split=not (self.splits.are_lists or self.splits.are_drawn)
-            ):
+        by_value = not (self.splits.are_lists or self.splits.are_drawn)
+        # one annotation file of COCO may be for the images of a split, or for all
+        single = self.labels.format != "coco"
+        for key, pattern, needs_split, needs_frame in (
+            ("images", self.images, by_value, True),
+            ("labels.path", self.labels.path, by_value and single, single),
+        ):
+            if problem := pattern_problem(pattern, needs_split, needs_frame):
                 raise ValueError(f"`{key}`: {problem}")
         if self.labels.format == "rgb":
             colors = [c for one in self.classes.classes for c in one.colors or (one.color,)]
@@ -317,7 +325,7 @@ class DatasetDescription(Section):
             raise ValueError("`labels.tolerance` belongs to the format rgb")
         if self.labels.values_of is not None and self.labels.format != "index":
             raise ValueError("`labels.values_of` belongs to the format index")
-        outlines = self.labels.format in ("polygons", "labelme")
+        outlines = self.labels.format in ("polygons", "labelme", "coco")
         if outlines and not any(found.labels for found in self.classes.classes):
             raise ValueError("`classes`: polygons need `labels` that belong to the classes")
         names = [found.name for found in self.classes.classes]

@@ -150,7 +150,10 @@ class Worker:
             data = _content(image, "unreadable-image")
             found = inspect_image(data, self.max_pixels)
             path = self.root / label
-            read = self.reader.read_counted(_content(path, "unreadable-label"))
+            if self.reader.is_shared:
+                read = self.reader.read_shared(path, task.frame.image)
+            else:
+                read = self.reader.read_counted(_content(path, "unreadable-label"))
             _refuse_other_size(read.ids.shape, found)
         except UnusableError as error:
             return _fault(error.code, f"{path}: {error}", error.unknown)

@@ -3,17 +3,16 @@
 A form of label is one method of `LabelReader` and one word in `description.Labels.format`.
 """
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 from PIL import Image, UnidentifiedImageError
 
+from segbench.datasets.annotation import decode_json
+from segbench.datasets.coco import paint_instances, read_instances
 from segbench.datasets.colors import UNCLAIMED, ColorTable
 from segbench.datasets.description import IGNORE_INDEX, DatasetDescription
 from segbench.datasets.findings import ALL_PIXELS, CHANGED, Fault, UnusableError
@@ -72,6 +71,26 @@ class LabelReader:
         for value, class_id in self._classes.id_of_value().items():
             self._table[value] = class_id
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether one label file holds the labels of many images; see `read_shared`."""
+        return self._format == "coco"
+
+    def read_shared(self, path: Path, image: str) -> Label:
+        """Read the label of one image from a file that holds many, and count its classes.
+
+        Args:
+            path: the label file.
+            image: path of the image below the root.
+
+        Raises:
+            UnusableError: what is wrong with the label, without the file's name.
+        """
+        found = read_instances(path)
+        return self._counted(
+            paint_instances(found, image, self._id_of_label, self._background, self._max_pixels)
+        )
+
     def read(self, data: bytes) -> LabelMap:
         """Read a label file as class ids; see `read_counted`."""
         return self.read_counted(data).ids
@@ -90,7 +109,7 @@ class LabelReader:
         if self._format == "rgb":
             return self._rgb(data)
         paint = paint_polygons if self._format == "polygons" else paint_labelme
-        annotation = _decode_json(data)
+        annotation = decode_json(data)
         return self._counted(
             paint(annotation, self._id_of_label, self._background, self._max_pixels)
         )
@@ -225,30 +244,6 @@ def _narrowed(values: npt.NDArray[Any]) -> LabelMap:
             f"{np.count_nonzero(values > 255)} of {values.size} pixels are beyond",
         )
     return values.astype(np.uint8)
-
-
-def _decode_json(data: bytes) -> Mapping[str, Any]:
-    try:
-        annotation = _parsed(data)
-    except (ValueError, RecursionError) as error:
-        raise UnusableError("unreadable-label", f"is not valid JSON ({error})") from None
-    if not isinstance(annotation, dict):
-        raise UnusableError(
-            "label-shape", "is not a JSON mapping with the size of the image and its objects"
-        )
-    return annotation
-
-
-def _parsed(data: bytes) -> Any:
-    """Parse JSON with orjson, four times as fast as Python's own parser.
-
-    What it does not take, such as a byte order mark, is left to Python's, whose messages are also
-    the plainer ones.
-    """
-    try:
-        return orjson.loads(data)
-    except ValueError:
-        return json.loads(data)
 
 
 def _decode(data: bytes, max_pixels: int) -> Image.Image:

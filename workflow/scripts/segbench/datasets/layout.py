@@ -35,18 +35,19 @@ class Frame:
     labels: tuple[str, ...]
 
 
-def pattern_problem(pattern: str, needs_split: bool = True) -> str | None:
+def pattern_problem(pattern: str, needs_split: bool = True, needs_frame: bool = True) -> str | None:
     """Say what is wrong with a path pattern, or None.
 
     Args:
         pattern: the pattern.
         needs_split: whether the wildcard `{split}` must be in it.
+        needs_frame: whether `{frame}` must, as it must not where one file is for many images.
     """
     found = [match[1] for match in WILDCARD.finditer(pattern)]
     unknown = [name for name in found if name not in KNOWN]
     if unknown:
         return f"unknown wildcard '{{{unknown[0]}}}' in '{pattern}'. Valid: {', '.join(KNOWN)}."
-    needed = ("split", "frame") if needs_split else ("frame",)
+    needed = ["split"] * needs_split + ["frame"] * needs_frame
     missing = [name for name in needed if name not in found]
     if missing:
         remedy = (
@@ -129,7 +130,7 @@ def _fill(pattern: str, values: dict[str, str]) -> Iterator[str]:
 
 def literal_folder(pattern: str) -> str:
     """The folder at the start of a pattern that holds no wildcard."""
-    return pattern[: pattern.index("{")].rpartition("/")[0]
+    return pattern.partition("{")[0].rpartition("/")[0]
 
 
 def files_below(root: Path, folder: str) -> Iterator[str]:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from segbench.datasets.annotation import items_of, side_of
 from segbench.datasets.description import MAX_IMAGE_PIXELS, NOT_PAINTED
 from segbench.datasets.findings import UnusableError
 from segbench.datasets.images import refuse_huge
@@ -49,9 +50,9 @@ def paint_polygons(
         UnusableError: a field is missing or of another shape, or a label is unknown.
     """
     ids, draw = _canvas(annotation, "imgWidth", "imgHeight", background, max_pixels)
-    items = _items(annotation, "objects")
+    items = items_of(annotation, "objects")
     outlines = _truncated([item.get("polygon") for item in items])
-    unknown = _Strangers()
+    unknown = Strangers()
     for position, (item, points) in enumerate(zip(items, outlines, strict=True)):
         if item.get("deleted") or len(points) < 6:
             continue
@@ -84,8 +85,8 @@ def paint_labelme(
         UnusableError: a field is missing or of another shape, or a label is unknown.
     """
     ids, draw = _canvas(annotation, "imageWidth", "imageHeight", background, max_pixels)
-    unknown = _Strangers()
-    for position, item in enumerate(_items(annotation, "shapes")):
+    unknown = Strangers()
+    for position, item in enumerate(items_of(annotation, "shapes")):
         place = f"shapes[{position}]"
         points = _points(item.get("points"), f"{place}.points")
         class_id = _class_id(item.get("label"), id_of_label, place, unknown)
@@ -113,12 +114,17 @@ def paint_labelme(
     return ids
 
 
-class _Strangers:
+class Strangers:
     """The labels of one annotation that belong to no class; all are wanted, not only the first."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.first_place = ""
+
+    def add(self, label: str, place: str) -> None:
+        """Note a label and the field it was found in."""
+        self.first_place = self.first_place or place
+        self.counts[label] += 1
 
     def refuse(self) -> None:
         """Refuse the annotation if there are any."""
@@ -129,7 +135,7 @@ class _Strangers:
         raise UnusableError(
             "unknown-polygon",
             f"has the label '{label}', which belongs to no class and is not ignored "
-            f"(`{self.first_place}.label`){more}",
+            f"(`{self.first_place}`){more}",
             {f"'{name}'": count for name, count in self.counts.items()},
         )
 
@@ -157,30 +163,12 @@ def _canvas(
     annotation: Mapping[str, Any], width: str, height: str, fill: int, max_pixels: int
 ) -> tuple[LabelMap, ImageDraw.ImageDraw]:
     """An array, and what paints in it: copies of large images cost as much as the painting."""
-    size = _side(annotation, width), _side(annotation, height)
+    size = side_of(annotation, width), side_of(annotation, height)
     refuse_huge("huge-label", *size, max_pixels)
     ids: LabelMap = np.full((size[1], size[0]), fill, np.uint8)
     image = Image.frombuffer("L", size, ids, "raw", "L", 0, 1)
     image.readonly = 0  # else painting would begin with a copy
     return ids, ImageDraw.Draw(image)
-
-
-def _side(annotation: Mapping[str, Any], field: str) -> int:
-    value = annotation.get(field)
-    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-        raise UnusableError("label-shape", f"field `{field}` is not a size in pixels: {value!r}")
-    return value
-
-
-def _items(annotation: Mapping[str, Any], field: str) -> list[dict[str, Any]]:
-    """The objects of an annotation."""
-    objects = annotation.get(field)
-    if not isinstance(objects, list):
-        raise UnusableError("label-shape", f"field `{field}` is not a list")
-    for position, item in enumerate(objects):
-        if not isinstance(item, dict):
-            raise UnusableError("label-shape", f"field `{field}[{position}]` is not a mapping")
-    return objects
 
 
 def _points(points: Any, place: str) -> list[tuple[float, float]]:
@@ -197,13 +185,12 @@ def _points(points: Any, place: str) -> list[tuple[float, float]]:
     return pairs
 
 
-def _class_id(label: Any, id_of_label: Mapping[str, int], place: str, unknown: _Strangers) -> int:
+def _class_id(label: Any, id_of_label: Mapping[str, int], place: str, unknown: Strangers) -> int:
     if not isinstance(label, str):
         raise UnusableError("label-shape", f"field `{place}.label` is not a text")
     if label not in id_of_label and label.endswith("group"):
         label = label.removesuffix("group")
     if label in id_of_label:
         return id_of_label[label]
-    unknown.first_place = unknown.first_place or place
-    unknown.counts[label] += 1
+    unknown.add(label, f"{place}.label")
     return NOT_PAINTED

@@ -231,7 +231,9 @@ def _strays(
             if path not in expected and not any(one.fullmatch(path) for one in known):
                 yield path
 
-    orphans = _of_no_frame(description, of_label, others(labels, of_image), frames)
+    orphans = []
+    if "frame" in of_label.groupindex:
+        orphans = _of_no_frame(description, of_label, others(labels, of_image), frames)
     if orphans:
         yield finding("orphan-label", [str(root / path) for path in orphans])
     if tail is None:
