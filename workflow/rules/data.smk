@@ -90,7 +90,7 @@ rule prepare_dataset:
         code=code("prepare_dataset.py"),
         description=lambda w: DATASETS[w.dataset].model_dump_json(exclude_defaults=True),
         listing=lambda w: LISTINGS[w.dataset],
-        memory=f"{WORK}/datasets/{{dataset}}",
+        cache=f"{WORK}/datasets/{{dataset}}",
         came_from=lambda w: ORIGINS[w.dataset],
     script:
         "../scripts/prepare_dataset.py"
