@@ -51,6 +51,7 @@ format: setup
 
 bench: setup
 	python benchmarks/confusion.py
+	python benchmarks/png.py
 	python benchmarks/prepare.py
 
 docs: setup
