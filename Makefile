@@ -55,6 +55,7 @@ format: setup  ## format Python and rules
 
 bench: setup  ## measure counting and preparation against the usual ways
 	python benchmarks/confusion.py
+	python benchmarks/png.py
 	python benchmarks/prepare.py
 
 docs: setup  ## bring generated documents up to date

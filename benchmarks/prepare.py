@@ -48,7 +48,7 @@ STAGES = {
     "read files": "pathlib.py:read_bytes",
     "write the label": "pathlib.py:write_bytes",
     "link the image": "files.py:place",
-    "keep the label": "frames.py:link_or_copy",
+    "keep the label": "cache.py:remember",
 }
 
 
@@ -78,7 +78,7 @@ def compare_speed(images: int, rounds: int, workers: int) -> None:
     description = load_description(ROOT / "config/datasets/idd20k2.yaml")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        source, memory = folder / "source", folder / "memory"
+        source, cache = folder / "source", folder / "cache"
         draw(source, images)
         ours = {f"segbench, {n} process{'es' * (n > 1)}": n for n in dict.fromkeys((1, workers))}
         routes: dict[str, Callable[[], object]] = {
@@ -86,13 +86,13 @@ def compare_speed(images: int, rounds: int, workers: int) -> None:
         }
         for name, number in ours.items():
             routes[name] = lambda number=number: prepare(
-                description, source, folder / "out", number, memory
+                description, source, folder / "out", number, cache
             )
         best = {name: (float("inf"), float("inf")) for name in routes}
         for _ in range(rounds):
             for name, route in routes.items():
                 shutil.rmtree(folder / "out", ignore_errors=True)
-                shutil.rmtree(memory, ignore_errors=True)
+                shutil.rmtree(cache, ignore_errors=True)
                 before = processor_time()
                 wall = seconds(route)
                 spent = processor_time() - before
@@ -107,7 +107,7 @@ def compare_speed(images: int, rounds: int, workers: int) -> None:
                 f"   processor time {1000 * spent / images:6.1f} ms/image, "
                 f"ratio {plain[1] / spent:5.2f}"
             )
-        shutil.rmtree(memory)
+        shutil.rmtree(cache)
         print_stages(lambda: prepare(description, source, folder / "out", 1))
 
 
@@ -150,7 +150,7 @@ def compare_memory(workers: int) -> None:
 def print_peak(source: Path, workers: int) -> None:
     """Prepare a dataset and print the peak memory of this process and of its largest worker."""
     description = load_description(ROOT / "config/datasets/idd20k2.yaml")
-    prepare(description, source, source.parent / "out", workers, source.parent / "memory")
+    prepare(description, source, source.parent / "out", workers, source.parent / "cache")
     parent, worker = (
         resource.getrusage(who).ru_maxrss / 1024
         for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)

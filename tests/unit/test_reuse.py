@@ -39,10 +39,10 @@ def source(tmp_path):
 
 
 def opened_by_preparing(source: Path, tmp_path: Path, description=None) -> set[str]:
-    """Prepare anew as Snakemake does, with what is remembered; which source files were opened."""
+    """Prepare anew as Snakemake does, with the cache; which source files were opened."""
     shutil.rmtree(tmp_path / "out", ignore_errors=True)
     OPENED.clear()
-    prepare(description or describe(), source, tmp_path / "out", memory=tmp_path / "memory")
+    prepare(description or describe(), source, tmp_path / "out", cache=tmp_path / "cache")
     found = {path for path in OPENED if path.startswith(str(source))}
     return {Path(path).relative_to(source).as_posix() for path in found}
 
@@ -96,7 +96,7 @@ def test_other_classes_read_everything_anew(source, tmp_path):
     other = describe(classes={"classes": turned})
     assert len(opened_by_preparing(source, tmp_path, other)) == 6
     assert same_as_a_fresh_one(source, tmp_path, other)
-    assert len(list((tmp_path / "memory").iterdir())) == 1  # the former way is forgotten
+    assert len(list((tmp_path / "cache").iterdir())) == 1  # the former way is forgotten
 
 
 def test_another_limit_reads_everything_anew(source, tmp_path):
@@ -121,23 +121,27 @@ def test_another_split_reads_nothing(source, tmp_path):
 
 def test_a_kept_label_that_was_tampered_with_is_made_again(source, tmp_path):
     opened_by_preparing(source, tmp_path)
-    for path in (tmp_path / "memory").rglob("*.png"):
+    for path in (tmp_path / "cache").rglob("*.png"):
         Image.new("L", (16, 12)).save(path)
     assert len(opened_by_preparing(source, tmp_path)) == 6
     assert same_as_a_fresh_one(source, tmp_path)
 
 
-def test_a_damaged_index_is_no_obstacle(source, tmp_path):
+def test_a_damaged_entry_is_no_obstacle(source, tmp_path):
     opened_by_preparing(source, tmp_path)
-    next((tmp_path / "memory").rglob("frames.json")).write_text("{")
+    for damaged, path in zip(
+        ("{", "[]", "null"), (tmp_path / "cache").rglob("*.json"), strict=True
+    ):
+        path.write_text(damaged)
     assert len(opened_by_preparing(source, tmp_path)) == 6
+    assert same_as_a_fresh_one(source, tmp_path)
 
 
 def test_what_is_gone_is_forgotten(source, tmp_path):
     opened_by_preparing(source, tmp_path)
     (source / "img/train/1/a.jpg").unlink()
     opened_by_preparing(source, tmp_path)
-    assert len(list((tmp_path / "memory").rglob("*.png"))) == 2
+    assert len(list((tmp_path / "cache").rglob("*.png"))) == 2
 
 
 def test_sound_files_are_not_read_again_when_the_others_are_mended(source, tmp_path):
@@ -156,5 +160,5 @@ def test_several_processes_take_over_the_same(tmp_path):
     age(tmp_path / "source")
     description = load_description(ROOT / "config/datasets/idd20k2.yaml")
     for workers in (2, 1):
-        prepare(description, tmp_path / "source", tmp_path / "out", workers, tmp_path / "memory")
+        prepare(description, tmp_path / "source", tmp_path / "out", workers, tmp_path / "cache")
     assert same_as_a_fresh_one(tmp_path / "source", tmp_path, description)

@@ -93,7 +93,7 @@ rule prepare_dataset:
             exclude_defaults=True, exclude={"about"}
         ),
         listing=lambda w: LISTINGS[w.dataset],
-        memory=f"{WORK}/datasets/{{dataset}}",
+        cache=f"{WORK}/datasets/{{dataset}}",
         came_from=lambda w: ORIGINS[w.dataset],
     script:
         "../scripts/prepare_dataset.py"

@@ -13,7 +13,7 @@ def main(snakemake):
         source=Path(snakemake.input.source),
         folder=Path(snakemake.output.manifest).parent,
         workers=snakemake.threads,
-        memory=Path(snakemake.params.memory),
+        cache=Path(snakemake.params.cache),
     )
 
 

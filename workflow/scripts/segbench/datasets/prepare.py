@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from segbench.datasets.cache import Memory
+from segbench.datasets.cache import PreparedCache
 from segbench.datasets.description import DatasetDescription
 from segbench.datasets.findings import KINDS, grouped
 from segbench.datasets.frames import Outcome, Task, Worker
@@ -45,7 +45,7 @@ def prepare(
     source: Path,
     folder: Path,
     workers: int = 1,
-    memory: Path | None = None,
+    cache: Path | None = None,
 ) -> None:
     """Write the prepared dataset.
 
@@ -54,8 +54,8 @@ def prepare(
         source: folder that holds it (an archive must be unpacked first).
         folder: where to write; `manifest.json` is written last.
         workers: number of processes.
-        memory: folder that remembers what was made of each frame, so that files which have not
-            changed since are not read again; on the file system of `folder`, outside it.
+        cache: folder that keeps what was made of each frame, so that files which have not changed
+            since are not read again; on the file system of `folder`, outside it.
 
     Raises:
         DataError: the source cannot be used; every kind of problem with counts and examples.
@@ -67,20 +67,14 @@ def prepare(
             description.splits, [frame for frames in splits.values() for frame in frames]
         )
     _make_folders(folder, splits)
-    remembered = Memory(memory, description, root)
-    tasks = [
-        Task(split, frame, remembered.known(frame.image))
-        for split in splits
-        for frame in splits[split]
-    ]
+    tasks = [Task(split, frame) for split in splits for frame in splits[split]]
     LOG.info("%s: %d images found in %s", description.name, len(tasks), root)
 
+    prepared = PreparedCache(cache, description, root)
     reader, limit = LabelReader(description), description.max_image_pixels
-    worker = Worker(root, folder, reader, limit, remembered.folder)
+    worker = Worker(root, folder, reader, limit, prepared)
     outcomes = list(_run(worker, tasks, workers, Progress("prepare", len(tasks), "images")))
-    # before errors stop it: the sound files need not be read again when the others are mended
-    images = (task.frame.image for task in tasks)
-    remembered.remember(zip(images, outcomes, strict=True))
+    prepared.forget_others(task.frame.image for task in tasks)
     if reused := sum(outcome.reused for outcome in outcomes):
         LOG.info("%s: %d images as before, not read again", description.name, reused)
 
@@ -106,24 +100,12 @@ def _make_folders(folder: Path, splits: Iterable[str]) -> None:
             (folder / f"{split}_{kind}").mkdir(parents=True)
 
 
-_WORKER: list[Worker] = []  # in each process of a pool, the one it works in
-
-
-def _open(worker: Worker) -> None:
-    """Make a process of the pool ready: once, rather than with every frame."""
-    _adjust()
-    _WORKER[:] = [worker]
-
-
 def _adjust() -> None:
+    """Make a process ready."""
     Image.MAX_IMAGE_PIXELS = None  # the limit is `max_image_pixels`
     # annotations are thousands of small lists; looking for circles in them takes longer than
     # reading them
     gc.set_threshold(SELDOM, *gc.get_threshold()[1:])
-
-
-def _prepare(task: Task) -> Outcome:
-    return _WORKER[0].prepare(task)
 
 
 def _run(
@@ -143,14 +125,14 @@ def _run(
             gc.set_threshold(*collecting)
         return
     try:
-        with process_pool(workers, _open, worker) as pool:
-            for outcome in pool.map(_prepare, tasks, chunksize=CHUNK):
+        with process_pool(workers, _adjust) as pool:
+            for outcome in pool.map(worker.prepare, tasks, chunksize=CHUNK):
                 progress.step()
                 yield outcome
     except BrokenProcessPool:
         raise DataError(
-            f"{worker.root}: a process of the preparation was killed, most likely for want of "
-            "memory. Give the job more memory or fewer threads, and run again."
+            f"{worker.root}: a process of the preparation was killed, most likely because "
+            "memory ran out. Give the job more memory or fewer threads, and run again."
         ) from None
 
 

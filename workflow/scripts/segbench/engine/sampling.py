@@ -7,7 +7,7 @@ and sees what it would have seen, with any number of workers. Imports torch.
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -31,19 +31,9 @@ def index_at(seed: int, position: int, length: int) -> int:
     return int(_permutation(seed, epoch, length)[place])
 
 
-class _PermutationCache:
-    """The permutation of the epoch at hand; drawing it anew for every sample would be slow."""
-
-    key: tuple[int, int, int] | None = None
-    order: Any = None
-
-
-def _permutation(seed: int, epoch: int, length: int) -> Any:
-    key = (seed, epoch, length)
-    if _PermutationCache.key != key:
-        _PermutationCache.key = key
-        _PermutationCache.order = np.random.default_rng([seed, SHUFFLE, epoch]).permutation(length)
-    return _PermutationCache.order
+@lru_cache(maxsize=2)  # the epoch at hand and the next; drawing it for every sample would be slow
+def _permutation(seed: int, epoch: int, length: int) -> npt.NDArray[np.int64]:
+    return np.random.default_rng([seed, SHUFFLE, epoch]).permutation(length)
 
 
 class RareClassOrder:

@@ -57,13 +57,10 @@ def markdown_table(table: pd.DataFrame) -> str:
 
 def html_table(table: pd.DataFrame, caption: str = "") -> str:
     """A table of texts as an HTML element, with everything escaped."""
-    head = "".join(f"<th>{html.escape(str(column))}</th>" for column in table.columns)
-    rows = "\n".join(
-        "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
-        for row in table.itertuples(index=False)
-    )
-    title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
-    return f"<table>{title}<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table>"
+    with pd.option_context("display.max_colwidth", None):  # or long texts are cut
+        element = str(table.to_html(index=False, border=0, escape=True))
+    title = f"<caption>{html.escape(caption)}</caption>\n  " if caption else ""
+    return element.replace("<thead>", f"{title}<thead>", 1)
 
 
 def _latex_escaped(table: pd.DataFrame) -> pd.DataFrame:
@@ -73,7 +70,10 @@ def _latex_escaped(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _latex(text: object) -> str:
-    """A text in which nothing is a command of LaTeX."""
+    """A text in which nothing is a command of LaTeX.
+
+    pandas escapes cells and headers but no captions, and leaves signs that older LaTeX lacks.
+    """
     special: dict[str, str | int | None] = {
         **{c: f"\\{c}" for c in "&%$#_{}"},
         "\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
+from tabulate import tabulate
+
 from segbench.errors import ConfigError, did_you_mean
 from segbench.zoo.index import Published
 from segbench.zoo.requirements import missing
@@ -132,27 +134,21 @@ def _cells(e: Published) -> list[str]:
 
 
 HEADER = ["config", "family", "backbone", "dataset", "crop", "mIoU %", "GB", "also needs"]
-NUMBERS = (4, 5, 6)
+ALIGNED = ["left"] * 4 + ["right"] * 3 + ["left"]
 
 
 def _as_table(entries: Sequence[Published]) -> str:
-    rows = [HEADER, *map(_cells, entries)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADER))]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if i in NUMBERS else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-    return "\n".join(lines) + "\n"
+    table = tabulate(
+        [*map(_cells, entries)], HEADER, "plain", colalign=ALIGNED, disable_numparse=True
+    )
+    return "".join(f"{line.rstrip()}\n" for line in table.splitlines())
 
 
 def _as_markdown(entries: Sequence[Published]) -> str:
-    marks = ["---:" if i in NUMBERS else "---" for i in range(len(HEADER))]
-    lines = [[*HEADER, "weights"], [*marks, "---"]]
-    lines += [[*_cells(e), f"[{e.sha256_prefix}]({e.weights_url})"] for e in entries]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    rows = [[*_cells(e), f"[{e.sha256_prefix}]({e.weights_url})"] for e in entries]
+    header, aligned = [*HEADER, "weights"], [*ALIGNED, "left"]
+    table = tabulate(rows, header, "pipe", colalign=aligned, disable_numparse=True)
+    return f"{table}\n"
 
 
 def _text(entry: Published) -> str:
