@@ -47,6 +47,7 @@ onstart:
 
 
 rule all:
+    """Everything: tables, figures and the cards of the datasets."""
     default_target: True
     input:
         rules.compare_tables.output,
@@ -55,31 +56,37 @@ rule all:
 
 
 rule zoo:
+    """The table of the published models: results/zoo.csv."""
     input:
         rules.list_zoo.output,
 
 
 rule prepare:
+    """The prepared datasets."""
     input:
         expand(rules.prepare_dataset.output.manifest, dataset=DATASETS),
 
 
 rule check:
+    """Prove that the data are sound and that every model can be trained."""
     input:
         rules.pass_checks.output,
         expand(rules.describe_dataset.output, dataset=DATASETS),
 
 
 rule train:
+    """Train every run."""
     input:
         of_all_runs("best.pth"),
 
 
 rule evaluate:
+    """Train and evaluate every run."""
     input:
         of_all_runs("metrics.json"),
 
 
 rule compare:
+    """The same as `all`."""
     input:
         rules.all.input,

@@ -291,7 +291,7 @@ DESCRIPTION = {
         ({"source": {"demo": "lunar"}}, "`source.demo`: 'lunar' is not valid"),
         ({"splits": {"folds": 1}}, "`splits.folds.count`: "),
         ({"splits": {"folds": {"counts": 3}}}, "`splits.folds.counts`: unknown key"),
-        ({"splits": {"folds": 3, "random": {}}}, "`random` and `folds` both draw the sides"),
+        ({"splits": {"folds": 3, "random": {}}}, "`random` and `folds` both draw the splits"),
         ({"source": {}}, "name one of `path`, `url` and `demo`"),
         (
             {"classes": DESCRIPTION_CLASSES | {"ignore_values": [0, 255]}},

@@ -70,6 +70,27 @@ wildcard_constraints:
     dataset="[A-Za-z0-9][A-Za-z0-9_.-]*",
 
 
+# what a log is called after
+OF_RUN = f"{EXPERIMENT.experiment}/{{model}}_{{initialization}}_{{seed}}"
+OF_MODEL = f"{EXPERIMENT.experiment}/{{model}}_{{initialization}}"
+OF_CHECKPOINT = f"{EXPERIMENT.experiment}/{{model}}_{{seed}}"
+
+
+def of_run(name, initialization="{initialization}"):
+    """A file of the run that a job is for, as a pattern."""
+    return f"{RESULTS}/runs/{{model}}/{initialization}/seed{{seed}}/{name}"
+
+
+def logs(rule, name=EXPERIMENT.experiment):
+    """The log of a rule."""
+    return f"results/logs/{rule}/{name}.log"
+
+
+def benchmarks(rule, name=EXPERIMENT.experiment):
+    """Time and memory of a rule."""
+    return f"results/benchmarks/{rule}/{name}.jsonl"
+
+
 def code(script):
     """Digest of a script and the library code it reaches; its rule reruns when that changes."""
     return code_digest(SCRIPTS / script)

@@ -2,6 +2,7 @@
 
 
 rule compare_tables:
+    """Write the tables of the comparison and the report's first page."""
     input:
         manifest=f"{PREPARED}/manifest.json",
         check=f"{PREPARED}/check.json",
@@ -33,9 +34,9 @@ rule compare_tables:
             labels={"shows": "IoU per class", "as": "table"},
         ),
     log:
-        f"results/logs/compare_tables/{EXPERIMENT.experiment}.log",
+        logs("compare_tables"),
     benchmark:
-        f"results/benchmarks/compare_tables/{EXPERIMENT.experiment}.jsonl"
+        benchmarks("compare_tables")
     conda:
         "../../envs/segbench.yaml"
     params:
@@ -58,6 +59,7 @@ TRANSFER_FIGURES = (
 
 
 rule compare_figures:
+    """Draw the figures of the comparison."""
     input:
         manifest=f"{PREPARED}/manifest.json",
         confusion=of_all_runs("confusion.npz"),
@@ -101,9 +103,9 @@ rule compare_figures:
             labels={"shows": "predictions", "as": "pictures"},
         ),
     log:
-        f"results/logs/compare_figures/{EXPERIMENT.experiment}.log",
+        logs("compare_figures"),
     benchmark:
-        f"results/benchmarks/compare_figures/{EXPERIMENT.experiment}.jsonl"
+        benchmarks("compare_figures")
     conda:
         "../../envs/segbench.yaml"
     params:

@@ -21,12 +21,13 @@ DOWNLOADS = {d.source.archive: d.source for d in DATASETS.values() if d.source.u
 # fetched once, whatever becomes of the code and of the address: a function of `output` is no reason
 # to run again
 rule download_dataset:
+    """Download the archive of a dataset, and prove its hash."""
     output:
         "resources/data/{hash}/{file}",
     log:
-        "results/logs/download_dataset/{hash}_{file}.log",
+        logs("download_dataset", "{hash}_{file}"),
     benchmark:
-        "results/benchmarks/download_dataset/{hash}_{file}.jsonl"
+        benchmarks("download_dataset", "{hash}_{file}")
     wildcard_constraints:
         hash="[0-9a-f]{16}",
         file="[^/]+",
@@ -42,14 +43,15 @@ rule download_dataset:
 
 
 rule obtain_dataset:
+    """Bring a dataset's source in place: draw it, or unpack its archive."""
     input:
         lambda w: DATASETS[w.dataset].source.archive or [],
     output:
         directory(f"{OBTAINED}/{{dataset}}"),
     log:
-        "results/logs/obtain_dataset/{dataset}.log",
+        logs("obtain_dataset", "{dataset}"),
     benchmark:
-        "results/benchmarks/obtain_dataset/{dataset}.jsonl"
+        benchmarks("obtain_dataset", "{dataset}")
     # a folder of the user's own is read where it is, and is never an output
     wildcard_constraints:
         dataset="|".join(n for n, d in DATASETS.items() if d.source.is_made_here)
@@ -66,6 +68,7 @@ rule obtain_dataset:
 
 
 rule prepare_dataset:
+    """Bring a dataset into the one form that every model reads."""
     input:
         source=dataset_source,
     output:
@@ -81,9 +84,9 @@ rule prepare_dataset:
             for kind in ("img", "label")
         ],
     log:
-        "results/logs/prepare_dataset/{dataset}.log",
+        logs("prepare_dataset", "{dataset}"),
     benchmark:
-        "results/benchmarks/prepare_dataset/{dataset}.jsonl"
+        benchmarks("prepare_dataset", "{dataset}")
     conda:
         "../../envs/segbench.yaml"
     threads: 8
@@ -100,15 +103,16 @@ rule prepare_dataset:
 
 
 rule check_dataset:
+    """Judge a prepared dataset; errors stop here."""
     input:
         manifest="results/datasets/{dataset}/manifest.json",
         frames="results/datasets/{dataset}/frames.csv",
     output:
         "results/datasets/{dataset}/check.json",
     log:
-        "results/logs/check_dataset/{dataset}.log",
+        logs("check_dataset", "{dataset}"),
     benchmark:
-        "results/benchmarks/check_dataset/{dataset}.jsonl"
+        benchmarks("check_dataset", "{dataset}")
     conda:
         "../../envs/segbench.yaml"
     script:
@@ -116,6 +120,7 @@ rule check_dataset:
 
 
 rule describe_dataset:
+    """Draw and write the card of a prepared dataset."""
     input:
         manifest="results/datasets/{dataset}/manifest.json",
         check="results/datasets/{dataset}/check.json",
@@ -140,9 +145,9 @@ rule describe_dataset:
             labels={"shows": "images with their labels", "as": "pictures"},
         ),
     log:
-        "results/logs/describe_dataset/{dataset}.log",
+        logs("describe_dataset", "{dataset}"),
     benchmark:
-        "results/benchmarks/describe_dataset/{dataset}.jsonl"
+        benchmarks("describe_dataset", "{dataset}")
     conda:
         "../../envs/segbench.yaml"
     params:

@@ -2,18 +2,19 @@
 
 
 rule evaluate_run:
+    """Evaluate the best checkpoint of a run, and store its counts."""
     input:
         manifest=f"{PREPARED}/manifest.json",
-        config=f"{RESULTS}/runs/{{model}}/{{initialization}}/seed{{seed}}/config.py",
-        checkpoint=f"{RESULTS}/runs/{{model}}/{{initialization}}/seed{{seed}}/best.pth",
+        config=of_run("config.py"),
+        checkpoint=of_run("best.pth"),
     output:
-        confusion=f"{RESULTS}/runs/{{model}}/{{initialization}}/seed{{seed}}/confusion.npz",
-        metrics=f"{RESULTS}/runs/{{model}}/{{initialization}}/seed{{seed}}/metrics.json",
-        predictions=f"{RESULTS}/runs/{{model}}/{{initialization}}/seed{{seed}}/predictions.npz",
+        confusion=of_run("confusion.npz"),
+        metrics=of_run("metrics.json"),
+        predictions=of_run("predictions.npz"),
     log:
-        f"results/logs/evaluate_run/{EXPERIMENT.experiment}/{{model}}_{{initialization}}_{{seed}}.log",
+        logs("evaluate_run", OF_RUN),
     benchmark:
-        f"results/benchmarks/evaluate_run/{EXPERIMENT.experiment}/{{model}}_{{initialization}}_{{seed}}.jsonl"
+        benchmarks("evaluate_run", OF_RUN)
     conda:
         "../../envs/segbench.yaml"
     threads: 8

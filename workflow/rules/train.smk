@@ -2,14 +2,15 @@
 
 
 rule render_config:
+    """Turn a config of the zoo into the config of one run."""
     input:
         manifest=of_dataset("manifest.json"),
     output:
-        f"{RESULTS}/runs/{{model}}/{{initialization}}/seed{{seed}}/config.py",
+        of_run("config.py"),
     log:
-        f"results/logs/render_config/{EXPERIMENT.experiment}/{{model}}_{{initialization}}_{{seed}}.log",
+        logs("render_config", OF_RUN),
     benchmark:
-        f"results/benchmarks/render_config/{EXPERIMENT.experiment}/{{model}}_{{initialization}}_{{seed}}.jsonl"
+        benchmarks("render_config", OF_RUN)
     priority: 30
     conda:
         "../../envs/segbench.yaml"
@@ -28,6 +29,7 @@ rule render_config:
 # A check belongs to the data and the config, and is repeated when these change. It carries no digest
 # of code, because a training would be repeated with it.
 rule check_model:
+    """Prove that a model can be trained and evaluated on the dataset."""
     input:
         manifest=of_dataset("manifest.json"),
         config=checked_config,
@@ -35,9 +37,9 @@ rule check_model:
     output:
         f"{RESULTS}/check/{{model}}/{{initialization}}.json",
     log:
-        f"results/logs/check_model/{EXPERIMENT.experiment}/{{model}}_{{initialization}}.log",
+        logs("check_model", OF_MODEL),
     benchmark:
-        f"results/benchmarks/check_model/{EXPERIMENT.experiment}/{{model}}_{{initialization}}.jsonl"
+        benchmarks("check_model", OF_MODEL)
     # before any training; `ancient` inputs would order them too, but Snakemake then overlooks a
     # training that has a reason of its own in the same run
     priority: 20
@@ -48,15 +50,16 @@ rule check_model:
 
 
 rule pass_checks:
+    """Say that the datasets and all models passed their checks."""
     input:
         [f"results/datasets/{name}/check.json" for name in DATASETS],
         of_all_models(f"{RESULTS}/check/{{model}}/{{initialization}}.json"),
     output:
         touch(f"{RESULTS}/check/passed"),
     log:
-        f"results/logs/pass_checks/{EXPERIMENT.experiment}.log",
+        logs("pass_checks"),
     benchmark:
-        f"results/benchmarks/pass_checks/{EXPERIMENT.experiment}.jsonl"
+        benchmarks("pass_checks")
     conda:
         "../../envs/segbench.yaml"
     shell:
@@ -64,20 +67,21 @@ rule pass_checks:
 
 
 rule train_run:
+    """Train one run, or go on with it where it was interrupted."""
     input:
         data_check=of_dataset("check.json"),
         model_check=f"{RESULTS}/check/{{model}}/{{initialization}}.json",
         manifest=of_dataset("manifest.json"),
-        config=f"{RESULTS}/runs/{{model}}/{{initialization}}/seed{{seed}}/config.py",
+        config=of_run("config.py"),
         weights=initial_weights,
     output:
-        checkpoint=f"{RESULTS}/runs/{{model}}/{{initialization}}/seed{{seed}}/best.pth",
-        history=f"{RESULTS}/runs/{{model}}/{{initialization}}/seed{{seed}}/history.csv",
-        record=f"{RESULTS}/runs/{{model}}/{{initialization}}/seed{{seed}}/train.json",
+        checkpoint=of_run("best.pth"),
+        history=of_run("history.csv"),
+        record=of_run("train.json"),
     log:
-        f"results/logs/train_run/{EXPERIMENT.experiment}/{{model}}_{{initialization}}_{{seed}}.log",
+        logs("train_run", OF_RUN),
     benchmark:
-        f"results/benchmarks/train_run/{EXPERIMENT.experiment}/{{model}}_{{initialization}}_{{seed}}.jsonl"
+        benchmarks("train_run", OF_RUN)
     wildcard_constraints:
         initialization="(?!zero_shot)[a-z_]+",
     conda:
@@ -95,18 +99,19 @@ rule train_run:
 
 # what `zero_shot` is: the source checkpoint as it is
 rule take_checkpoint:
+    """Take a source checkpoint as it is, for a run in which nothing is trained."""
     input:
         model_check=f"{RESULTS}/check/{{model}}/zero_shot.json",
-        config=f"{RESULTS}/runs/{{model}}/zero_shot/seed{{seed}}/config.py",
+        config=of_run("config.py", "zero_shot"),
         weights=lambda w: STARTS.inputs(RunKey.of(w.model, "zero_shot", w.seed)),
     output:
-        checkpoint=f"{RESULTS}/runs/{{model}}/zero_shot/seed{{seed}}/best.pth",
-        history=f"{RESULTS}/runs/{{model}}/zero_shot/seed{{seed}}/history.csv",
-        record=f"{RESULTS}/runs/{{model}}/zero_shot/seed{{seed}}/train.json",
+        checkpoint=of_run("best.pth", "zero_shot"),
+        history=of_run("history.csv", "zero_shot"),
+        record=of_run("train.json", "zero_shot"),
     log:
-        f"results/logs/take_checkpoint/{EXPERIMENT.experiment}/{{model}}_{{seed}}.log",
+        logs("take_checkpoint", OF_CHECKPOINT),
     benchmark:
-        f"results/benchmarks/take_checkpoint/{EXPERIMENT.experiment}/{{model}}_{{seed}}.jsonl"
+        benchmarks("take_checkpoint", OF_CHECKPOINT)
     conda:
         "../../envs/segbench.yaml"
     params:

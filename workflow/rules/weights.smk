@@ -2,12 +2,13 @@
 
 
 rule get_weights:
+    """Get a file of weights that runs start from, and verify it."""
     output:
         "resources/weights/{weights}",
     log:
-        "results/logs/get_weights/{weights}.log",
+        logs("get_weights", "{weights}"),
     benchmark:
-        "results/benchmarks/get_weights/{weights}.jsonl"
+        benchmarks("get_weights", "{weights}")
     wildcard_constraints:
         weights="[A-Za-z0-9_.-]+",
     priority: 40

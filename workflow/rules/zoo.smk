@@ -2,12 +2,13 @@
 
 
 rule list_zoo:
+    """Write the table of the published models."""
     output:
         "results/zoo.csv",
     log:
-        "results/logs/list_zoo.log",
+        logs("list_zoo", "zoo"),
     benchmark:
-        "results/benchmarks/list_zoo.jsonl"
+        benchmarks("list_zoo", "zoo")
     conda:
         "../../envs/segbench.yaml"
     params:
