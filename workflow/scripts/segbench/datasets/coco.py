@@ -262,12 +262,14 @@ def polygon_area(corners: npt.NDArray[np.float64], size: tuple[int, int]) -> Are
     left, top = np.clip(after.min(0), 0, size[::-1]).tolist()
     right, bottom = np.clip(after.max(0), 0, size[::-1]).tolist()
     ends = np.roll(corners, -1, axis=0)
-    crossings = np.zeros((bottom - top, right - left + 1), np.int64)
+    # whether their number is odd is all that counts, so that it may overflow
+    crossings = np.zeros((bottom - top, right - left + 1), np.uint8)
     for i in range(0, len(corners), EDGES_AT_ONCE):
         some = slice(i, i + EDGES_AT_ONCE)
         row, column = _crossed(corners[some], ends[some], top, bottom)
         np.add.at(crossings, (row - top, np.clip(column, left, right) - left), 1)
-    return Area(top, left, (np.cumsum(crossings, axis=1)[:, :-1] & 1).astype(np.bool_))
+    odd = np.cumsum(crossings[:, :-1], axis=1, dtype=np.uint8) & 1
+    return Area(top, left, odd.astype(np.bool_))
 
 
 def _after(positions: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
