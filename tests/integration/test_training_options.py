@@ -61,6 +61,15 @@ def test_an_average_of_the_weights_is_what_is_kept(train):
     assert not [key for key in changed if "running_" in key or "num_batches" in key]
 
 
+def test_results_with_a_record_of_another_version_are_made_anew(train, tmp_path):
+    _, before = train()
+    (path,) = tmp_path.glob("work-run/*/train.json")
+    path.write_text(path.read_text().replace('"form": 1', '"form": 0'))
+    record, after = train()
+    assert record["form"] == 1
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
 @pytest.mark.parametrize("options", [{"precision": "bfloat16"}, {"ema": 0.99}])
 def test_an_interrupted_training_ends_with_the_same_weights(train, monkeypatch, options):
     _, whole = train("whole", **options)
