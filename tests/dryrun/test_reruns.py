@@ -106,7 +106,7 @@ LIBRARY = "workflow/scripts/segbench"
          {"train_run", "evaluate_run", "compare_tables", "compare_figures"}),
         ("scores/bootstrap.py", "RESAMPLES = 2000", "RESAMPLES = 100",
          {"compare_tables", "compare_figures"}),
-        ("system/download.py", "MAX_REDIRECTS = 10", "MAX_REDIRECTS = 9", set()),
+        ("system/responses.py", "MAX_REDIRECTS = 10", "MAX_REDIRECTS = 9", set()),
         ("engine/preflight.py", "min(2, config", "min(3, config", set()),
         ("report/dataset_card.py", "SAMPLES_PER_SPLIT = 3",
          "SAMPLES_PER_SPLIT = 2", {"describe_dataset"}),
