@@ -104,7 +104,7 @@ def test_an_archive_is_unpacked_and_a_folder_is_not(checkout):
         (["--config", "sedes=[1]"], "`sedes`: unknown key. Did you mean 'seeds'?"),
         (["--config", "seeds=[]"], "`seeds`: "),
         (["--config", "dataset=nowhere.yaml"], "`dataset`: "),
-        (["--config", "models={x: fast_scn}"], "'fast_scn' is no config of the model zoo"),
+        (["--config", "models={x: fast_scn}"], "'fast_scn' is not a config of the model zoo"),
         (
             ["--config", "dataset_sources={demo_rural: /nowhere/idd.tar.gz}"],
             "/nowhere/idd.tar.gz: no such archive, so the dataset 'demo_rural' cannot be prepared",
@@ -130,7 +130,7 @@ def test_results_that_cannot_be_written_end_with_one_message(checkout):
     (checkout.root / "results").write_text("in the way")
     done = checkout.run("-n")
     assert done.returncode != 0
-    assert f"{checkout.root}/results: is no folder" in done.stdout + done.stderr
+    assert f"{checkout.root}/results: is not a folder" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
 

@@ -342,7 +342,7 @@ def test_the_published_batch_is_read_from_the_name(name, batch):
             "`overrides.optim_wraper`: the config has no such key. Did you mean",
         ),
         ({"model": None}, "has no `model`"),
-        ({"model": {"backbone": None}}, "is no encoder and decoder"),
+        ({"model": {"backbone": None}}, "is not an encoder and decoder"),
         ({"optim_wrapper": {"optimizer": "Adam"}}, "no `optim_wrapper.optimizer` with a number"),
         ({"optim_wrapper": {"optimizer": {"lr": "fast"}}}, "no `optim_wrapper.optimizer`"),
         ({"param_scheduler": "x"}, "cannot be adapted"),

@@ -69,7 +69,7 @@ def test_every_experiment_of_the_repository_is_valid():
         ({"training": {"class_weights": [float("inf"), 1]}}, "list one positive weight per class"),
         (
             {"models": {"p": {"config": PIDNET, "checkpoint": {"file": "x", "sha256": "abc"}}}},
-            "`models.p.checkpoint.sha256`: 'abc' is no SHA-256: 8 to 64 digits",
+            "`models.p.checkpoint.sha256`: 'abc' is not a SHA-256: 8 to 64 digits",
         ),
         (
             {

@@ -169,7 +169,7 @@ def test_no_server_is_said_with_a_way_out(tmp_path, monkeypatch):
     "url", ["file:///etc/passwd", "ftp://x.org/a", "a.zip", "http:///a", "http://[/a", "data:,a"]
 )
 def test_other_addresses_are_refused(tmp_path, url):
-    with pytest.raises(DownloadError, match=r"only http:// and https://|is no address"):
+    with pytest.raises(DownloadError, match=r"only http:// and https://|is not an address"):
         download(url, tmp_path / "a")
 
 

@@ -305,7 +305,7 @@ def test_two_jobs_never_lease_the_same_gpu(tmp_path, monkeypatch):
 def test_results_must_be_writable(tmp_path):
     refuse_unwritable(tmp_path / "new" / "results")
     (tmp_path / "results").write_text("a file")
-    with pytest.raises(Exception, match="results: is no folder"):
+    with pytest.raises(Exception, match="results: is not a folder"):
         refuse_unwritable(tmp_path / "results")
 
 

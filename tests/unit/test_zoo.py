@@ -44,7 +44,7 @@ def test_of_two_entries_the_one_with_the_weights_of_that_name_counts(name, weigh
 def test_nothing_is_published_about_ones_own_config(tmp_path):
     (tmp_path / "mine.py").write_text("model = {}")
     assert published(str(tmp_path / "mine.py")) is None
-    with pytest.raises(ConfigError, match="is no config of the model zoo"):
+    with pytest.raises(ConfigError, match="is not a config of the model zoo"):
         published("segformer_mit-b9")
 
 

@@ -112,7 +112,7 @@ def _refuse_unknown(
         for name in wanted:
             if _normal(name) not in valid:
                 problems.append(
-                    f"{origin}'{name}' is no class of the {side}.{did_you_mean(name, known, 30)}"
+                    f"{origin}'{name}' is not a class of the {side}.{did_you_mean(name, known, 30)}"
                 )
     if problems:
         raise ConfigError("\n".join(dict.fromkeys(problems)))

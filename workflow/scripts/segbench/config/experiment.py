@@ -31,7 +31,7 @@ Initializations = Annotated[tuple[Initialization, ...], BeforeValidator(tuple_fr
 
 def _digits(value: Any) -> Any:
     if isinstance(value, str) and not re.fullmatch(r"[0-9a-fA-F]{8,64}", value):
-        raise ValueError(f"'{value}' is no SHA-256: 8 to 64 digits from 0-9 and a-f are needed")
+        raise ValueError(f"'{value}' is not a SHA-256: 8 to 64 digits from 0-9 and a-f are needed")
     return value.lower() if isinstance(value, str) else value
 
 

@@ -97,7 +97,7 @@ KINDS: dict[str, Kind] = {
         "mend or export the files again, or correct `labels.format` in the dataset description",
     ),
     "not-an-index": Kind(
-        "error", "labels that are no maps of class values",
+        "error", "labels that are not maps of class values",
         "set `labels.format: rgb` if their colours stand for classes; else write the class values "
         "as PNG with one channel of 8 bits",
     ),
@@ -107,7 +107,7 @@ KINDS: dict[str, Kind] = {
         "object 1): then let `labels.path` name the files of classes instead, or divide them",
     ),
     "not-colors": Kind(
-        "error", "labels that are no maps of colours",
+        "error", "labels that are not maps of colours",
         "set `labels.format: index` if their values stand for classes; else write them as RGB PNG",
     ),
     "unknown-value": Kind(

@@ -39,7 +39,7 @@ def refuse_unwritable(folder: Path) -> None:
         existing = existing.parent
     if not existing.is_dir():
         raise ConfigError(
-            f"{existing.absolute()}: is no folder, so results cannot be written there"
+            f"{existing.absolute()}: is not a folder, so results cannot be written there"
         )
     if not os.access(existing, os.W_OK | os.X_OK):
         raise ConfigError(

@@ -154,7 +154,7 @@ def set_image_size(model: Node, crop: Shape, note: Note) -> None:
     Leaves other backbones alone: their position tables, if any, are resized as they run.
 
     Raises:
-        ModelError: the crop is no multiple of what the backbone can divide.
+        ModelError: the crop is not a multiple of what the backbone can divide.
     """
     backbone, (height, width) = model["backbone"], crop
     if backbone.get("type") not in FIXED_SIZE_BACKBONES:

@@ -17,7 +17,7 @@ def url_problem(url: str, is_recorded: bool = True) -> str | None:
         parts = urlsplit(url)
         port_is_odd = parts.port == 0
     except ValueError as error:
-        return f"'{url}' is no address ({error})"
+        return f"'{url}' is not an address ({error})"
     if parts.scheme not in ("http", "https"):
         return f"'{shown(url)}': only http:// and https:// addresses can be downloaded"
     if is_recorded and parts.username is not None:
@@ -26,7 +26,7 @@ def url_problem(url: str, is_recorded: bool = True) -> str | None:
             "into ~/.netrc"
         )
     if port_is_odd or not parts.hostname or any(c.isspace() or not c.isprintable() for c in url):
-        return f"'{shown(url)}' is no address of a file on a host"
+        return f"'{shown(url)}' is not an address of a file on a host"
     return None
 
 

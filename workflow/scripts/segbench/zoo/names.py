@@ -56,11 +56,11 @@ def config_path(name: str) -> Path:
     if stem not in config_paths():
         if Path(name).is_file():
             raise ConfigError(
-                f"'{name}' is no config of the model zoo; for the file write './{name}'"
+                f"'{name}' is not a config of the model zoo; for the file write './{name}'"
             )
         hint = did_you_mean(stem, config_paths())
         raise ConfigError(
-            f"'{name}' is no config of the model zoo.{hint} "
+            f"'{name}' is not a config of the model zoo.{hint} "
             f"All {len(config_paths())} names: python -m segbench zoo --format names"
         )
     return config_paths()[stem]

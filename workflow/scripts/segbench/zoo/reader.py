@@ -58,11 +58,11 @@ def refuse_incomplete(config: Config) -> None:
     """
     for key in ("model", "optim_wrapper", "train_dataloader"):
         if not isinstance(config.get(key), dict):
-            raise ModelError(f"has no `{key}`, so it is no complete config")
+            raise ModelError(f"has no `{key}`, so it is not a complete config")
     if reason := OTHER_TASKS.get(str(config.model.get("type"))):
         raise ModelError(reason)
     if not isinstance(config.model.get("backbone"), dict):
-        raise ModelError("is no encoder and decoder with a `backbone`")
+        raise ModelError("is not an encoder and decoder with a `backbone`")
     channels = len((config.model.get("data_preprocessor") or {}).get("mean") or [0, 0, 0])
     if channels != 3:
         raise ModelError(

@@ -97,7 +97,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         # torch's own message goes on about how to run the code in the file
         found = FOREIGN.search(str(error))
-        reason = f"it names {found[1]}" if found else "it is no checkpoint of PyTorch"
+        reason = f"it names {found[1]}" if found else "it is not a checkpoint of PyTorch"
         raise ModelError(
             f"{path}: refused, because it is damaged or holds more than weights ({reason}). Get "
             "it again, or a file with nothing but weights."
