@@ -16,6 +16,7 @@ from segbench.datasets import cache as reuse
 from segbench.datasets.description import load_description
 from segbench.datasets.prepare import prepare
 from segbench.errors import DataError
+from segbench.system.progress import Progress
 
 OPENED: list[str] = []
 sys.addaudithook(
@@ -152,6 +153,18 @@ def test_sound_files_are_not_read_again_when_the_others_are_mended(source, tmp_p
         opened_by_preparing(source, tmp_path)
     label.write_bytes(good)
     assert opened_by_preparing(source, tmp_path) == {"img/val/3/a.jpg", "gt/val/3/a.png"}
+    assert same_as_a_fresh_one(source, tmp_path)
+
+
+def test_an_interrupted_preparation_keeps_what_it_had_done(source, tmp_path, monkeypatch):
+    def interrupt(self):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "step", interrupt)  # after the first frame
+        with pytest.raises(KeyboardInterrupt):
+            opened_by_preparing(source, tmp_path)
+    assert len(opened_by_preparing(source, tmp_path)) == 4
     assert same_as_a_fresh_one(source, tmp_path)
 
 
