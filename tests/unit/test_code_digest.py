@@ -111,7 +111,7 @@ SAID = {
         "config/training.py", "height and width of the training crop", "size of the crop"
     ),
     "a note on what was adapted": (
-        "recipe/adapt.py", "every weight starts random", "all is random"
+        "recipe/model.py", "every weight starts random", "all is random"
     ),
     "a further metric": (
         "scores/metrics.py", "def mean_iou(",

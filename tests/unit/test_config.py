@@ -80,7 +80,7 @@ def test_every_experiment_of_the_repository_is_valid():
         ),
         (
             {"models": {"p": "pidnet-s_2xb6-120k_1024x1024-cityscape"}},
-            f"`models.p.config`: 'pidnet-s_2xb6-120k_1024x1024-cityscape' is no config of the "
+            f"`models.p.config`: 'pidnet-s_2xb6-120k_1024x1024-cityscape' is not a config of the "
             f"model zoo. Did you mean '{PIDNET}'",
         ),
         (

@@ -16,12 +16,13 @@ from pathlib import Path
 
 LIBRARY = Path(__file__).parents[1]
 PACKAGE = "segbench"
-# packages and modules that cannot change a result: how things are said, watched and leased, and
-# what is noted beside the weights
+# packages and modules that cannot change a result: how things are said, watched and leased, what
+# is noted beside the weights, and the form of settings whose values are parameters of the rules
 WITHOUT_EFFECT = (
     "segbench.errors", "segbench.system", "segbench.engine.devices", "segbench.engine.record",
+    "segbench.config.training",
 )  # fmt: skip
-# who only speaks: `LOG.info(...)`, `progress.step(...)`, `print(...)`, `self.note(...)`
+# who only speaks: `LOG.info(...)`, `progress.step(...)`, `print(...)`, `run.note(...)`
 SPEAKERS = ("LOG", "progress", "print", "note")
 # keywords of pydantic's `Field` that are only said
 SAID = ("description",)
@@ -257,12 +258,14 @@ class _WithoutModules(ast.NodeTransformer):
 
 
 def _speaker(function: ast.expr) -> str:
-    """Who speaks in a call: `LOG` of `LOG.info(...)`, `note` of `self.note(...)`."""
+    """Who speaks in a call: `LOG` of `LOG.info(...)`, `note` of `run.note(...)`."""
     if isinstance(function, ast.IfExp):  # (LOG.info if fine else LOG.warning)(...)
         return _speaker(function.body)
     if isinstance(function, ast.Attribute):
         owner = function.value
-        return owner.id if isinstance(owner, ast.Name) and owner.id != "self" else function.attr
+        if function.attr in SPEAKERS or not isinstance(owner, ast.Name) or owner.id == "self":
+            return function.attr
+        return owner.id
     return function.id if isinstance(function, ast.Name) else ""
 
 
