@@ -262,6 +262,21 @@ def test_a_dataset_can_lie_elsewhere():
     assert dataset.source.archive == "/data/roads.zip"
 
 
+def test_a_path_may_start_with_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = tmp_path / "mine.yaml"
+    for source in ("~/roads", {"path": "~/roads"}):
+        path.write_text(yaml.safe_dump(DESCRIPTION | {"source": source}))
+        assert load_description(path).source.path == f"{tmp_path}/roads"
+    sources = {"mine": "~/elsewhere"}
+    experiment = load_experiment(changed(dataset="~/mine.yaml", dataset_sources=sources))
+    (dataset,) = load_datasets(experiment)
+    assert dataset.source.path == f"{tmp_path}/elsewhere"
+    path.write_text(yaml.safe_dump(DESCRIPTION | {"source": "~nobody-of-that-name/roads"}))
+    with pytest.raises(ConfigError, match=r"`source.path`: .*home folder that does not exist"):
+        load_description(path)
+
+
 def test_a_source_of_an_unknown_dataset_is_refused():
     experiment = load_experiment(changed(dataset_sources={"rural": "/data"}))
     with pytest.raises(ConfigError, match=r"`dataset_sources.rural`.*Valid: demo_rural"):
