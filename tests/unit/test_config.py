@@ -169,6 +169,13 @@ def test_a_wrong_config_names_the_key(changes, message):
     assert str(caught.value).startswith("config: ")
 
 
+@pytest.mark.parametrize("written", ["pidnet_s", "pidnet-s", "PIDNet-S_2xb6"])
+def test_the_start_of_a_models_name_is_completed(written):
+    with pytest.raises(ConfigError) as caught:
+        load_experiment(changed(models={"a": written}))
+    assert f"Names that start so: '{PIDNET}'" in str(caught.value)
+
+
 def test_every_problem_is_reported():
     with pytest.raises(ConfigError) as caught:
         load_experiment(changed(seeds=[], modles=1, experiment=...))
