@@ -6,6 +6,7 @@ import pytest
 import yaml
 from helpers import ROOT
 
+from segbench.config.schema import read_yaml
 from segbench.datasets.description import load_description
 from segbench.datasets.split_settings import Splits
 from segbench.errors import ConfigError
@@ -350,6 +351,38 @@ def test_a_wrong_description_names_file_and_key(tmp_path, changes, message):
         load_description(path)
     assert message in str(caught.value)
     assert str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"models:\n  on: a\n", "line 2: YAML reads the key on as true or false"),
+        (b"seeds: [0, 010]\n", "line 1: YAML reads 010 as a number in base 8 or 60"),
+        (b"a: 1\ntime: 1:30\n", "line 2: YAML reads 1:30 as a number in base 8 or 60"),
+        (b"a: 1:30.5\n", "line 1: YAML reads 1:30.5 as"),
+        ("a: b\n".encode("utf-16"), "is not UTF-8 text. Save it in the encoding UTF-8."),
+        ("a: Straße\n".encode("latin-1"), "is not UTF-8 text. Save it in the encoding UTF-8."),
+        (b"", "the file is empty"),
+        (b"# nothing yet\n", "the file is empty"),
+        (b"a: 1\n---\na: 2\n", "a second document starts in line 2"),
+        (b"[" * 3000 + b"]" * 3000, "lists or mappings are nested too deeply"),
+    ],
+)
+def test_what_yaml_takes_for_something_else_is_refused_in_one_line(tmp_path, content, message):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_plain_numbers_and_quoted_texts_are_read_as_they_are(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("a: [0, -3, 0.5, 0x1F, '010', '1:30', 08, 1e-3, 2.5e+1]\n'on': on\n")
+    values = [0, -3, 0.5, 31, "010", "1:30", "08", "1e-3", 25.0]
+    assert read_yaml(path) == {"a": values, "on": True}
 
 
 def test_a_missing_or_broken_description_is_named(tmp_path):

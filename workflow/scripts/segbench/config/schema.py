@@ -15,6 +15,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from segbench.errors import ConfigError, did_you_mean
 
 INTEGER = re.compile(r"[+-]?\d+")
+# what YAML 1.1 takes for an octal number, or for one of hours and minutes
+OTHER_BASE = re.compile(r"[-+]?(0[0-7_]+$|[0-9][0-9_]*:)")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -76,14 +78,23 @@ EXPECTED = {
 }
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """Refuses a key that is given twice, of which YAML's loaders silently take the last."""
+class _PlainLoader(yaml.SafeLoader):
+    """Refuses what YAML's loaders silently take for something else.
+
+    A key that is given twice, of which they take the last; `on` and the like as a key, which they
+    take for true; and `010` or `1:30`, which they take for the numbers 8 and 90.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Build one mapping."""
         seen: set[str] = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+                if key.tag == "tag:yaml.org,2002:bool":
+                    raise yaml.YAMLError(
+                        f"line {key.start_mark.line + 1}: YAML reads the key {key.value} as true "
+                        f"or false, as it does on, off, yes and no. Quote it: '{key.value}'"
+                    )
                 if key.value in seen:
                     line = key.start_mark.line + 1
                     raise yaml.YAMLError(
@@ -91,6 +102,22 @@ class _UniqueKeys(yaml.SafeLoader):
                     )
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def construct_number(self, node: yaml.ScalarNode) -> Any:
+        """Build one number, unless it is written in base 8 or 60."""
+        if OTHER_BASE.match(node.value):
+            raise yaml.YAMLError(
+                f"line {node.start_mark.line + 1}: YAML reads {node.value} as a number in base 8 "
+                f"or 60. Quote it if it is text: '{node.value}'; else write a number without "
+                "':' and without a 0 in front"
+            )
+        if node.tag == "tag:yaml.org,2002:float":
+            return self.construct_yaml_float(node)
+        return self.construct_yaml_int(node)
+
+
+for _kind in ("int", "float"):
+    _PlainLoader.add_constructor(f"tag:yaml.org,2002:{_kind}", _PlainLoader.construct_number)
 
 
 def read_yaml(path: Path) -> Any:
@@ -102,15 +129,27 @@ def read_yaml(path: Path) -> Any:
     """
     try:
         # a safe loader: it builds plain values and nothing else
-        return yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8 text: {error}") from None
+        found = yaml.load(path.read_text(encoding="utf-8"), _PlainLoader)
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text. Save it in the encoding UTF-8.") from None
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file (looked in {Path.cwd()})") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except RecursionError:
+        raise ConfigError(f"{path}: lists or mappings are nested too deeply") from None
+    except yaml.composer.ComposerError as error:
+        if "single document" not in str(error):
+            raise ConfigError(f"{path}: not valid YAML: {error}") from None
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise ConfigError(
+            f"{path}: a second document starts in line {line}. Keep one; a line of `---` parts them"
+        ) from None
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from None
+    if found is None:
+        raise ConfigError(f"{path}: the file is empty")
+    return found
 
 
 def parse_section(section: type[SectionT], data: Any, origin: str) -> SectionT:
