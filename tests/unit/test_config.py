@@ -47,6 +47,7 @@ def test_every_experiment_of_the_repository_is_valid():
         ({"experiment": "../up"}, "`experiment`: '../up' is not a valid name"),
         ({"models": {}}, "`models`: "),
         ({"models": {"a b; rm": PIDNET}}, "`models.a b; rm`: 'a b; rm' is not a valid name"),
+        ({"models": {"y" * 100: PIDNET}}, "repeats 'y' 20 times or more at its end. Choose"),
         ({"models": [PIDNET]}, "`models`: must be a mapping, with `key: value` lines"),
         ({"seeds": 3}, "`seeds`: must be a list, as in [1, 2], found 3."),
         ({"seeds": []}, "`seeds`: must have 1 or more entries, found []."),

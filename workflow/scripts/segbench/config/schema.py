@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from segbench.errors import ConfigError, did_you_mean
 
 INTEGER = re.compile(r"[+-]?\d+")
+# what Snakemake takes for a wildcard that grows without end
+REPEATED = re.compile(r"(.+?)\1{19,}$")
 # what YAML 1.1 takes for an octal number, or for one of hours and minutes
 OTHER_BASE = re.compile(r"[-+]?(0[0-7_]+$|[0-9][0-9_]*:)")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -45,13 +47,28 @@ def tuple_from_list(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def without_repetition(name: str) -> str:
+    """A name as it is.
+
+    Raises:
+        ValueError: its end is one part 20 times or more, which Snakemake refuses in a wildcard.
+    """
+    if found := REPEATED.search(name):
+        raise ValueError(
+            f"{_shown(name)} repeats '{found[1]}' 20 times or more at its end. Choose another name."
+        )
+    return name
+
+
 Count = Annotated[int, BeforeValidator(integer_from_text), Field(ge=1)]
 Seed = Annotated[int, BeforeValidator(integer_from_text), Field(ge=0, le=2**32 - 1)]
 Rate = Annotated[float, BeforeValidator(number_from_text), Field(gt=0, allow_inf_nan=False)]
 Side = Annotated[int, BeforeValidator(integer_from_text), Field(ge=16, le=16384)]
 Size = Annotated[tuple[Side, Side], BeforeValidator(tuple_from_list)]
 # A name becomes a folder and a wildcard, so it is kept to characters that are safe in both.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
+Name = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"), AfterValidator(without_repetition)
+]
 
 SectionT = TypeVar("SectionT", bound=Section)
 
