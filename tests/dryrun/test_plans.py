@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections import Counter
 
 import layouts
 import pytest
@@ -203,6 +204,25 @@ def test_a_folder_of_the_users_is_never_an_output(checkout):
 
 def test_it_runs_in_another_folder(checkout, tmp_path):
     done = checkout.run("-n", "--directory", str(tmp_path / "elsewhere"), expect=0)
+    assert "train_run" in done.stdout
+
+
+def test_it_is_a_module_of_another_workflow(checkout, tmp_path):
+    outer = Checkout(tmp_path / "outer")
+    (outer.root / "config").mkdir(parents=True)
+    shutil.copy(checkout.root / "config/config.yaml", outer.root / "config")
+    (outer.root / "Snakefile").write_text(
+        'configfile: "config/config.yaml"\n'
+        "module segbench:\n"
+        f'    snakefile: "{checkout.root}/Snakefile"\n'
+        "    config: config\n"
+        "use rule * from segbench\n"
+        "rule everything:\n"
+        "    default_target: True\n"
+        "    input: rules.all.input\n"
+    )
+    assert outer.dag() == checkout.dag() - Counter(["all"]) + Counter(["everything"])
+    done = outer.run("-n", "--cores", "1", expect=0)
     assert "train_run" in done.stdout
 
 
