@@ -1,6 +1,8 @@
 """What Snakemake plans for a config, asked by its command line; nothing is trained here."""
 
+import shutil
 import time
+from collections import Counter
 
 import layouts
 import pytest
@@ -203,6 +205,53 @@ def test_a_folder_of_the_users_is_never_an_output(checkout):
 def test_it_runs_in_another_folder(checkout, tmp_path):
     done = checkout.run("-n", "--directory", str(tmp_path / "elsewhere"), expect=0)
     assert "train_run" in done.stdout
+
+
+def test_it_is_a_module_of_another_workflow(checkout, tmp_path):
+    outer = Checkout(tmp_path / "outer")
+    (outer.root / "config").mkdir(parents=True)
+    shutil.copy(checkout.root / "config/config.yaml", outer.root / "config")
+    (outer.root / "Snakefile").write_text(
+        'configfile: "config/config.yaml"\n'
+        "module segbench:\n"
+        f'    snakefile: "{checkout.root}/Snakefile"\n'
+        "    config: config\n"
+        "use rule * from segbench\n"
+        "rule everything:\n"
+        "    default_target: True\n"
+        "    input: rules.all.input\n"
+    )
+    assert outer.dag() == checkout.dag() - Counter(["all"]) + Counter(["everything"])
+    done = outer.run("-n", "--cores", "1", expect=0)
+    assert "train_run" in done.stdout
+
+
+def test_files_are_found_beside_the_config_that_names_them(checkout, tmp_path):
+    study = tmp_path / "study"
+    study.mkdir()
+    description = (checkout.root / "config/datasets/demo_rural.yaml").read_text()
+    classes = checkout.root / "config/classes/idd_level1.yaml"
+    (study / "roads.yaml").write_text(
+        description.replace("../classes/idd_level1.yaml", str(classes))
+    )
+    pairs = checkout.root / "config/class_maps/cityscapes_to_idd_level1.yaml"
+    shutil.copy(pairs, study / "pairs.yaml")
+    experiment = {
+        "experiment": "x",
+        "dataset": "roads.yaml",
+        "models": {"m": "fast_scnn_8xb4-160k_cityscapes-512x1024"},
+        "initializations": ["zero_shot"],
+        "source": "zoo",
+        "class_map": "pairs.yaml",
+    }
+    (study / "study.yaml").write_text(yaml.safe_dump(experiment))
+    assert checkout.dag("--configfile", str(study / "study.yaml"))["take_checkpoint"] == 1
+    elsewhere = ("--directory", str(tmp_path / "elsewhere"))
+    checkout.run("-n", *elsewhere, "--configfile", "../study/study.yaml", expect=0)
+    for key in ("dataset", "class_map"):
+        (study / "study.yaml").write_text(yaml.safe_dump(experiment | {key: "gone.yaml"}))
+        done = checkout.run("-n", "--configfile", str(study / "study.yaml"))
+        assert f"(looked in {checkout.root} and {study})" in done.stdout + done.stderr
 
 
 def test_a_missing_weights_file_names_the_key(checkout):

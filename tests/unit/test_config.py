@@ -6,6 +6,7 @@ import pytest
 import yaml
 from helpers import ROOT
 
+from segbench.config.schema import read_yaml
 from segbench.datasets.description import load_description
 from segbench.datasets.split_settings import Splits
 from segbench.errors import ConfigError
@@ -46,6 +47,7 @@ def test_every_experiment_of_the_repository_is_valid():
         ({"experiment": "../up"}, "`experiment`: '../up' is not a valid name"),
         ({"models": {}}, "`models`: "),
         ({"models": {"a b; rm": PIDNET}}, "`models.a b; rm`: 'a b; rm' is not a valid name"),
+        ({"models": {"y" * 100: PIDNET}}, "repeats 'y' 20 times or more at its end. Choose"),
         ({"models": [PIDNET]}, "`models`: must be a mapping, with `key: value` lines"),
         ({"seeds": 3}, "`seeds`: must be a list, as in [1, 2], found 3."),
         ({"seeds": []}, "`seeds`: must have 1 or more entries, found []."),
@@ -169,6 +171,13 @@ def test_a_wrong_config_names_the_key(changes, message):
     assert str(caught.value).startswith("config: ")
 
 
+@pytest.mark.parametrize("written", ["pidnet_s", "pidnet-s", "PIDNet-S_2xb6"])
+def test_the_start_of_a_models_name_is_completed(written):
+    with pytest.raises(ConfigError) as caught:
+        load_experiment(changed(models={"a": written}))
+    assert f"Names that start so: '{PIDNET}'" in str(caught.value)
+
+
 def test_every_problem_is_reported():
     with pytest.raises(ConfigError) as caught:
         load_experiment(changed(seeds=[], modles=1, experiment=...))
@@ -262,6 +271,21 @@ def test_a_dataset_can_lie_elsewhere():
     assert dataset.source.archive == "/data/roads.zip"
 
 
+def test_a_path_may_start_with_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = tmp_path / "mine.yaml"
+    for source in ("~/roads", {"path": "~/roads"}):
+        path.write_text(yaml.safe_dump(DESCRIPTION | {"source": source}))
+        assert load_description(path).source.path == f"{tmp_path}/roads"
+    sources = {"mine": "~/elsewhere"}
+    experiment = load_experiment(changed(dataset="~/mine.yaml", dataset_sources=sources))
+    (dataset,) = load_datasets(experiment)
+    assert dataset.source.path == f"{tmp_path}/elsewhere"
+    path.write_text(yaml.safe_dump(DESCRIPTION | {"source": "~nobody-of-that-name/roads"}))
+    with pytest.raises(ConfigError, match=r"`source.path`: .*home folder that does not exist"):
+        load_description(path)
+
+
 def test_a_source_of_an_unknown_dataset_is_refused():
     experiment = load_experiment(changed(dataset_sources={"rural": "/data"}))
     with pytest.raises(ConfigError, match=r"`dataset_sources.rural`.*Valid: demo_rural"):
@@ -328,6 +352,38 @@ def test_a_wrong_description_names_file_and_key(tmp_path, changes, message):
         load_description(path)
     assert message in str(caught.value)
     assert str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"models:\n  on: a\n", "line 2: YAML reads the key on as true or false"),
+        (b"seeds: [0, 010]\n", "line 1: YAML reads 010 as a number in base 8 or 60"),
+        (b"a: 1\ntime: 1:30\n", "line 2: YAML reads 1:30 as a number in base 8 or 60"),
+        (b"a: 1:30.5\n", "line 1: YAML reads 1:30.5 as"),
+        ("a: b\n".encode("utf-16"), "is not UTF-8 text. Save it in the encoding UTF-8."),
+        ("a: Straße\n".encode("latin-1"), "is not UTF-8 text. Save it in the encoding UTF-8."),
+        (b"", "the file is empty"),
+        (b"# nothing yet\n", "the file is empty"),
+        (b"a: 1\n---\na: 2\n", "a second document starts in line 2"),
+        (b"[" * 3000 + b"]" * 3000, "lists or mappings are nested too deeply"),
+    ],
+)
+def test_what_yaml_takes_for_something_else_is_refused_in_one_line(tmp_path, content, message):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_plain_numbers_and_quoted_texts_are_read_as_they_are(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("a: [0, -3, 0.5, 0x1F, '010', '1:30', 08, 1e-3, 2.5e+1]\n'on': on\n")
+    values = [0, -3, 0.5, 31, "010", "1:30", "08", "1e-3", 25.0]
+    assert read_yaml(path) == {"a": values, "on": True}
 
 
 def test_a_missing_or_broken_description_is_named(tmp_path):

@@ -90,6 +90,10 @@ def test_what_fails_on_smaller_pixels_is_tried_in_full(check):
          "a training step on crops of 128x160 fails", "raise `crop_size`"),
         ("deeplabv3_r18-d8_4xb2-80k_cityscapes-512x1024", {"batch_size": 1},
          "a training step on crops of 128x160 fails", "raise `batch_size` to 2"),
+        (FAST_SCNN, {"overrides": {"model": {"decode_head": {"in_channels": 100}}}},
+         "a training step on crops of 128x160 fails", "Correct `in_channels`"),
+        (FAST_SCNN, {"learning_rate": 1e300},
+         "a training step on crops of 128x160 fails", "Lower `learning_rate`"),
     ],
 )  # fmt: skip
 def test_a_model_that_cannot_be_trained_is_stopped_with_the_remedy(

@@ -37,7 +37,7 @@ def starts(**changes):
     } | changes
     experiment = load_experiment(data)
     target, *sources = load_datasets(experiment, ROOT)
-    return StartingPoints(experiment, target, next(iter(sources), None), "results/test", ROOT)
+    return StartingPoints(experiment, target, next(iter(sources), None), "results/test", (ROOT,))
 
 
 def test_cityscapes_in_level_1_is_what_the_labels_of_both_say():

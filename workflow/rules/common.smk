@@ -29,6 +29,12 @@ from segbench.plan.preconditions import (
 
 scripts_import_from(SCRIPTS)
 
+# where the files that a config names are looked for, after the working directory
+FOLDERS = (
+    *(Path(configfile).resolve().parent for configfile in workflow.configfiles),
+    SCRIPTS.parent.parent,
+)
+
 try:
     for configfile in workflow.configfiles:
         read_yaml(
@@ -39,14 +45,14 @@ try:
         say_what_is_run(EXPERIMENT.own_configs)
     RESULTS = f"results/{EXPERIMENT.experiment}"
     # what models are compared on, and what they are trained on before, if anything
-    TARGET, *SOURCES = load_datasets(EXPERIMENT, SCRIPTS.parent.parent)
+    TARGET, *SOURCES = load_datasets(EXPERIMENT, *FOLDERS)
     refuse_unwritable(Path("results"))
     for description in (TARGET, *SOURCES):
         absence = refuse_missing_source(description, Path("results/datasets"))
         if absence and workflow.is_main_process:
             print(absence, file=sys.stderr)
     STARTS = StartingPoints(
-        EXPERIMENT, TARGET, next(iter(SOURCES), None), RESULTS, SCRIPTS.parent.parent
+        EXPERIMENT, TARGET, next(iter(SOURCES), None), RESULTS, FOLDERS
     )
     STARTS.refuse_problems()
     WEIGHTS = STARTS.files()

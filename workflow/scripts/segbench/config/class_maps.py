@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from segbench.config.paths import located, looked_in
 from segbench.config.schema import read_yaml
 from segbench.errors import ConfigError, did_you_mean
 
@@ -42,7 +43,7 @@ def class_map(
     source: Sequence[str],
     target: Sequence[str],
     given: str | Mapping[str, str | None] | None,
-    folder: Path = Path(),
+    *folders: Path,
 ) -> ClassMap:
     """Build a class map.
 
@@ -52,7 +53,8 @@ def class_map(
         given: names of source classes to names of target classes, or a YAML file with them; null
             or leaving a class out means that it has no counterpart. By default classes of the
             same name belong together.
-        folder: where a relative path is looked for if the working directory lacks it.
+        folders: where a relative path is looked for, one after another, if the working directory
+            lacks it.
 
     Raises:
         ConfigError: a name is unknown, or no class has a counterpart.
@@ -62,7 +64,7 @@ def class_map(
         ids = tuple(by_name.get(_normal(name), NO_COUNTERPART) for name in source)
         origin = "classes of the same name: "
     else:
-        origin, names = _read(given, folder)
+        origin, names = _read(given, folders)
         _refuse_unknown(origin, names, source, target)
         by_name = {_normal(name): i for i, name in enumerate(target)}
         wanted = {_normal(key): value for key, value in names.items()}
@@ -80,11 +82,13 @@ def _id(name: str | None, by_name: Mapping[str, int]) -> int:
 
 
 def _read(
-    given: str | Mapping[str, str | None], folder: Path
+    given: str | Mapping[str, str | None], folders: Sequence[Path]
 ) -> tuple[str, Mapping[str, str | None]]:
     if isinstance(given, Mapping):
         return "", given
-    path = Path(given) if Path(given).exists() else folder / given
+    path = located(given, folders)
+    if not path.exists():
+        raise ConfigError(f"{given}: no such file ({looked_in(given, folders)})")
     names = read_yaml(path)
     if not isinstance(names, Mapping) or not all(
         isinstance(key, str) and isinstance(value, str | None) for key, value in names.items()

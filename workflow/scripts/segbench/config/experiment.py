@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from segbench.config.paths import UserPath, from_home
 from segbench.config.schema import (
     Count,
     Name,
@@ -44,7 +45,7 @@ def _names_or_path(value: Any) -> Any:
         raise ValueError(
             "must be the path of a YAML file, or a mapping of source classes to target classes"
         )
-    return value
+    return from_home(value) if isinstance(value, str) else value
 
 
 Sha256 = Annotated[str, BeforeValidator(_digits, json_schema_input_type=str)]
@@ -88,7 +89,7 @@ class WeightsStore(Section):
 class TransferSource(Section):
     """Where `finetuned` and `zero_shot` start: `zoo`, or a dataset to train on here first."""
 
-    dataset: str = Field(
+    dataset: UserPath = Field(
         description="`zoo` for the published checkpoint of each model, or the path of a dataset "
         "description: each model is then trained on it here, once per seed"
     )
@@ -122,7 +123,7 @@ def _model_from_name(value: Any) -> Any:
 class Model(Section):
     """One model to compare: a name from MMSegmentation's zoo, or a mapping with more."""
 
-    config: str = Field(
+    config: UserPath = Field(
         description="config name from the zoo, or the path of your own MMSegmentation config, a "
         ".py file: it is Python and is run, so use only configs that you trust"
     )
@@ -161,8 +162,8 @@ class Experiment(Section):
     """The whole config file."""
 
     experiment: Name = Field(description="names the folder under `results/`")
-    dataset: str = Field(description="path of the dataset description, in `config/datasets/`")
-    dataset_sources: dict[Name, str] = Field(
+    dataset: UserPath = Field(description="path of the dataset description, in `config/datasets/`")
+    dataset_sources: dict[Name, UserPath] = Field(
         default={},
         description="where a dataset lies on this machine (folder or archive), by dataset name; "
         "takes the place of `source` in its description",

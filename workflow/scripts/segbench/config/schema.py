@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from segbench.errors import ConfigError, did_you_mean
 
 INTEGER = re.compile(r"[+-]?\d+")
+# what Snakemake takes for a wildcard that grows without end
+REPEATED = re.compile(r"(.+?)\1{19,}$")
+# what YAML 1.1 takes for an octal number, or for one of hours and minutes
+OTHER_BASE = re.compile(r"[-+]?(0[0-7_]+$|[0-9][0-9_]*:)")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -43,13 +47,28 @@ def tuple_from_list(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def without_repetition(name: str) -> str:
+    """A name as it is.
+
+    Raises:
+        ValueError: its end is one part 20 times or more, which Snakemake refuses in a wildcard.
+    """
+    if found := REPEATED.search(name):
+        raise ValueError(
+            f"{_shown(name)} repeats '{found[1]}' 20 times or more at its end. Choose another name."
+        )
+    return name
+
+
 Count = Annotated[int, BeforeValidator(integer_from_text), Field(ge=1)]
 Seed = Annotated[int, BeforeValidator(integer_from_text), Field(ge=0, le=2**32 - 1)]
 Rate = Annotated[float, BeforeValidator(number_from_text), Field(gt=0, allow_inf_nan=False)]
 Side = Annotated[int, BeforeValidator(integer_from_text), Field(ge=16, le=16384)]
 Size = Annotated[tuple[Side, Side], BeforeValidator(tuple_from_list)]
 # A name becomes a folder and a wildcard, so it is kept to characters that are safe in both.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
+Name = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"), AfterValidator(without_repetition)
+]
 
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -76,14 +95,23 @@ EXPECTED = {
 }
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """Refuses a key that is given twice, of which YAML's loaders silently take the last."""
+class _PlainLoader(yaml.SafeLoader):
+    """Refuses what YAML's loaders silently take for something else.
+
+    A key that is given twice, of which they take the last; `on` and the like as a key, which they
+    take for true; and `010` or `1:30`, which they take for the numbers 8 and 90.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Build one mapping."""
         seen: set[str] = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+                if key.tag == "tag:yaml.org,2002:bool":
+                    raise yaml.YAMLError(
+                        f"line {key.start_mark.line + 1}: YAML reads the key {key.value} as true "
+                        f"or false, as it does on, off, yes and no. Quote it: '{key.value}'"
+                    )
                 if key.value in seen:
                     line = key.start_mark.line + 1
                     raise yaml.YAMLError(
@@ -91,6 +119,22 @@ class _UniqueKeys(yaml.SafeLoader):
                     )
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def construct_number(self, node: yaml.ScalarNode) -> Any:
+        """Build one number, unless it is written in base 8 or 60."""
+        if OTHER_BASE.match(node.value):
+            raise yaml.YAMLError(
+                f"line {node.start_mark.line + 1}: YAML reads {node.value} as a number in base 8 "
+                f"or 60. Quote it if it is text: '{node.value}'; else write a number without "
+                "':' and without a 0 in front"
+            )
+        if node.tag == "tag:yaml.org,2002:float":
+            return self.construct_yaml_float(node)
+        return self.construct_yaml_int(node)
+
+
+for _kind in ("int", "float"):
+    _PlainLoader.add_constructor(f"tag:yaml.org,2002:{_kind}", _PlainLoader.construct_number)
 
 
 def read_yaml(path: Path) -> Any:
@@ -102,15 +146,27 @@ def read_yaml(path: Path) -> Any:
     """
     try:
         # a safe loader: it builds plain values and nothing else
-        return yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8 text: {error}") from None
+        found = yaml.load(path.read_text(encoding="utf-8"), _PlainLoader)
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text. Save it in the encoding UTF-8.") from None
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file (looked in {Path.cwd()})") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except RecursionError:
+        raise ConfigError(f"{path}: lists or mappings are nested too deeply") from None
+    except yaml.composer.ComposerError as error:
+        if "single document" not in str(error):
+            raise ConfigError(f"{path}: not valid YAML: {error}") from None
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise ConfigError(
+            f"{path}: a second document starts in line {line}. Keep one; a line of `---` parts them"
+        ) from None
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from None
+    if found is None:
+        raise ConfigError(f"{path}: the file is empty")
+    return found
 
 
 def parse_section(section: type[SectionT], data: Any, origin: str) -> SectionT:

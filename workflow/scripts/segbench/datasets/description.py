@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from segbench.config.paths import UserPath
 from segbench.config.schema import (
     Count,
     Name,
@@ -194,7 +195,7 @@ class Labels(Section):
 class Source(Section):
     """Where a dataset comes from: a path (folder or archive) in one line, or a mapping."""
 
-    path: str | None = Field(
+    path: UserPath | None = Field(
         default=None,
         description="folder or archive (.tar, .tar.gz, .zip); a relative path starts where "
         "Snakemake is run",
@@ -270,7 +271,7 @@ def _url_problem(url: str, sha256: str | None) -> str | None:
 
 
 def _source_from_path(value: Any) -> Any:
-    return {"path": str(Path(value).expanduser())} if isinstance(value, str) else value
+    return {"path": str(Path(value))} if isinstance(value, str) else value
 
 
 def _not_a_path(value: Any) -> Any:

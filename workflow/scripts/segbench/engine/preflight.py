@@ -30,7 +30,7 @@ from segbench.zoo.tree import Shape
 LOG = logging.getLogger(__name__)
 # longest side of the crop and the image that are tried
 TRIED_CROP, TRIED_IMAGE = 256, 256
-# what PyTorch says when a batch or a crop is too small, and what to do
+# what PyTorch says when a batch or a crop is too small, or a setting does not fit, and what to do
 REMEDIES = {
     "more than 1 value per channel": "Batch norm needs more values: raise `batch_size` to 2 or "
     "more, or raise `crop_size`.",
@@ -39,6 +39,8 @@ REMEDIES = {
     "sizes of tensors must match": "Choose a `crop_size` whose sides are multiples of 32.",
     "not a finite number": "Lower `learning_rate`, or check the losses in `overrides` or in your "
     "config.",
+    "channels, but got": "Correct `in_channels`, in `overrides` or in your config.",
+    "without overflow": "Lower `learning_rate`, or a number in `overrides` or in your config.",
     "is not in the": "Check this `type`, in `overrides` or in your config.",
     "must match the size of tensor": "Choose a `crop_size` whose sides are multiples of 32.",
 }

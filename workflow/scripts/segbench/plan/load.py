@@ -4,11 +4,12 @@ The sections of a config judge themselves (`segbench.config`); here they are jud
 model zoo and the dataset descriptions. A dry run does this first.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from segbench.config.experiment import RESERVED, TRANSFERRED, Experiment
+from segbench.config.paths import located, looked_in
 from segbench.config.schema import parse_section
 from segbench.datasets.description import DatasetDescription, load_description
 from segbench.errors import ConfigError
@@ -45,12 +46,13 @@ def load_experiment(data: Mapping[str, Any], origin: str = "config") -> Experime
     return experiment
 
 
-def load_datasets(experiment: Experiment, workflow: Path = Path()) -> list[DatasetDescription]:
+def load_datasets(experiment: Experiment, *folders: Path) -> list[DatasetDescription]:
     """Load the descriptions of an experiment's datasets, with their sources put in place.
 
     Args:
         experiment: the validated config.
-        workflow: folder in which a description is looked for if the working directory lacks it.
+        folders: where descriptions are looked for, one after another, if the working directory
+            lacks them.
 
     Returns:
         The dataset that models are compared on, and the one of `source` if there is one.
@@ -58,11 +60,11 @@ def load_datasets(experiment: Experiment, workflow: Path = Path()) -> list[Datas
     Raises:
         ConfigError: a description or `dataset_sources` is wrong.
     """
-    paths = [Path(experiment.dataset)]
+    paths = [experiment.dataset]
     if experiment.source and not experiment.source.is_zoo and experiment.transfers:
-        paths.append(Path(experiment.source.dataset))
+        paths.append(experiment.source.dataset)
     found = [
-        _described(key, path if path.exists() else workflow / path)
+        _described(key, path, folders)
         for key, path in zip(("dataset", "source.dataset"), paths, strict=False)
     ]
     names = [description.name for description in found]
@@ -81,14 +83,16 @@ def load_datasets(experiment: Experiment, workflow: Path = Path()) -> list[Datas
     return [one.at(sources[one.name]) if one.name in sources else one for one in found]
 
 
-def _described(key: str, path: Path) -> DatasetDescription:
-    if not path.is_file():
+def _described(key: str, path: str, folders: Sequence[Path]) -> DatasetDescription:
+    found = located(path, folders)
+    if not found.is_file():
         valid = " 'zoo', or" if key.startswith("source") else ""
         raise ConfigError(
-            f"config: `{key}`: no such file: '{path}'. Name{valid} the path of a dataset "
-            "description (config/datasets/ has some, and a template for your own)."
+            f"config: `{key}`: no such file: '{path}' ({looked_in(path, folders)}). Name{valid} "
+            "the path of a dataset description (config/datasets/ has some, and a template for "
+            "your own)."
         )
-    return load_description(path)
+    return load_description(found)
 
 
 def _model_problems(experiment: Experiment, name: str) -> list[str]:

@@ -30,14 +30,14 @@ class StartingPoints:
         target: dataset that models are compared on.
         source: dataset that source models are trained on here, if any.
         results: folder of the experiment.
-        workflow: folder in which relative paths are looked for second.
+        folders: where relative paths are looked for if the working directory lacks them.
     """
 
     experiment: Experiment
     target: DatasetDescription
     source: DatasetDescription | None
     results: str
-    workflow: Path = Path()
+    folders: tuple[Path, ...] = ()
 
     def weights(self, model: str, initialization: str) -> WeightsFile | None:
         """The weights file that a run starts from, if it starts from one.
@@ -121,7 +121,7 @@ class StartingPoints:
             else _names(self.source)
         )
         given = self.experiment.class_map if settings.class_map is None else settings.class_map
-        return class_map(names, _names(self.target), given, self.workflow)
+        return class_map(names, _names(self.target), given, *self.folders)
 
     def settings(self, run: RunKey) -> dict[str, Any]:
         """Plain values that shape the config of a run.

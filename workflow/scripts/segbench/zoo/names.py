@@ -58,12 +58,22 @@ def config_path(name: str) -> Path:
             raise ConfigError(
                 f"'{name}' is not a config of the model zoo; for the file write './{name}'"
             )
-        hint = did_you_mean(stem, config_paths())
+        hint = did_you_mean(stem, config_paths()) or _that_start_with(stem)
         raise ConfigError(
             f"'{name}' is not a config of the model zoo.{hint} "
             f"All {len(config_paths())} names: python -m segbench zoo --format names"
         )
     return config_paths()[stem]
+
+
+def _that_start_with(stem: str) -> str:
+    """Suggest the first names that start with what was written, with '_' and '-' taken alike."""
+    begun = stem.lower().replace("-", "_")
+    found = [name for name in config_paths() if name.lower().replace("-", "_").startswith(begun)]
+    named = ", ".join(f"'{name}'" for name in found[:3])
+    return (
+        f" Names that start so: {named}{', ...' if found[3:] else ''}." if begun and found else ""
+    )
 
 
 def published_batch(name: str) -> int | None:
