@@ -122,6 +122,11 @@ def test_every_experiment_of_the_repository_is_valid():
         ({"training": {"max_iters": 10, "epochs": 2}}, "`max_iters` and `epochs` say the same"),
         ({"training": {"ema": 1.0}}, "`training.ema`: "),
         ({"training": {"early_stopping": 0}}, "`training.early_stopping`: "),
+        ({"training": {"epochs": 10**30}}, "`training.epochs`: must be at most 1000000, found 1"),
+        (
+            {"training": {"max_iters": 10**30}},
+            "`training.max_iters`: must be at most 1000000000, found 1",
+        ),
         ({"training": {"precision": "float16"}}, "`training.precision`: 'float16' is not valid"),
         ({"training": {"crop_size": [128]}}, "`training.crop_size"),
         ({"training": {"crop_size": 128}}, "`training.crop_size`: "),
@@ -260,6 +265,20 @@ def test_a_dataset_can_lie_elsewhere():
     (dataset,) = load_datasets(experiment, ROOT)
     assert dataset.source.path == "/data/roads.zip"
     assert dataset.source.archive == "/data/roads.zip"
+
+
+def test_a_source_that_differs_in_its_name_only_is_refused(tmp_path):
+    path = ROOT / "config/datasets/demo_rural.yaml"
+    copied = yaml.safe_load(path.read_text()) | {"name": "copied"}
+    for key in ("classes",):
+        if isinstance(copied.get(key), str):
+            copied[key] = str((path.parent / copied[key]).resolve())
+    (tmp_path / "copied.yaml").write_text(yaml.safe_dump(copied))
+    experiment = load_experiment(
+        changed(initializations=["finetuned"], source={"dataset": str(tmp_path / "copied.yaml")})
+    )
+    with pytest.raises(ConfigError, match=r"`source\.dataset`: 'copied' differs from 'demo_rural'"):
+        load_datasets(experiment, ROOT)
 
 
 def test_a_source_of_an_unknown_dataset_is_refused():
