@@ -124,6 +124,11 @@ def test_every_experiment_of_the_repository_is_valid():
         ({"training": {"max_iters": 10, "epochs": 2}}, "`max_iters` and `epochs` say the same"),
         ({"training": {"ema": 1.0}}, "`training.ema`: "),
         ({"training": {"early_stopping": 0}}, "`training.early_stopping`: "),
+        ({"training": {"epochs": 10**30}}, "`training.epochs`: must be at most 1000000, found 1"),
+        (
+            {"training": {"max_iters": 10**30}},
+            "`training.max_iters`: must be at most 1000000000, found 1",
+        ),
         ({"training": {"precision": "float16"}}, "`training.precision`: 'float16' is not valid"),
         ({"training": {"crop_size": [128]}}, "`training.crop_size"),
         ({"training": {"crop_size": 128}}, "`training.crop_size`: "),
@@ -284,6 +289,20 @@ def test_a_path_may_start_with_the_home_folder(tmp_path, monkeypatch):
     path.write_text(yaml.safe_dump(DESCRIPTION | {"source": "~nobody-of-that-name/roads"}))
     with pytest.raises(ConfigError, match=r"`source.path`: .*home folder that does not exist"):
         load_description(path)
+
+
+def test_a_source_that_differs_in_its_name_only_is_refused(tmp_path):
+    path = ROOT / "config/datasets/demo_rural.yaml"
+    copied = yaml.safe_load(path.read_text()) | {"name": "copied"}
+    for key in ("classes",):
+        if isinstance(copied.get(key), str):
+            copied[key] = str((path.parent / copied[key]).resolve())
+    (tmp_path / "copied.yaml").write_text(yaml.safe_dump(copied))
+    experiment = load_experiment(
+        changed(initializations=["finetuned"], source={"dataset": str(tmp_path / "copied.yaml")})
+    )
+    with pytest.raises(ConfigError, match=r"`source\.dataset`: 'copied' differs from 'demo_rural'"):
+        load_datasets(experiment, ROOT)
 
 
 def test_a_source_of_an_unknown_dataset_is_refused():

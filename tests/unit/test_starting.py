@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from helpers import ROOT
 
@@ -151,6 +152,20 @@ def test_an_empty_file_is_no_weights(tmp_path):
         weights_file(str(tmp_path / "w.pth"))
 
 
+@pytest.mark.parametrize("content", [b"version https://git-lfs.github.com/spec/v1\n", b"<html>"])
+def test_a_file_of_text_is_no_weights(tmp_path, content):
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"w\.pth: is not a checkpoint of PyTorch"):
+        weights_file(str(tmp_path / "w.pth"))
+
+
+@pytest.mark.parametrize("as_zip", [True, False])
+def test_both_forms_of_checkpoints_are_weights(tmp_path, as_zip):
+    path = tmp_path / "w.pth"
+    torch.save({"a": torch.zeros(1)}, path, _use_new_zipfile_serialization=as_zip)
+    assert weights_file(str(path)).path == path
+
+
 def test_what_is_secret_in_an_address_is_not_shown():
     assert shown("https://me:secret@host:1/x.pth?token=secret") == "https://host:1/x.pth?..."
 
@@ -163,7 +178,7 @@ def test_overrides_say_which_weights_a_backbone_starts_from():
 
 
 def test_one_file_has_one_hash(tmp_path):
-    (tmp_path / "w.pth").write_bytes(b"x")
+    (tmp_path / "w.pth").write_bytes(b"PK\x03\x04")
     models = {
         name: {"config": PIDNET, "backbone_weights": {"file": str(tmp_path / "w.pth"), "sha256": d}}
         for name, d in (("a", "0" * 8), ("b", "1" * 8))
@@ -192,7 +207,7 @@ def test_one_file_has_one_hash(tmp_path):
 )  # fmt: skip
 def test_a_config_of_ones_own_is_read_before_anything_runs(tmp_path, text, initialization, message):
     (tmp_path / "mine.py").write_text(text)
-    (tmp_path / "w.pth").write_bytes(b"x")
+    (tmp_path / "w.pth").write_bytes(b"PK\x03\x04")
     model = {"config": str(tmp_path / "mine.py")}
     if initialization == "zero_shot":
         model["checkpoint"] = str(tmp_path / "w.pth")
@@ -223,7 +238,7 @@ def test_a_mirror_takes_the_place_of_the_network(tmp_path):
         match=r"`models\.m\.backbone_weights`: `weights\.mirror`: .* has no file resnet101_v1c-e67",
     ):
         points.refuse_problems()
-    (tmp_path / "resnet101_v1c-e67eebb6.pth").write_bytes(b"x")
+    (tmp_path / "resnet101_v1c-e67eebb6.pth").write_bytes(b"PK\x03\x04")
     points.refuse_problems()
     (file,) = points.files().values()
     assert file.origin == str(tmp_path / "resnet101_v1c-e67eebb6.pth")

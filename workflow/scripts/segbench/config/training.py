@@ -9,7 +9,14 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 
-from segbench.config.schema import Count, Rate, Section, Size, number_from_text, parse_section
+from segbench.config.schema import (
+    Count,
+    Rate,
+    Section,
+    Size,
+    number_from_text,
+    parse_section,
+)
 
 Precision = Literal["float32", "bfloat16"]
 # two keys that say the same; setting one for a model takes the place of the other
@@ -38,6 +45,10 @@ ClassWeights = Annotated[
 ]
 
 
+# far beyond any training, and still a number that every step computes with
+Iterations = Annotated[Count, Field(le=10**9)]
+Epochs = Annotated[Count, Field(le=10**6)]
+Batch = Annotated[Count, Field(le=10**6)]
 Decay = Annotated[float, BeforeValidator(number_from_text), Field(gt=0, lt=1)]
 
 
@@ -47,21 +58,21 @@ class Training(Section):
     crop_size: Size | None = Field(
         default=None, description="height and width of the training crop, in pixels"
     )
-    batch_size: Count | None = Field(
+    batch_size: Batch | None = Field(
         default=None,
         description="images per iteration; the learning rate is scaled with it (linear rule)",
     )
-    max_iters: Count | None = Field(
+    max_iters: Iterations | None = Field(
         default=None, description="iterations; the schedule, warm-up included, scales with it"
     )
-    epochs: Count | None = Field(
+    epochs: Epochs | None = Field(
         default=None, description="instead of `max_iters`: passes over the training images"
     )
-    val_interval: Count | None = Field(
+    val_interval: Iterations | None = Field(
         default=None,
         description="iterations between two validations; default: a tenth of the training",
     )
-    early_stopping: Count | None = Field(
+    early_stopping: Iterations | None = Field(
         default=None,
         description="end a training after this many validations without a better mean IoU; "
         "default: never",

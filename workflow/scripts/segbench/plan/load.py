@@ -80,7 +80,18 @@ def load_datasets(experiment: Experiment, *folders: Path) -> list[DatasetDescrip
                 f"Valid: {', '.join(names)}."
             )
     sources = experiment.dataset_sources
-    return [one.at(sources[one.name]) if one.name in sources else one for one in found]
+    placed = [one.at(sources[one.name]) if one.name in sources else one for one in found]
+    if len(placed) > 1 and _same_but_for_the_name(*placed):
+        raise ConfigError(
+            f"config: `source.dataset`: '{names[1]}' differs from '{names[0]}', the dataset that "
+            "models are compared on, in its name only. Name another dataset, or leave out "
+            "`finetuned` and `zero_shot`."
+        )
+    return placed
+
+
+def _same_but_for_the_name(one: DatasetDescription, other: DatasetDescription) -> bool:
+    return one.model_copy(update={"name": other.name}) == other
 
 
 def _described(key: str, path: str, folders: Sequence[Path]) -> DatasetDescription:

@@ -26,6 +26,8 @@ HUBS = {
     "torchvision": "torchvision_0.12.json",
 }
 LONGEST_NAME = 150  # of the 255 characters that file systems allow
+# how the files begin that `torch.save` writes: now, and before PyTorch 1.6
+ZIP_START, PICKLE_START = b"PK\x03\x04", b"\x80"
 SAFE_NAME = re.compile(r"[^A-Za-z0-9_.-]")
 
 
@@ -53,7 +55,8 @@ def weights_file(reference: str, sha256: str = "", mirror: Path | None = None) -
         mirror: folder that takes the place of the network.
 
     Raises:
-        ConfigError: no such local file, name or scheme, or the mirror lacks the file.
+        ConfigError: no such local file, name or scheme, the local file is not a checkpoint, or the
+            mirror lacks the file.
     """
     if "://" not in reference:
         return _local(reference, sha256)
@@ -132,9 +135,24 @@ def _local(reference: str, sha256: str) -> WeightsFile:
         )
     if size == 0:
         raise ConfigError(f"{path}: is empty; get it again")
+    _refuse_other_files(path)
     if not sha256:
         return WeightsFile(path)
     return WeightsFile(STORE / stored_name(str(path), path.name, sha256), str(path), sha256)
+
+
+def _refuse_other_files(path: Path) -> None:
+    """Make sure by its first bytes that a file can be a checkpoint of PyTorch."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(ZIP_START))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    if start != ZIP_START and not start.startswith(PICKLE_START):
+        raise ConfigError(
+            f"{path}: is not a checkpoint of PyTorch, which is a zip archive or a pickle. Name "
+            "the file that `torch.save` wrote."
+        )
 
 
 @functools.cache
