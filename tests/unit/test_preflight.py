@@ -59,6 +59,12 @@ def test_a_loss_that_is_not_finite_is_refused(check):
         check(FAST_SCNN, overrides={"model": {"decode_head": head}})
 
 
+def test_an_unknown_optimizer_is_named_with_the_nearest_known_one(check):
+    overrides = {"optim_wrapper": {"optimizer": {"type": "AdamWW"}}}
+    with pytest.raises(ModelError, match=r"no optimizer is called 'AdamWW'\. Did you mean 'AdamW'"):
+        check(FAST_SCNN, overrides=overrides)
+
+
 def test_a_check_draws_the_same_numbers_every_time(check, monkeypatch):
     """What is drawn before must not decide whether a model passes."""
     drawn = []

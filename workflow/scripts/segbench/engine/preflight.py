@@ -15,6 +15,7 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
+from mmengine.registry import OPTIMIZERS
 from torch import nn
 
 from segbench.datasets.manifest import Manifest
@@ -22,6 +23,7 @@ from segbench.engine import memory
 from segbench.engine.build import build_model, load_config
 from segbench.engine.optimizers import build_optimizer, build_schedulers
 from segbench.errors import ModelError
+from segbench.recipe.optimizer_names import unknown_optimizer
 from segbench.recipe.section import RunSection
 from segbench.system.records import Record
 from segbench.zoo.families import COARSEST_STRIDE, FIXED_SIZE_BACKBONES
@@ -131,8 +133,9 @@ def _try_step(
         optim = build_optimizer(model, config)
         build_schedulers(config, optim)
     except Exception as error:  # a config can hold anything
+        problem = unknown_optimizer(config, OPTIMIZERS.module_dict) or f"{_first_line(error)}."
         raise ModelError(
-            f"{run}: the optimizer or its schedule cannot be built: {_first_line(error)}. "
+            f"{run}: the optimizer or its schedule cannot be built: {problem} "
             "Check `optim_wrapper` and `param_scheduler` in `overrides` or in your config."
         ) from None
     try:
