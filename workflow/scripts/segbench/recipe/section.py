@@ -9,6 +9,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from segbench.errors import ModelError
+from segbench.system.records import first_problem
 
 FORM = 1
 
@@ -77,10 +78,9 @@ class RunSection(BaseModel):
         try:
             return cls.model_validate(_plain(section))
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(map(str, first["loc"]))
+            key, problem = first_problem(error)
             raise ModelError(
-                f"`segbench.{key}` of the config was changed by hand: {first['msg']}. Remove the "
+                f"`segbench.{key}` of the config was changed by hand: {problem}. Remove the "
                 "config and run again."
             ) from None
 

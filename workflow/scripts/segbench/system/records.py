@@ -43,11 +43,10 @@ class Record(BaseModel):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(map(str, first["loc"]))
+            key, problem = first_problem(error)
             raise DataError(
-                f"{path}: is not as segbench writes it (`{key}`: {first['msg']}). Remove it and "
-                "run again."
+                f"{path}: is not as segbench writes it (`{key}`: {problem}). Remove it and run "
+                "again."
             ) from None
 
     def write(self, path: Path) -> None:
@@ -58,6 +57,12 @@ class Record(BaseModel):
         """
         content = {**self.model_dump(mode="json"), "form": self.FORM}
         write_whole(path, f"{json.dumps(content, indent=1)}\n".encode())
+
+
+def first_problem(error: ValidationError) -> tuple[str, str]:
+    """The first key that does not fit, and why."""
+    first = error.errors()[0]
+    return ".".join(map(str, first["loc"])), first["msg"]
 
 
 def _content(path: Path) -> dict[str, Any]:
