@@ -118,9 +118,9 @@ SAID = {
         "def dice(counts):\n    return counts\n\n\ndef mean_iou("
     ),
     "a further key of the config": (
-        "config/training.py", "    val_interval: Count | None",
-        '    further: Count | None = Field(default=None, description="x")\n'
-        "    val_interval: Count | None",
+        "config/training.py", "    val_interval: Iterations | None",
+        '    further: Iterations | None = Field(default=None, description="x")\n'
+        "    val_interval: Iterations | None",
     ),
     "an annotation": ("engine/train.py", "-> float:", '-> "float":'),
     "the words of the command line": ("__main__.py", "list the published models", "list models"),
