@@ -293,7 +293,7 @@ def test_a_path_may_start_with_the_home_folder(tmp_path, monkeypatch):
 
 def test_a_source_that_differs_in_its_name_only_is_refused(tmp_path):
     path = ROOT / "config/datasets/demo_rural.yaml"
-    copied = yaml.safe_load(path.read_text()) | {"name": "copied"}
+    copied = yaml.safe_load(path.read_text()) | {"name": "copied", "about": {"licence": "mine"}}
     for key in ("classes",):
         if isinstance(copied.get(key), str):
             copied[key] = str((path.parent / copied[key]).resolve())

@@ -18,7 +18,7 @@ from segbench.datasets.annotation import decode_json, items_of, side_of
 from segbench.datasets.description import NOT_PAINTED
 from segbench.datasets.findings import UnusableError
 from segbench.datasets.images import refuse_huge
-from segbench.datasets.polygons import FARTHEST, LabelMap, Strangers
+from segbench.datasets.polygons import FARTHEST, LabelMap, UnknownLabels
 
 FILES_KEPT = 2  # a process may stand at the border of two splits
 EDGES_AT_ONCE = 1024  # each may cross all rows of an image
@@ -148,7 +148,7 @@ def _areas(
     found: Instances, image_id: int | str, id_of_label: Mapping[str, int], size: tuple[int, int]
 ) -> list[tuple[int, Area]]:
     """Class id and area of each object of an image, in the order of the file."""
-    areas, unknown = [], Strangers()
+    areas, unknown = [], UnknownLabels()
     for position, item in found.annotations.get(image_id, ()):
         place = f"annotations[{position}]"
         category = _id(item, "category_id", place)

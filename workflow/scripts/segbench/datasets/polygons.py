@@ -52,7 +52,7 @@ def paint_polygons(
     ids, draw = _canvas(annotation, "imgWidth", "imgHeight", background, max_pixels)
     items = items_of(annotation, "objects")
     outlines = _truncated([item.get("polygon") for item in items])
-    unknown = Strangers()
+    unknown = UnknownLabels()
     for position, (item, points) in enumerate(zip(items, outlines, strict=True)):
         if item.get("deleted") or len(points) < 6:
             continue
@@ -85,7 +85,7 @@ def paint_labelme(
         UnusableError: a field is missing or of another shape, or a label is unknown.
     """
     ids, draw = _canvas(annotation, "imageWidth", "imageHeight", background, max_pixels)
-    unknown = Strangers()
+    unknown = UnknownLabels()
     for position, item in enumerate(items_of(annotation, "shapes")):
         place = f"shapes[{position}]"
         points = _points(item.get("points"), f"{place}.points")
@@ -114,7 +114,7 @@ def paint_labelme(
     return ids
 
 
-class Strangers:
+class UnknownLabels:
     """The labels of one annotation that belong to no class; all are wanted, not only the first."""
 
     def __init__(self) -> None:
@@ -185,7 +185,9 @@ def _points(points: Any, place: str) -> list[tuple[float, float]]:
     return pairs
 
 
-def _class_id(label: Any, id_of_label: Mapping[str, int], place: str, unknown: Strangers) -> int:
+def _class_id(
+    label: Any, id_of_label: Mapping[str, int], place: str, unknown: UnknownLabels
+) -> int:
     if not isinstance(label, str):
         raise UnusableError("label-shape", f"field `{place}.label` is not a text")
     if label not in id_of_label and label.endswith("group"):

@@ -7,7 +7,7 @@ The confusion matrix of every image is what is stored; every score derives from 
 import itertools
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -125,12 +125,7 @@ def score(
         iou={name: _plain(one) for name, one in zip(classes, iou, strict=True)},
         images=len(counts),
         protocol=PROTOCOL,
-        parameters=cost.parameters,
-        flops=cost.flops,
-        flops_at=cost.flops_at,
-        latency_ms=cost.latency_ms,
-        latency_p90_ms=cost.latency_p90_ms,
-        device=cost.device,
+        **asdict(cost),
     )
 
 

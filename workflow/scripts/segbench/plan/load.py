@@ -91,7 +91,8 @@ def load_datasets(experiment: Experiment, *folders: Path) -> list[DatasetDescrip
 
 
 def _same_but_for_the_name(one: DatasetDescription, other: DatasetDescription) -> bool:
-    return one.model_copy(update={"name": other.name}) == other
+    # what is said about a dataset makes it no other one
+    return one.model_copy(update={"name": other.name, "about": other.about}) == other
 
 
 def _described(key: str, path: str, folders: Sequence[Path]) -> DatasetDescription:
