@@ -151,3 +151,22 @@ def test_tables_show_both_means_and_what_is_unreachable(zero_shot):
     assert row["miou_mapped"] == pytest.approx(np.mean([iou[i] for i in mapped]))
     page = (root / "results/zoo/tables/models.md").read_text()
     assert "over mapped classes %" in page
+
+
+@pytest.mark.parametrize("checkpoint", ["", "/best.pth"])
+def test_a_run_of_ones_own_is_a_checkpoint_that_knows_its_classes(transferred, checkpoint):
+    own = f"results/transfer/runs/fast_scnn/scratch/seed0{checkpoint}"
+    settings = {
+        "experiment": "own",
+        "dataset": "tiny_rural.yaml",
+        "source": "zoo",
+        "models": {"fast_scnn": {"config": FAST_SCNN, "checkpoint": own}},
+        "initializations": ["zero_shot"],
+    }
+    (transferred.root / "own.yaml").write_text(yaml.safe_dump(settings))
+    transferred.run("evaluate", "--cores", "2", "--configfile", "own.yaml", expect=0)
+    runs = [transferred.root / f"results/{name}" for name in (
+        "own/runs/fast_scnn/zero_shot/seed0", "transfer/runs/fast_scnn/scratch/seed0")]  # fmt: skip
+    zero_shot, trained = (np.load(run / "confusion.npz")["confusion"] for run in runs)
+    # the one has a column more, of predictions without counterpart
+    assert np.array_equal(zero_shot[:, :, :7], trained[:, :, :7])

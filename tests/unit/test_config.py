@@ -12,6 +12,7 @@ from segbench.datasets.split_settings import Splits
 from segbench.errors import ConfigError
 from segbench.plan.load import load_datasets, load_experiment
 from segbench.plan.runs import RunKey, run_table
+from segbench.plan.starts import StartingPoints
 from segbench.zoo.requirements import OPERATORS, missing
 
 PIDNET = "pidnet-s_2xb6-120k_1024x1024-cityscapes"
@@ -266,7 +267,10 @@ def test_every_fold_is_a_run():
     assert [run.path for run in runs] == [
         f"pidnet/scratch/seed{seed}-fold{fold}" for seed in (0, 3) for fold in (0, 1, 2)
     ]
-    assert [RunKey.of(run.model, run.initialization, run.repeat) for run in runs] == runs
+    points = StartingPoints(experiment, folded, None, "results/x")
+    assert [points.run(run.model, run.start, run.repeat) for run in runs] == runs
+    with pytest.raises(ConfigError, match="has no run pidnet/scratch/seed3-fold3"):
+        points.run("pidnet", "scratch", "3-fold3")
 
 
 def test_a_dataset_can_lie_elsewhere():

@@ -16,6 +16,7 @@ from segbench.datasets.description import DatasetDescription
 from segbench.datasets.prepare import prepare
 from segbench.engine.build import load_config, training_loader
 from segbench.plan.load import load_experiment
+from segbench.plan.run_settings import settings_of
 from segbench.plan.runs import RunKey
 from segbench.plan.starts import StartingPoints
 from segbench.recipe.class_weights import rare_class_probabilities
@@ -73,7 +74,7 @@ def rendered(prepared: Path, folder: Path, seed: int = 0, **training):
     experiment = load_experiment(yaml.safe_load(yaml.safe_dump(data)))
     description = parse_section(DatasetDescription, DESCRIPTION, "roads.yaml")
     starts = StartingPoints(experiment, description, None, "results/x")
-    settings = starts.settings(RunKey("m", "scratch", seed))
+    settings = settings_of(starts, RunKey("m", "scratch", seed))
     recipe = Recipe.of("r", 32, settings)
     path = folder / f"config{seed}.py"
     path.write_text(render(config_path(CGNET), prepared / "manifest.json", recipe))

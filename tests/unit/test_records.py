@@ -21,9 +21,10 @@ SPLIT = {
 RECORDS: dict[str, Record] = {
     "train.json": TrainRecord(
         run="m/finetuned/seed0", seed=0, initialization="finetuned", dataset="roads",
-        source_classes=("road", "sky"), iterations=8, planned_iterations=10, best_iteration=4,
-        best_val_miou=0.5, crop_size=(64, 96), batch_size=2, learning_rate=0.01, optimizer="SGD",
-        precision="float32", ema=None, adaptations=("crop size 64x96",), device="CPU",
+        classes=("road",), source_classes=("road", "sky"), iterations=8, planned_iterations=10,
+        best_iteration=4, best_val_miou=0.5, crop_size=(64, 96), batch_size=2,
+        learning_rate=0.01, optimizer="SGD", precision="float32", ema=None,
+        adaptations=("crop size 64x96",), device="CPU",
         train_minutes=2.0, peak_memory_mb=1.0, parameters=10, versions={"torch": "2"},
         digest="0" * 16, weights="all random",
     ),

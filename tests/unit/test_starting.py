@@ -11,6 +11,8 @@ from helpers import ROOT
 from segbench.config.class_maps import class_map
 from segbench.errors import ConfigError, SegbenchError
 from segbench.plan.load import load_datasets, load_experiment
+from segbench.plan.refusals import refuse_problems
+from segbench.plan.run_settings import settings_of
 from segbench.plan.runs import RunKey, run_table
 from segbench.plan.starts import StartingPoints
 from segbench.plan.weights import resolved_url, weights_file
@@ -90,7 +92,7 @@ def test_a_class_map_file_of_another_shape_is_named(tmp_path):
 
 
 def test_imagenet_weights_are_those_that_the_zoo_config_names():
-    found = starts(models={"m": DEEPLAB}).weights("m", "imagenet")
+    found = starts(models={"m": DEEPLAB}).weights(RunKey("m", "imagenet", 0))
     assert found.origin.endswith("/resnet101_v1c-e67eebb6.pth")
     assert (found.sha256, str(found.path)) == (
         "e67eebb6", "resources/weights/resnet101_v1c-e67eebb6.pth",
@@ -98,7 +100,7 @@ def test_imagenet_weights_are_those_that_the_zoo_config_names():
 
 
 def test_published_checkpoints_are_known_with_their_hash():
-    found = starts(source="zoo").weights("m", "zero_shot")
+    found = starts(source="zoo").weights(RunKey("m", "zero_shot", 0))
     assert Path(found.origin).name.startswith("fast_scnn")
     assert found.path.name.endswith(f"-{found.sha256}.pth")
     assert len(found.sha256) == 8
@@ -173,7 +175,8 @@ def test_what_is_secret_in_an_address_is_not_shown():
 def test_overrides_say_which_weights_a_backbone_starts_from():
     overrides = {"model": {"pretrained": "open-mmlab://resnet50_v1c", "backbone": {"depth": 50}}}
     models = {"m": {"config": DEEPLAB, "overrides": overrides}}
-    file = starts(models=models, initializations=["imagenet"]).weights("m", "imagenet")
+    points = starts(models=models, initializations=["imagenet"])
+    file = points.weights(RunKey("m", "imagenet", 0))
     assert file.path.name == "resnet50_v1c-2cccc1ad.pth"
 
 
@@ -213,7 +216,7 @@ def test_a_config_of_ones_own_is_read_before_anything_runs(tmp_path, text, initi
         model["checkpoint"] = str(tmp_path / "w.pth")
     points = starts(models={"m": model}, initializations=[initialization], source="zoo")
     with pytest.raises(ConfigError) as caught:
-        points.refuse_problems()
+        refuse_problems(points)
     assert message in str(caught.value)
     assert "mine.py" in str(caught.value)
 
@@ -237,9 +240,9 @@ def test_a_mirror_takes_the_place_of_the_network(tmp_path):
         ConfigError,
         match=r"`models\.m\.backbone_weights`: `weights\.mirror`: .* has no file resnet101_v1c-e67",
     ):
-        points.refuse_problems()
+        refuse_problems(points)
     (tmp_path / "resnet101_v1c-e67eebb6.pth").write_bytes(b"PK\x03\x04")
-    points.refuse_problems()
+    refuse_problems(points)
     (file,) = points.files().values()
     assert file.origin == str(tmp_path / "resnet101_v1c-e67eebb6.pth")
 
@@ -272,7 +275,7 @@ def test_a_mirror_takes_the_place_of_the_network(tmp_path):
 )  # fmt: skip
 def test_what_cannot_start_is_refused_before_anything_runs(changes, message):
     with pytest.raises(ConfigError) as caught:
-        starts(**changes).refuse_problems()
+        refuse_problems(starts(**changes))
     assert message in str(caught.value)
 
 
@@ -285,16 +288,18 @@ def test_a_source_cannot_be_the_target():
 def test_every_seed_has_a_source_run_that_all_share():
     source = {"dataset": "config/datasets/demo_urban.yaml", "training": {"max_iters": 9}}
     points = starts(source=source, initializations=["finetuned", "zero_shot"], class_map=None)
-    runs = points.all_runs()
-    assert [run for run in runs if run.initialization == "source"] == [
-        RunKey("m", "source", 0), RunKey("m", "source", 1),
-    ]  # fmt: skip
+    assert [run.path for run in points.runs if run.on_source] == [
+        "m/source/seed0",
+        "m/source/seed1",
+    ]
+    first = points.run("m", "source", "0")
+    assert (first.initialization, points.trained_on(first).name) == ("scratch", "demo_urban")
     assert points.inputs(RunKey("m", "finetuned", 1)) == [
         "results/test/runs/m/source/seed1/best.pth"
     ]
-    assert points.settings(RunKey("m", "source", 0))["training"]["max_iters"] == 9
-    assert points.settings(RunKey("m", "finetuned", 0))["training"].get("max_iters") is None
-    assert points.settings(RunKey("m", "finetuned", 0))["class_map"] == list(range(7))
+    assert settings_of(points, first)["training"]["max_iters"] == 9
+    assert settings_of(points, RunKey("m", "finetuned", 0))["training"].get("max_iters") is None
+    assert settings_of(points, RunKey("m", "finetuned", 0))["class_map"] == list(range(7))
 
 
 def test_a_published_checkpoint_is_evaluated_once():
@@ -308,7 +313,7 @@ def test_settings_of_one_model_do_not_depend_on_another():
     other = {"config": PIDNET, "training": {"batch_size": 2}}
     alone, together = starts(models={"a": PIDNET}), starts(models={"a": PIDNET, "b": other})
     run = RunKey("a", "scratch", 0)
-    assert alone.settings(run) == together.settings(run)
+    assert settings_of(alone, run) == settings_of(together, run)
 
 
 def test_a_local_file_is_verified(tmp_path):

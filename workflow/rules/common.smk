@@ -15,7 +15,9 @@ from segbench.engine.devices import cuda_seems_present
 from segbench.errors import SegbenchError
 from segbench.system.origins import digest_of, stale
 from segbench.system.provenance import package_versions
-from segbench.plan.runs import RunKey, run_table
+from segbench.plan.refusals import refuse_problems
+from segbench.plan.run_settings import settings_of
+from segbench.plan.runs import run_table
 from segbench.config.schema import read_yaml
 from segbench.plan.starts import StartingPoints
 from segbench.plan.preconditions import (
@@ -54,7 +56,7 @@ try:
     STARTS = StartingPoints(
         EXPERIMENT, TARGET, next(iter(SOURCES), None), RESULTS, FOLDERS
     )
-    STARTS.refuse_problems()
+    refuse_problems(STARTS)
     WEIGHTS = STARTS.files()
 except SegbenchError as error:
     raise WorkflowError(str(error)) from None
@@ -110,7 +112,7 @@ def origin_of_config(run):
         zoo_config=config,
         zoo_digest=config_digest(config),
         published_batch=published_batch(config),
-        settings=STARTS.settings(run),
+        settings=settings_of(STARTS, run),
     )
 
 
@@ -130,7 +132,7 @@ def origins():
     expected = {
         f"results/datasets/{name}/manifest.json": ORIGINS[name] for name in DATASETS
     }
-    for run in STARTS.all_runs():
+    for run in STARTS.runs:
         folder = f"{RESULTS}/runs/{run.path}"
         expected[f"{folder}/config.py"] = origin_of_config(run)
         expected[f"{folder}/best.pth"] = origin_of_training(run)
@@ -156,14 +158,13 @@ def of_all_runs(name):
 
 def of_all_models(pattern):
     """One file per model and initialization, source runs included."""
-    pairs = dict.fromkeys((run.model, run.initialization) for run in STARTS.all_runs())
-    return [pattern.format(model=m, initialization=i) for m, i in pairs]
+    return [pattern.format(model=m, initialization=s) for m, s in STARTS.first_runs]
 
 
 def of_dataset(name):
     """A file of the prepared dataset that a run is trained on."""
     return (
-        lambda w: f"results/datasets/{STARTS.trained_on(w.initialization).name}/{name}"
+        lambda w: f"results/datasets/{STARTS.trained_on(first_run_of(w)).name}/{name}"
     )
 
 
@@ -176,14 +177,22 @@ def dataset_source(wildcards):
 
 def run_of(wildcards):
     """The run that a job is for."""
-    return RunKey.of(wildcards.model, wildcards.initialization, wildcards.seed)
+    return STARTS.run(wildcards.model, wildcards.initialization, wildcards.seed)
+
+
+def first_run_of(wildcards):
+    """The first run of a model and initialization, which stands for all of them."""
+    return STARTS.first_runs[wildcards.model, wildcards.initialization]
+
+
+def zero_shot_run_of(wildcards):
+    """The run in which nothing is trained that a job is for."""
+    return STARTS.run(wildcards.model, "zero_shot", wildcards.seed)
 
 
 def checked_config(wildcards):
-    """The config of the first run of a model and initialization, which stands for all of them."""
-    pair = (wildcards.model, wildcards.initialization)
-    run = next(r for r in STARTS.all_runs() if (r.model, r.initialization) == pair)
-    return f"{RESULTS}/runs/{run.path}/config.py"
+    """The config that stands for all runs of a model and initialization."""
+    return f"{RESULTS}/runs/{first_run_of(wildcards).path}/config.py"
 
 
 def initial_weights(wildcards):
@@ -193,7 +202,7 @@ def initial_weights(wildcards):
 
 def known_weights(wildcards):
     """The weights files that a run starts from, except those that are still to be trained."""
-    file = STARTS.weights(wildcards.model, wildcards.initialization)
+    file = STARTS.weights(first_run_of(wildcards))
     return [] if file is None else [str(file.path)]
 
 

@@ -20,7 +20,7 @@ rule render_config:
         zoo_config=lambda w: EXPERIMENT.models[w.model].config,
         zoo_digest=lambda w: config_digest(EXPERIMENT.models[w.model].config),
         published_batch=lambda w: published_batch(EXPERIMENT.models[w.model].config),
-        settings=lambda w: STARTS.settings(run_of(w)),
+        settings=lambda w: settings_of(STARTS, run_of(w)),
         came_from=lambda w: origin_of_config(run_of(w)),
     script:
         "../scripts/render_config.py"
@@ -103,7 +103,7 @@ rule take_checkpoint:
     input:
         model_check=f"{RESULTS}/check/{{model}}/zero_shot.json",
         config=of_run("config.py", "zero_shot"),
-        weights=lambda w: STARTS.inputs(RunKey.of(w.model, "zero_shot", w.seed)),
+        weights=lambda w: STARTS.inputs(zero_shot_run_of(w)),
     output:
         checkpoint=of_run("best.pth", "zero_shot"),
         history=of_run("history.csv", "zero_shot"),
@@ -116,6 +116,6 @@ rule take_checkpoint:
         "../../envs/segbench.yaml"
     params:
         code=code("take_checkpoint.py"),
-        came_from=lambda w: origin_of_training(RunKey.of(w.model, "zero_shot", w.seed)),
+        came_from=lambda w: origin_of_training(zero_shot_run_of(w)),
     script:
         "../scripts/take_checkpoint.py"

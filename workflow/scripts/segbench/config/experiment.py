@@ -146,7 +146,8 @@ class Model(Section):
     )
     checkpoint: WeightsOrPath | None = Field(
         default=None,
-        description="checkpoint of the whole model, for `source: zoo`; default: the published one",
+        description="checkpoint of the whole model, for `source: zoo`, or the folder of a run of "
+        "your own, `results/x/runs/...`; default: the published one",
     )
     class_map: ClassMapOrPath | None = Field(
         default=None, description="overrides of `class_map` for this model alone"

@@ -58,6 +58,7 @@ def write_record(
         run=section.run,
         seed=config.randomness.seed,
         initialization=section.initialization,
+        classes=_predicted_classes(section, config),
         source_classes=section.source.classes if section.source else None,
         dataset=section.dataset,
         iterations=state.iteration,
@@ -79,6 +80,12 @@ def write_record(
         digest=digest,
         weights=weights,
     ).write(path)
+
+
+def _predicted_classes(section: RunSection, config: Config) -> tuple[str, ...]:
+    if section.is_zero_shot and section.source is not None:
+        return section.source.classes
+    return tuple(config.val_dataloader.dataset.metainfo.classes)
 
 
 def _device(device: str) -> str:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from segbench.config.experiment import Experiment
+from segbench.config.experiment import TRANSFERRED, Experiment
 from segbench.datasets.description import DatasetDescription
 
-# what `finetuned` and `zero_shot` start from when it is trained here: a run that is not compared
-SOURCE_RUN = "source"
+# in paths, what a training on the source dataset stands under instead of its initialization
+SOURCE = "source"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,18 +17,19 @@ class RunKey:
     Attributes:
         model, initialization, seed: what is trained.
         fold: which fold it is validated on, None without cross-validation.
+        on_source: trained on the source dataset, for other runs to start from; it is not compared.
     """
 
     model: str
     initialization: str
     seed: int
     fold: int | None = None
+    on_source: bool = False
 
-    @classmethod
-    def of(cls, model: str, initialization: str, repeat: str) -> "RunKey":
-        """The run whose `repeat` is the last part of its path, without `seed`."""
-        seed, _, fold = repeat.partition("-fold")
-        return cls(model, initialization, int(seed), int(fold) if fold else None)
+    @property
+    def start(self) -> str:
+        """The middle part of its path."""
+        return SOURCE if self.on_source else self.initialization
 
     @property
     def repeat(self) -> str:
@@ -38,12 +39,20 @@ class RunKey:
     @property
     def path(self) -> str:
         """Folder of the run below the experiment's `runs/`."""
-        return f"{self.model}/{self.initialization}/seed{self.repeat}"
+        return f"{self.model}/{self.start}/seed{self.repeat}"
 
 
 def run_table(experiment: Experiment, dataset: DatasetDescription) -> list[RunKey]:
     """Every run that is compared on a dataset, in the order of the config."""
     return list(_rows(experiment, dataset))
+
+
+def source_run(experiment: Experiment, run: RunKey) -> RunKey | None:
+    """The run on the source dataset that another one starts from, if it starts from one."""
+    source = experiment.source
+    if run.on_source or run.initialization not in TRANSFERRED or source is None or source.is_zoo:
+        return None
+    return RunKey(run.model, source.initialization, run.seed, on_source=True)
 
 
 def _rows(experiment: Experiment, dataset: DatasetDescription) -> Iterator[RunKey]:

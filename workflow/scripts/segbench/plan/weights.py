@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from segbench.errors import ConfigError, did_you_mean
+from segbench.plan.own_runs import checkpoint_of_run
 from segbench.system.urls import shown, url_problem
 
 STORE = Path("resources/weights")
@@ -119,7 +120,7 @@ def stored_name(url: str, name: str, sha256: str) -> str:
 
 
 def _local(reference: str, sha256: str) -> WeightsFile:
-    path = Path(reference)
+    path = Path(checkpoint_of_run(reference))
     if set("{}") & set(reference):
         raise ConfigError(f"{path}: a path with braces cannot be used; rename it")
     try:

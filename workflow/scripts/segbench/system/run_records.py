@@ -12,6 +12,7 @@ class TrainRecord(Record):
     Attributes:
         run: `model/initialization/seed0`.
         seed, initialization, dataset: what was trained, from what, and on which data.
+        classes: names of the classes that its weights predict, by id.
         source_classes: classes of the checkpoint it started from; None where there is none.
         iterations: done; 0 where nothing was trained.
         planned_iterations: without early stopping.
@@ -35,6 +36,7 @@ class TrainRecord(Record):
     seed: int
     initialization: str
     dataset: str
+    classes: tuple[str, ...]
     source_classes: tuple[str, ...] | None
     iterations: int
     planned_iterations: int

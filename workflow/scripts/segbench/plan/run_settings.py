@@ -1,0 +1,32 @@
+"""The plain values that shape the config of a run: what a rule is told, and a digest holds."""
+
+from typing import Any
+
+from segbench.config.experiment import TRANSFERRED
+from segbench.plan.runs import RunKey
+from segbench.plan.source_classes import class_map_of
+from segbench.plan.starts import StartingPoints
+
+
+def settings_of(starts: StartingPoints, run: RunKey) -> dict[str, Any]:
+    """Plain values that shape the config of a run.
+
+    Kept free of what other models ask for, so that a change to one leaves the others alone.
+    """
+    model = starts.experiment.models[run.model]
+    settings: dict[str, Any] = {
+        "training": starts.training(run).model_dump(exclude_none=True),
+        "initialization": run.initialization,
+        "seed": run.seed,
+    }
+    if run.fold is not None:
+        settings["fold"] = run.fold
+    if model.overrides:
+        settings["overrides"] = model.overrides
+    if files := starts.inputs(run):
+        settings["weights"] = files[0]
+    if run.initialization in TRANSFERRED:
+        mapped = class_map_of(starts, run.model)
+        settings["source_classes"] = list(mapped.source)
+        settings["class_map"] = list(mapped.ids)
+    return settings
