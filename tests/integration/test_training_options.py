@@ -75,10 +75,10 @@ def test_an_interrupted_training_ends_with_the_same_weights(train, monkeypatch, 
     _, whole = train("whole", **options)
     seed = training._seed_everything
 
-    def interrupted(run_seed, iteration):
+    def interrupted(run_seed, iteration, *rank):
         if iteration == 4:
             raise KeyboardInterrupt
-        seed(run_seed, iteration)
+        seed(run_seed, iteration, *rank)
 
     monkeypatch.setattr(training, "_seed_everything", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -96,10 +96,10 @@ def test_a_signal_ends_a_training_with_its_state_saved(train, monkeypatch, tmp_p
     history = (tmp_path / "whole/history.csv").read_text()
     seed = training._seed_everything
 
-    def interrupted(run_seed, iteration):
+    def interrupted(run_seed, iteration, *rank):
         if iteration == 4:
             os.kill(os.getpid(), number)
-        seed(run_seed, iteration)
+        seed(run_seed, iteration, *rank)
 
     monkeypatch.setattr(training, "_seed_everything", interrupted)
     with pytest.raises(StoppedError, match=rf"{number.name} after iteration 5, its state is saved"):

@@ -289,18 +289,19 @@ def test_a_full_or_forbidden_disk_is_a_message(tmp_path, capsys, quiet_logging):
 
 def test_two_jobs_never_lease_the_same_gpu(tmp_path, monkeypatch):
     monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
-    first, a = devices._lock_one(2, wait=False)
-    second, b = devices._lock_one(2, wait=False)
-    assert {a, b} == {0, 1}
-    with pytest.raises(RuntimeError, match="every GPU"):
-        devices._lock_one(2, wait=False)
-    first.release()
-    third, c = devices._lock_one(2, wait=False)
-    assert c == a
+    gpus = ["cuda:0", "cuda:1"]
+    (first,) = devices._lock(gpus, 1, wait=False).items()
+    (second,) = devices._lock(gpus, 1, wait=False).items()
+    assert {first[0], second[0]} == {0, 1}
+    with pytest.raises(RuntimeError, match="too many GPUs of this machine are held"):
+        devices._lock(gpus, 1, wait=False)
+    first[1].release()
+    (third,) = devices._lock(gpus, 1, wait=False).items()
+    assert third[0] == first[0]
     folder = next(tmp_path.iterdir())
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    second.release()
-    third.release()
+    second[1].release()
+    third[1].release()
 
 
 def test_results_must_be_writable(tmp_path):

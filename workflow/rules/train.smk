@@ -88,7 +88,7 @@ rule train_run:
         "../../envs/segbench.yaml"
     threads: 8
     resources:
-        gpu=1,
+        gpu=lambda w: STARTS.training(run_of(w)).gpus_per_run or 1,
     params:
         code=code("train_run.py"),
         work=WORK,

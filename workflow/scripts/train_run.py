@@ -14,6 +14,7 @@ def main(snakemake):
         work=Path(snakemake.params.work),
         code=snakemake.params.code,
         threads=snakemake.threads,
+        devices=snakemake.resources.get("gpu", 1),
     )
 
 

@@ -21,6 +21,8 @@ from segbench.config.schema import (
 Precision = Literal["float32", "bfloat16"]
 # two keys that say the same; setting one for a model takes the place of the other
 LENGTHS = ("max_iters", "epochs")
+# keys that say how the work is done; what comes out of it does not depend on them
+HOW_ONLY = frozenset({"gpus_per_run"})
 
 
 def _weights_or_scheme(value: Any) -> Any:
@@ -104,6 +106,11 @@ class Training(Section):
         description="temperature of rare class sampling, such as 0.01: a class is drawn in "
         "proportion to exp((1 - its share of the pixels) / temperature), then an image that shows "
         "it; default: every image once in each epoch",
+    )
+    gpus_per_run: Annotated[Count, Field(le=64)] | None = Field(
+        default=None,
+        description="GPUs that a run is trained on together: they share each batch evenly and "
+        "normalise over all of it, so that the training is the same; default: 1",
     )
     image_size: Size | None = Field(
         default=None,

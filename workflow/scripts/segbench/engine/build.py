@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader
 from segbench.engine.checkpoints.class_rows import ClassRows, load_finetuned, load_whole
 from segbench.engine.checkpoints.load import LoadReport, load_backbone
 from segbench.engine.dataset import RareClassSampler
+from segbench.engine.processes import ALONE, Processes
 from segbench.engine.sampling import PositionedDataset, PositionSampler
 from segbench.engine.trust import trust_nothing
 from segbench.errors import ModelError
@@ -152,31 +153,51 @@ def _load_source(model: nn.Module, config: Config) -> LoadReport | None:
 
 
 def training_loader(
-    config: Config, seed: int, first_iteration: int, last_iteration: int, workers: int
+    config: Config,
+    seed: int,
+    first_iteration: int,
+    last_iteration: int,
+    workers: int,
+    processes: Processes = ALONE,
 ) -> DataLoader[Any]:
-    """Batches for the iterations `first_iteration` to `last_iteration` (exclusive)."""
+    """Batches for the iterations `first_iteration` to `last_iteration` (exclusive).
+
+    Raises:
+        ModelError: the images of a batch cannot be shared evenly by the processes.
+    """
     end_threads_of_opencv()
     batch = config.train_dataloader.batch_size
+    if batch % processes.size:
+        raise ModelError(
+            f"a batch of {batch} images cannot be shared evenly by {processes.size} devices. "
+            "Change `training.batch_size` or `training.gpus_per_run`."
+        )
     frames = DATASETS.build(config.train_dataloader.dataset)
     sampler, order = config.train_dataloader.sampler, None
     if sampler.type == "RareClassSampler":
         order = RareClassSampler(frames, sampler.probabilities, seed).order
     return DataLoader(
         PositionedDataset(frames, seed, order),
-        batch_size=batch,
-        sampler=PositionSampler(first_iteration * batch, last_iteration * batch),
+        batch_size=batch // processes.size,
+        sampler=PositionSampler(
+            first_iteration * batch, last_iteration * batch, batch, processes.rank, processes.size
+        ),
         num_workers=workers,
         collate_fn=pseudo_collate,
         pin_memory=torch.cuda.is_available(),
     )
 
 
-def validation_loader(config: Config, workers: int) -> DataLoader[Any]:
-    """The validation images one by one, in the order of the split file."""
+def validation_loader(
+    config: Config, workers: int, processes: Processes = ALONE
+) -> DataLoader[Any]:
+    """The validation images one by one, in the order of the split file, or a process's part."""
     end_threads_of_opencv()
+    frames = DATASETS.build(config.val_dataloader.dataset)
     return DataLoader(
-        DATASETS.build(config.val_dataloader.dataset),
+        frames,
         batch_size=1,
+        sampler=processes.share(len(frames)),
         num_workers=workers,
         collate_fn=pseudo_collate,
         pin_memory=torch.cuda.is_available(),

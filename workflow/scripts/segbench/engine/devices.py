@@ -9,10 +9,12 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from segbench.errors import ModelError
 
 LOG = logging.getLogger(__name__)
 POLL_SECONDS = 2.0
@@ -26,47 +28,91 @@ def cuda_seems_present() -> bool:
 
 @contextlib.contextmanager
 def lease_device(wait: bool = True) -> Iterator[str]:
-    """Hold a device for as long as the context lasts.
+    """Hold one device for as long as the context lasts; see `lease_devices`."""
+    with lease_devices(1, wait) as devices:
+        yield devices[0]
 
-    A scheduler that sets CUDA_VISIBLE_DEVICES to one GPU has chosen already; otherwise the first
-    GPU that no other job of this machine holds is taken.
+
+@contextlib.contextmanager
+def lease_devices(count: int, wait: bool = True) -> Iterator[list[str]]:
+    """Hold devices for as long as the context lasts.
+
+    The first ones that no other job of this machine holds are taken, of those that a scheduler
+    shows in CUDA_VISIBLE_DEVICES. Another list can be named in SEGBENCH_DEVICES, such as `cpu,cpu`.
 
     Args:
-        wait: wait for a GPU while all of them are held.
+        count: how many.
+        wait: wait while too many of them are held.
 
     Yields:
-        `cuda:<index>`, or `cpu` where no CUDA device exists.
+        Names such as `cuda:0`; one `cpu` where no CUDA device exists.
+
+    Raises:
+        ModelError: the machine has fewer.
+        RuntimeError: too many are held, and it was not to wait.
     """
+    devices = _devices_here()
+    if not devices:
+        LOG.info("device: CPU, because no CUDA device was found")
+        yield ["cpu"]
+        return
+    if len(devices) < count:
+        raise ModelError(
+            f"`training.gpus_per_run` is {count}, but this job sees {len(devices)} "
+            f"({', '.join(devices)}). Lower it, or give the job more: on one machine by "
+            f"`--resources gpu={count}`."
+        )
+    locks = _lock(devices, count, wait)
+    try:
+        leased = [devices[index] for index in locks]
+        LOG.info("device: %s", ", ".join(_described(device) for device in leased))
+        _use_by_default(leased[0])
+        yield leased
+    finally:
+        for lock in locks.values():
+            lock.release()
+
+
+def _devices_here() -> list[str]:
+    """The devices that jobs of this machine may take."""
+    if named := os.environ.get("SEGBENCH_DEVICES"):
+        return [name.strip() for name in named.split(",")]
     import torch
 
-    count = torch.cuda.device_count()
-    if count == 0:
-        LOG.info("device: CPU, because no CUDA device was found")
-        yield "cpu"
-        return
-    lock, index = _lock_one(count, wait)
-    try:
-        torch.cuda.set_device(index)
-        LOG.info("device: cuda:%d, %s", index, torch.cuda.get_device_name(index))
-        yield f"cuda:{index}"
-    finally:
-        lock.release()
+    return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
 
 
-def _lock_one(count: int, wait: bool) -> tuple[FileLock, int]:
-    """Lock the file of the first free GPU."""
+def _described(device: str) -> str:
+    import torch
+
+    return device if device == "cpu" else f"{device}, {torch.cuda.get_device_name(device)}"
+
+
+def _use_by_default(device: str) -> None:
+    import torch
+
+    if device != "cpu":
+        torch.cuda.set_device(device)
+
+
+def _lock(devices: Sequence[str], count: int, wait: bool) -> dict[int, FileLock]:
+    """Lock the files of the first free devices, all that are asked for or none."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").replace(",", "_") or "all"
     folder = Path(tempfile.gettempdir()) / f"segbench-gpus-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     while True:
-        for index in range(count):
+        held = dict[int, FileLock]()
+        for index in range(len(devices)):
             # processes that read images and outlive a killed training do not hold it
             lock = FileLock(folder / f"{visible}-{index}.lock")
-            try:
+            with contextlib.suppress(Timeout):
                 lock.acquire(timeout=0)
-                return lock, index
-            except Timeout:
-                continue
+                held[index] = lock
+            if len(held) == count:
+                return held
+        # two jobs that each held a part of what they need would wait for one another
+        for lock in held.values():
+            lock.release()
         if not wait:
-            raise RuntimeError("every GPU of this machine is held by another job")
+            raise RuntimeError("too many GPUs of this machine are held by other jobs")
         time.sleep(POLL_SECONDS)

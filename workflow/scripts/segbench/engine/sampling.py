@@ -63,16 +63,25 @@ class RareClassOrder:
 
 
 class PositionSampler(Sampler[int]):
-    """Yields the positions `start`, `start + 1`, ... up to `stop`."""
+    """Yields positions from `start` to `stop`, or of every batch the part of one process.
 
-    def __init__(self, start: int, stop: int) -> None:
-        self._positions = range(start, stop)
+    Args:
+        start: first position.
+        stop: the one after the last.
+        batch: positions in a batch of all processes.
+        rank, size: which of how many processes; they share each batch evenly.
+    """
+
+    def __init__(self, start: int, stop: int, batch: int = 1, rank: int = 0, size: int = 1) -> None:
+        self._batches, self._part, self._rank = range(start, stop, batch), batch // size, rank
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self._positions)
+        for batch in self._batches:
+            first = batch + self._rank * self._part
+            yield from range(first, first + self._part)
 
     def __len__(self) -> int:
-        return len(self._positions)
+        return len(self._batches) * self._part
 
 
 class PositionedDataset(Dataset[Any]):

@@ -32,15 +32,17 @@ from segbench.engine.build import (
     training_loader,
     validation_loader,
 )
-from segbench.engine.devices import lease_device
+from segbench.engine.devices import lease_devices
 from segbench.engine.optimizers import build_optimizer, build_schedulers
 from segbench.engine.predict import predictions
+from segbench.engine.processes import ALONE, Processes
 from segbench.engine.record import write_history, write_record
 from segbench.engine.state import Stateful, TrainingState, save_whole
 from segbench.errors import DataError, ModelError
 from segbench.recipe.section import RunSection
 from segbench.scores import metrics
 from segbench.system.files import alone, place
+from segbench.system.logs import log_file
 from segbench.system.progress import Progress, duration
 from segbench.system.provenance import run_digest
 from segbench.system.run_records import TrainRecord
@@ -80,7 +82,13 @@ class Parts:
 
 
 def train(
-    config_path: Path, manifest_path: Path, folder: Path, work: Path, code: str, threads: int
+    config_path: Path,
+    manifest_path: Path,
+    folder: Path,
+    work: Path,
+    code: str,
+    threads: int,
+    devices: int = 1,
 ) -> None:
     """Train a run to its end, or go on with one that was interrupted.
 
@@ -91,6 +99,7 @@ def train(
         work: folder for states of unfinished trainings, of any number of runs.
         code: digest of the code that shapes a training.
         threads: CPU threads of the network; on a GPU, processes that read images.
+        devices: GPUs that the run is trained on, in as many processes.
 
     Raises:
         DataError: the manifest is damaged or of another version.
@@ -108,13 +117,56 @@ def train(
         if _is_finished(place_of_state):
             LOG.info("%s: trained before with the same settings, results reused", section.run)
         else:
-            with lease_device() as device, StopRequest() as stop:
-                torch.set_num_threads(threads)
-                trainer = Trainer(config, device, place_of_state, threads, stop)
-                trainer.train()
-                trainer.finish(digest)
+            with lease_devices(devices) as leased:
+                _train_on(leased, config_path, place_of_state, digest, threads)
     for name in RESULTS:
         place(place_of_state / name, folder / name)
+
+
+def _train_on(
+    devices: Sequence[str], config_path: Path, work: Path, digest: str, threads: int
+) -> None:
+    """Train in this process, or in one per device where there are several."""
+    if len(devices) == 1:
+        with StopRequest() as stop:
+            train_here(config_path, work, digest, devices[0], threads, stop)
+        return
+    # only where it is needed: it imports a good part of PyTorch
+    from segbench.engine.launch import launch
+
+    each = str(max(1, threads // len(devices)))
+    arguments = [str(config_path), str(work), digest, each, str(log_file() or "")]
+    launch("segbench.engine.process", [*arguments, ",".join(devices)], len(devices))
+
+
+def train_here(
+    config_path: Path,
+    work: Path,
+    digest: str,
+    device: str,
+    threads: int,
+    stop: StopRequest,
+    processes: Processes = ALONE,
+) -> None:
+    """Train in this process to the end, alone or together with others.
+
+    Args:
+        config_path: rendered config.
+        work: the run's own work folder.
+        digest: of everything that shapes the training.
+        device: where this process trains.
+        threads: CPU threads of the network; on a GPU, processes that read images.
+        stop: tells whether a signal asked for the end.
+        processes: those that train together.
+
+    Raises:
+        ModelError, StoppedError: as `train`.
+    """
+    torch.set_num_threads(threads)
+    trainer = Trainer(load_config(config_path), device, work, threads, stop, processes)
+    trainer.train()
+    if processes.is_first:
+        trainer.finish(digest)
 
 
 def _is_finished(work: Path) -> bool:
@@ -135,13 +187,20 @@ class Trainer:
         work: the run's own work folder, which may hold a state to go on from.
         threads: CPU threads of the network; on a GPU, processes that read images.
         stop: tells whether a signal asked for the end.
+        processes: those that train together.
     """
 
     def __init__(
-        self, config: Config, device: str, work: Path, threads: int, stop: StopRequest
+        self,
+        config: Config,
+        device: str,
+        work: Path,
+        threads: int,
+        stop: StopRequest,
+        processes: Processes = ALONE,
     ) -> None:
         self.config, self.section = config, RunSection.of(config)
-        self.device, self.work, self.stop = device, work, stop
+        self.device, self.work, self.stop, self.processes = device, work, stop, processes
         self.seed, self.last = config.randomness.seed, config.train_cfg.max_iters
         self.parts, self.weights = _build_parts(config, self.section, device)
         self.state = TrainingState.load_or_new(work, *self.parts.all())
@@ -149,8 +208,10 @@ class Trainer:
         workers = max(1, threads - 1) if device != "cpu" else min(1, threads - 1)
         done = self.state.iteration
         self.parts.optim.initialize_count_status(self.parts.model, done, self.last)
-        self.batches = iter(training_loader(config, self.seed, done, self.last, workers))
-        self.val_loader = validation_loader(config, workers)
+        # after the state is restored: the processes start from the weights of the first
+        self.stepped = processes.wrapped(self.parts.model, device)
+        self.batches = iter(training_loader(config, self.seed, done, self.last, workers, processes))
+        self.val_loader = validation_loader(config, workers, processes)
         self.rate = 0.0  # of the last iteration
         self.saved_at = time.monotonic()
 
@@ -163,7 +224,7 @@ class Trainer:
         """
         run = self.section.run
         progress = Progress(run, self.last, "it", start=self.state.iteration)
-        self.parts.model.train()
+        self.stepped.train()
         while self.state.iteration < self.last and not self.has_stalled():
             self.step()
             if self.is_logged():
@@ -171,6 +232,7 @@ class Trainer:
             progress.step(_detail(self.state.history))
             if self.is_validated():
                 self.validate()
+            self.stop.agree(self.processes.any)
             if self.is_saved():
                 self.save()
             self.stop.obey(run, self.state.iteration)
@@ -180,10 +242,10 @@ class Trainer:
     def step(self) -> None:
         """One iteration: everything random in it follows from (seed, iteration)."""
         state, parts = self.state, self.parts
-        _seed_everything(self.seed, state.iteration)
+        _seed_everything(self.seed, state.iteration, self.processes.rank)
         self.rate = _learning_rate(parts.optim)
-        log = parts.model.train_step(self._next_batch(), parts.optim)
-        state.losses.append(log["loss"].detach())
+        log = self.stepped.train_step(self._next_batch(), parts.optim)  # type: ignore[operator]
+        state.losses.append(self.processes.mean(log["loss"].detach()))
         for scheduler in parts.schedulers:
             scheduler.step()
         if parts.average is not None:
@@ -203,8 +265,8 @@ class Trainer:
         counts = sum(
             p.counts for p in predictions(self.parts.scored, self.val_loader, len(classes))
         )
-        self.parts.model.train()
-        scores = metrics.summary(np.asarray(counts))
+        self.stepped.train()
+        scores = metrics.summary(self.processes.total(np.asarray(counts)))
         state.history[-1] |= {f"val_{key}": scores[key] for key in ("miou", "aacc", "macc")}
         LOG.info(
             "%s: validation at iteration %d: mean IoU %.2f %%, best before %.2f %%",
@@ -217,10 +279,13 @@ class Trainer:
         if scores["miou"] > state.best:
             state.stalled = 0
             state.best, state.best_iteration = scores["miou"], state.iteration
-            self._keep_weights()
+            if self.processes.is_first:
+                self._keep_weights()
 
     def save(self) -> None:
-        """Save everything that going on needs."""
+        """Save everything that going on needs; one process does it for all."""
+        if not self.processes.is_first:
+            return
         now = time.monotonic()
         self.state.seconds += now - self.saved_at
         self.saved_at = now
@@ -307,9 +372,10 @@ def _build_parts(config: Config, section: RunSection, device: str) -> tuple[Part
     return Parts(model, optim, build_schedulers(config, optim), average), sentence
 
 
-def _seed_everything(seed: int, iteration: int) -> None:
-    """Make what the network draws in an iteration a function of (seed, iteration)."""
-    torch.manual_seed(int(np.random.SeedSequence([seed, iteration]).generate_state(1)[0]))
+def _seed_everything(seed: int, iteration: int, rank: int) -> None:
+    """Make what the network draws in an iteration a function of (seed, iteration, process)."""
+    words = [seed, iteration, rank] if rank else [seed, iteration]
+    torch.manual_seed(int(np.random.SeedSequence(words).generate_state(1)[0]))
 
 
 def _learning_rate(optim: OptimWrapper) -> float:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from segbench.config.experiment import TRANSFERRED
+from segbench.config.training import HOW_ONLY
 from segbench.plan.runs import RunKey
 from segbench.plan.source_classes import class_map_of
 from segbench.plan.starts import StartingPoints
@@ -15,7 +16,7 @@ def settings_of(starts: StartingPoints, run: RunKey) -> dict[str, Any]:
     """
     model = starts.experiment.models[run.model]
     settings: dict[str, Any] = {
-        "training": starts.training(run).model_dump(exclude_none=True),
+        "training": starts.training(run).model_dump(exclude_none=True, exclude=set(HOW_ONLY)),
         "initialization": run.initialization,
         "seed": run.seed,
     }

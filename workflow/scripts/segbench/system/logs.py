@@ -27,6 +27,7 @@ def run_script(main: Callable[[Any], None], snakemake: Any) -> None:
     """
     log_path = Path(snakemake.log[0])
     log_path.parent.mkdir(parents=True, exist_ok=True)
+    _Log.path = log_path
     with log_path.open("w", buffering=1) as log_file:
         _configure(log_file)
         # libraries print; that belongs into the log, not between the progress of other jobs
@@ -54,6 +55,30 @@ def _call(main: Callable[[Any], None], snakemake: Any, log_file: Any, log_path: 
 
         traceback.print_exc(file=log_file)
         _stop(f"unexpected {type(error).__name__}: {error} (a defect; details in {log_path})")
+
+
+def log_file() -> Path | None:
+    """The log file of the script that runs, None outside of one."""
+    return _Log.path
+
+
+def join_log(path: Path | None, speaks: bool) -> None:
+    """Have a process that a script started write to the log of the script.
+
+    Args:
+        path: of the log; None where there is none.
+        speaks: whether it also speaks on the terminal.
+    """
+    if path is not None:
+        _configure(path.open("a", buffering=1))
+    if not speaks:
+        LOG.setLevel(logging.WARNING)
+
+
+class _Log:
+    """What is known of the script that runs."""
+
+    path: Path | None = None
 
 
 def _stop(message: str) -> NoReturn:

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -41,6 +42,11 @@ class StopRequest:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.signal = number
+
+    def agree(self, any_of_all: Callable[[bool], bool]) -> None:
+        """Take a signal that came to any of several processes for one that came to this one."""
+        if any_of_all(bool(self.signal)) and not self.signal:
+            self.signal = signal.SIGTERM
 
     def obey(self, what: str, iteration: int) -> None:
         """End here, if a signal has come.
