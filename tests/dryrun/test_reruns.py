@@ -118,7 +118,7 @@ LIBRARY = "workflow/scripts/segbench"
         ("scores/metrics.py", "present=predicted > 0)", "present=predicted > 1)",
          {"compare_tables", "compare_figures"}),
         ("engine/checkpoints/load.py", "holds no weights", "has no weights", set()),
-        ("engine/train.py", "%s: done in %s, best", "%s: finished in %s, best", set()),
+        ("engine/trainer.py", "%s: done in %s, best", "%s: finished in %s, best", set()),
         ("config/schema.py", '"must be text"', '"must be a text"', set()),
         ("__main__.py", "list the published models", "list models", set()),
         ("report/figures.py", "height=0.62", "height=0.6", {"compare_figures"}),

@@ -13,8 +13,7 @@ import pytest
 import torch
 from helpers import ROOT, recipe_of
 
-from segbench.engine import devices
-from segbench.engine import train as training
+from segbench.engine import devices, processes
 from segbench.errors import ModelError
 from segbench.recipe.render import render
 from segbench.zoo.names import config_path
@@ -177,8 +176,8 @@ def test_a_training_holds_no_device_after_its_end(monkeypatch, tmp_path):
 
 
 def test_no_device_is_shared_by_a_single_process():
-    assert training.ALONE.is_first
-    assert list(training.ALONE.share(3)) == [0, 1, 2]
+    assert processes.ALONE.is_first
+    assert list(processes.ALONE.share(3)) == [0, 1, 2]
 
 
 def test_another_number_of_devices_retrains_nothing(finished_copy):

@@ -10,6 +10,7 @@ import torch
 from helpers import recipe_of
 
 from segbench.engine import train as training
+from segbench.engine import trainer
 from segbench.recipe.render import render
 from segbench.system.stop import StoppedError
 from segbench.zoo.names import config_path
@@ -73,17 +74,17 @@ def test_results_with_a_record_of_another_version_are_made_anew(train, tmp_path)
 @pytest.mark.parametrize("options", [{"precision": "bfloat16"}, {"ema": 0.99}])
 def test_an_interrupted_training_ends_with_the_same_weights(train, monkeypatch, options):
     _, whole = train("whole", **options)
-    seed = training._seed_everything
+    seed = trainer._seed_everything
 
     def interrupted(run_seed, iteration, *rank):
         if iteration == 4:
             raise KeyboardInterrupt
         seed(run_seed, iteration, *rank)
 
-    monkeypatch.setattr(training, "_seed_everything", interrupted)
+    monkeypatch.setattr(trainer, "_seed_everything", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train("broken", **options)
-    monkeypatch.setattr(training, "_seed_everything", seed)
+    monkeypatch.setattr(trainer, "_seed_everything", seed)
     _, resumed = train("broken", **options)
     assert whole.keys() == resumed.keys()
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
@@ -94,17 +95,17 @@ def test_a_signal_ends_a_training_with_its_state_saved(train, monkeypatch, tmp_p
     """Between two rows of the history, which must not show that the training was interrupted."""
     _, whole = train("whole", max_iters=14, val_interval=14)
     history = (tmp_path / "whole/history.csv").read_text()
-    seed = training._seed_everything
+    seed = trainer._seed_everything
 
     def interrupted(run_seed, iteration, *rank):
         if iteration == 4:
             os.kill(os.getpid(), number)
         seed(run_seed, iteration, *rank)
 
-    monkeypatch.setattr(training, "_seed_everything", interrupted)
+    monkeypatch.setattr(trainer, "_seed_everything", interrupted)
     with pytest.raises(StoppedError, match=rf"{number.name} after iteration 5, its state is saved"):
         train("broken", max_iters=14, val_interval=14)
-    monkeypatch.setattr(training, "_seed_everything", seed)
+    monkeypatch.setattr(trainer, "_seed_everything", seed)
     _, resumed = train("broken", max_iters=14, val_interval=14)
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
     assert (tmp_path / "broken/history.csv").read_text() == history

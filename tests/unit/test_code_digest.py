@@ -45,7 +45,7 @@ MEANT = {
         {"train_run"},
     ),
     "what a step of the training does": (
-        ("engine/train.py", "scheduler.step()", "scheduler.step(1)"), {"train_run"}
+        ("engine/trainer.py", "scheduler.step()", "scheduler.step(1)"), {"train_run"}
     ),
     "how pixels are counted": (
         ("scores/metrics.py", "table[ignore_index] = 0", "table[0] = 0"),
@@ -104,7 +104,7 @@ SAID = {
     "a docstring": ("engine/sampling.py", '"""Which image is seen when', '"""What is seen when'),
     "a progress bar": ("system/progress.py", "BAR_WIDTH = 20", "BAR_WIDTH = 30"),
     "what is noted beside the weights": ("engine/record.py", "/ 2**20", "/ 1e6"),
-    "a line of the log": ("engine/train.py", "%s: done in %s, best", "%s: finished in %s, best"),
+    "a line of the log": ("engine/trainer.py", "%s: done in %s, best", "%s: finished in %s, best"),
     "the text of an error": ("engine/checkpoints/load.py", "holds no weights", "has no weights"),
     "a message of the config check": ("config/schema.py", '"must be text"', '"must be a text"'),
     "the description of a key": (
@@ -122,7 +122,7 @@ SAID = {
         '    further: Iterations | None = Field(default=None, description="x")\n'
         "    val_interval: Iterations | None",
     ),
-    "an annotation": ("engine/train.py", "-> float:", '-> "float":'),
+    "an annotation": ("engine/trainer.py", "-> float:", '-> "float":'),
     "the words of the command line": ("__main__.py", "list the published models", "list models"),
 }  # fmt: skip
 

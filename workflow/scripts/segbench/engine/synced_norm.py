@@ -16,12 +16,14 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: FunctionCtx, value: Tensor) -> Tensor:
+        """Add up."""
         total = value.clone()
         dist.all_reduce(total)
         return total
 
     @staticmethod
     def backward(ctx: FunctionCtx, gradient: Tensor) -> Tensor:
+        """Add up the gradients."""
         total = gradient.contiguous().clone()
         dist.all_reduce(total)
         return total

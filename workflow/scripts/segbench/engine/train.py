@@ -1,84 +1,29 @@
-"""Train one run from a rendered config. Imports torch and mmseg.
+"""Train one run from a rendered config, once, wherever it is asked for. Imports torch and mmseg.
 
-Reads top to bottom: build, iterate, validate, keep the best. Two properties shape it:
-
-* Everything random in iteration k follows from (seed, k): order and augmentation of the images
-  (`sampling`) and what the network draws (dropout). So a training that was killed goes on from its
-  last state and ends with the same weights, on a CPU bit for bit.
-* The state lives in a work folder keyed by the digest of everything that shapes the run, and the
-  results are hard links into it. Training again what is finished costs nothing.
+The state lives in a work folder keyed by the digest of everything that shapes the run, and the
+results are hard links into it. Training again what is finished costs nothing.
 """
 
-import io
 import logging
-import math
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from mmengine.config import Config
-from mmengine.model import BaseModel, MomentumAnnealingEMA
-from mmengine.optim import OptimWrapper, _ParamScheduler
-from torch import nn
 
-from segbench.engine.build import (
-    backbone_weights,
-    build_model,
-    class_rows,
-    load_config,
-    training_loader,
-    validation_loader,
-)
+from segbench.engine.build import backbone_weights, load_config
 from segbench.engine.devices import lease_devices
-from segbench.engine.optimizers import build_optimizer, build_schedulers
-from segbench.engine.predict import predictions
 from segbench.engine.processes import ALONE, Processes
-from segbench.engine.record import write_history, write_record
-from segbench.engine.state import Stateful, TrainingState, save_whole
-from segbench.errors import DataError, ModelError
+from segbench.engine.trainer import Trainer
+from segbench.errors import DataError
 from segbench.recipe.section import RunSection
-from segbench.scores import metrics
 from segbench.system.files import alone, place
 from segbench.system.logs import log_file
-from segbench.system.progress import Progress, duration
 from segbench.system.provenance import run_digest
 from segbench.system.run_records import TrainRecord
 from segbench.system.stop import StopRequest
 
 LOG = logging.getLogger(__name__)
-LOG_EVERY = 10
-SAVE_EVERY_SECONDS = 300.0
 RESULTS = ("best.pth", "history.csv", "train.json")
-
-
-@dataclass(slots=True)
-class Parts:
-    """What a training iterates: all of it is saved, and restored, together.
-
-    Attributes:
-        model: what is trained.
-        optim: its optimizer, in MMEngine's wrapper.
-        schedulers: of the learning rate.
-        average: moving average of the model, if the config asks for one.
-    """
-
-    model: BaseModel
-    optim: OptimWrapper
-    schedulers: list[_ParamScheduler]
-    average: MomentumAnnealingEMA | None = None
-
-    @property
-    def scored(self) -> nn.Module:
-        """What is validated and kept."""
-        scored: nn.Module = self.model if self.average is None else self.average.module
-        return scored
-
-    def all(self) -> tuple[nn.Module, Stateful, Sequence[Stateful], nn.Module | None]:
-        """Everything that a state holds."""
-        return self.model, self.optim, self.schedulers, self.average
 
 
 def train(
@@ -176,229 +121,3 @@ def _is_finished(work: Path) -> bool:
     except DataError:
         return False
     return all((work / name).is_file() for name in RESULTS)
-
-
-class Trainer:
-    """One training: what it iterates, the data it sees, and where it stands.
-
-    Args:
-        config: rendered config of the run.
-        device: where to train.
-        work: the run's own work folder, which may hold a state to go on from.
-        threads: CPU threads of the network; on a GPU, processes that read images.
-        stop: tells whether a signal asked for the end.
-        processes: those that train together.
-    """
-
-    def __init__(
-        self,
-        config: Config,
-        device: str,
-        work: Path,
-        threads: int,
-        stop: StopRequest,
-        processes: Processes = ALONE,
-    ) -> None:
-        self.config, self.section = config, RunSection.of(config)
-        self.device, self.work, self.stop, self.processes = device, work, stop, processes
-        self.seed, self.last = config.randomness.seed, config.train_cfg.max_iters
-        self.parts, self.weights = _build_parts(config, self.section, device)
-        self.state = TrainingState.load_or_new(work, *self.parts.all())
-        # on a CPU the network needs the cores more than the image readers do
-        workers = max(1, threads - 1) if device != "cpu" else min(1, threads - 1)
-        done = self.state.iteration
-        self.parts.optim.initialize_count_status(self.parts.model, done, self.last)
-        # after the state is restored: the processes start from the weights of the first
-        self.stepped = processes.wrapped(self.parts.model, device)
-        self.batches = iter(training_loader(config, self.seed, done, self.last, workers, processes))
-        self.val_loader = validation_loader(config, workers, processes)
-        self.rate = 0.0  # of the last iteration
-        self.saved_at = time.monotonic()
-
-    def train(self) -> None:
-        """Iterate from where the state stands to the end.
-
-        Raises:
-            ModelError: the loss is no longer a number, or the disk is full.
-            StoppedError: a signal asked for the end; the state is saved.
-        """
-        run = self.section.run
-        progress = Progress(run, self.last, "it", start=self.state.iteration)
-        self.stepped.train()
-        while self.state.iteration < self.last and not self.has_stalled():
-            self.step()
-            if self.is_logged():
-                self.log()
-            progress.step(_detail(self.state.history))
-            if self.is_validated():
-                self.validate()
-            self.stop.agree(self.processes.any)
-            if self.is_saved():
-                self.save()
-            self.stop.obey(run, self.state.iteration)
-        if self.state.iteration < self.last:
-            LOG.info("%s: stops early, it no longer improves", run)
-
-    def step(self) -> None:
-        """One iteration: everything random in it follows from (seed, iteration)."""
-        state, parts = self.state, self.parts
-        _seed_everything(self.seed, state.iteration, self.processes.rank)
-        self.rate = _learning_rate(parts.optim)
-        log = self.stepped.train_step(self._next_batch(), parts.optim)  # type: ignore[operator]
-        state.losses.append(self.processes.mean(log["loss"].detach()))
-        for scheduler in parts.schedulers:
-            scheduler.step()
-        if parts.average is not None:
-            parts.average.update_parameters(parts.model)
-        state.iteration += 1
-
-    def log(self) -> None:
-        """Add a row to the history: the mean loss since the last one, and the last rate."""
-        iteration = self.state.iteration
-        loss = _mean_loss(self.state.losses, self.section.run, iteration)
-        row = {"iteration": iteration, "loss": loss, "learning_rate": self.rate}
-        self.state.history.append(row)
-
-    def validate(self) -> None:
-        """Score the model, add that to the history, and keep the weights if they are the best."""
-        state, classes = self.state, self.config.val_dataloader.dataset.metainfo.classes
-        counts = sum(
-            p.counts for p in predictions(self.parts.scored, self.val_loader, len(classes))
-        )
-        self.stepped.train()
-        scores = metrics.summary(self.processes.total(np.asarray(counts)))
-        state.history[-1] |= {f"val_{key}": scores[key] for key in ("miou", "aacc", "macc")}
-        LOG.info(
-            "%s: validation at iteration %d: mean IoU %.2f %%, best before %.2f %%",
-            self.section.run,
-            state.iteration,
-            100 * scores["miou"],
-            100 * max(state.best, 0),
-        )
-        state.stalled += 1
-        if scores["miou"] > state.best:
-            state.stalled = 0
-            state.best, state.best_iteration = scores["miou"], state.iteration
-            if self.processes.is_first:
-                self._keep_weights()
-
-    def save(self) -> None:
-        """Save everything that going on needs; one process does it for all."""
-        if not self.processes.is_first:
-            return
-        now = time.monotonic()
-        self.state.seconds += now - self.saved_at
-        self.saved_at = now
-        self.state.save(self.work, *self.parts.all())
-
-    def finish(self, digest: str) -> None:
-        """Write the results beside the best weights; no state is needed from here on."""
-        state = self.state
-        write_history(self.work / "history.csv", state.history)
-        write_record(
-            self.work / "train.json",
-            self.config,
-            state,
-            self.parts.model,
-            self.device,
-            digest=digest,
-            weights=self.weights,
-        )
-        LOG.info(
-            "%s: done in %s, best mean IoU %.2f %% at iteration %d",
-            self.section.run,
-            duration(state.seconds),
-            100 * state.best,
-            state.best_iteration,
-        )
-        state.forget(self.work)
-
-    def has_stalled(self) -> bool:
-        """Whether it has not improved for as many validations as the config allows."""
-        return self.state.stalled >= (self.section.early_stopping or math.inf)
-
-    def is_logged(self) -> bool:
-        """Whether the history gets a row after this iteration."""
-        return self.is_validated() or self.state.iteration % LOG_EVERY == 0
-
-    def is_validated(self) -> bool:
-        """Whether the model is scored after this iteration."""
-        interval, done = self.config.train_cfg.val_interval, self.state.iteration
-        return bool(done % interval == 0 or done == self.last)
-
-    def is_saved(self) -> bool:
-        """Whether the state is saved after this iteration."""
-        is_due = time.monotonic() - self.saved_at > SAVE_EVERY_SECONDS
-        return self.is_validated() or bool(self.stop.signal) or is_due
-
-    def _next_batch(self) -> dict[str, list[object]]:
-        try:
-            batch: dict[str, list[object]] = next(self.batches)
-        except RuntimeError:  # the signal may have reached the processes that read images, too
-            if self.stop.signal:
-                self.save()
-            self.stop.obey(self.section.run, self.state.iteration)
-            raise
-        return batch
-
-    def _keep_weights(self) -> None:
-        """Write `best.pth`."""
-        metainfo = self.config.val_dataloader.dataset.metainfo
-        meta = {
-            "iteration": self.state.iteration,
-            "val_miou": self.state.best,
-            # what mmseg.apis.init_model looks for
-            "dataset_meta": {
-                "classes": list(metainfo.classes),
-                "palette": [list(color) for color in metainfo.palette],
-            },
-        }
-        stream = io.BytesIO()
-        torch.save({"state_dict": self.parts.scored.state_dict(), "meta": meta}, stream)
-        save_whole(self.work / "best.pth", stream)
-
-
-def _build_parts(config: Config, section: RunSection, device: str) -> tuple[Parts, str]:
-    """Build what is trained, and say in a sentence which weights it starts from."""
-    model, report = build_model(config, config.randomness.seed)
-    model.to(device)
-    optim = build_optimizer(model, config)
-    # its decay warms up
-    ema = section.ema
-    average = None if ema is None else MomentumAnnealingEMA(model, momentum=1 - ema)
-    sentence = report.sentence() if report else "all random"
-    if section.initialization == "finetuned" and section.source:
-        sentence += "; " + class_rows(section.source, config).sentence()
-    return Parts(model, optim, build_schedulers(config, optim), average), sentence
-
-
-def _seed_everything(seed: int, iteration: int, rank: int) -> None:
-    """Make what the network draws in an iteration a function of (seed, iteration, process)."""
-    words = [seed, iteration, rank] if rank else [seed, iteration]
-    torch.manual_seed(int(np.random.SeedSequence(words).generate_state(1)[0]))
-
-
-def _learning_rate(optim: OptimWrapper) -> float:
-    """The rate of the recipe itself, which some parameters are given a multiple of."""
-    rates = optim.get_lr()
-    return float(rates.get("base_lr", rates["lr"])[0])
-
-
-def _detail(history: list[dict[str, float]]) -> str:
-    """Loss and rate for the progress line, from the last row of the history."""
-    if not history:
-        return ""
-    return f"loss {history[-1]['loss']:.4f}  lr {history[-1]['learning_rate']:.2e}"
-
-
-def _mean_loss(losses: list[torch.Tensor], run: str, iteration: int) -> float:
-    """Mean loss since the last call; reads the device once for many iterations."""
-    loss = float(torch.stack(losses).mean())
-    losses.clear()
-    if not np.isfinite(loss):
-        raise ModelError(
-            f"{run}: the loss is {loss} at iteration {iteration}. Lower `training.learning_rate` "
-            "for this model, raise `batch_size`, or use `precision: float32`. Running again as "
-            "it is goes on from the last sound state and most likely meets the same loss."
-        )
-    return loss
