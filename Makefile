@@ -32,7 +32,7 @@ $(READY): envs/requirements.lock
 
 demo: setup  ## draw two datasets, train three models on the CPU, write the report (five minutes)
 	snakemake --cores $(CORES)
-	@echo "The report: file://$(CURDIR)/results/report.html"
+	@echo "The report: file://$(CURDIR)/results/demo/report.html"
 
 test: setup  ## run every test; they train on the CPU (20 minutes on two cores)
 	python -m pytest

@@ -46,6 +46,10 @@ onstart:
     say_where_it_runs()
 
 
+onsuccess:
+    link_report(Path(RESULTS))
+
+
 rule all:
     """Everything: tables, figures and the cards of the datasets."""
     default_target: True

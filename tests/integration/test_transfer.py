@@ -63,7 +63,10 @@ def test_tables_figures_and_report_show_the_starting_points(transferred):
         assert f"{words} {100 * models.loc[name, 'miou']:.1f} %" in page
     for name in ("initializations", "gains"):
         assert (folder / f"figures/{name}.svg").stat().st_size > 5_000
-    assert "fine-tuned against as it is" in (transferred.root / "results/report.html").read_text()
+    assert (
+        "fine-tuned against as it is"
+        in (transferred.root / "results/transfer/report.html").read_text()
+    )
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from segbench.engine.devices import cuda_seems_present
 from segbench.errors import SegbenchError
 from segbench.system.origins import digest_of, stale
 from segbench.system.provenance import package_versions
+from segbench.plan.report_path import link_report
 from segbench.plan.refusals import refuse_problems
 from segbench.plan.run_settings import settings_of
 from segbench.plan.runs import run_table

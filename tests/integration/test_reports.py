@@ -1,0 +1,44 @@
+"""Reports of several experiments, and of the workflow as a module."""
+
+import shutil
+
+from helpers import Checkout
+
+
+def test_a_second_experiment_leaves_the_report_of_the_first_alone(finished_copy):
+    first = finished_copy.root / "results/smallest/report.html"
+    before = first.read_bytes()
+    finished_copy.edit("smallest.yaml", "experiment: smallest", "experiment: second")
+    # what trains is the same, so the states of the first are taken
+    finished_copy.run("--cores", "2", "--configfile", "smallest.yaml", expect=0)
+    assert first.read_bytes() == before
+    second = (finished_copy.root / "results/second/report.html").read_text()
+    assert "no result yet" not in second
+    page = (finished_copy.root / "results/report.html").read_text()
+    assert 'href="second/report.html"' in page
+
+
+def test_a_module_of_another_workflow_has_a_report(finished_copy, tmp_path):
+    outer = Checkout(tmp_path / "outer")
+    outer.root.mkdir()
+    shutil.move(finished_copy.root / "results", outer.root / "results")
+    shutil.move(finished_copy.root / "resources", outer.root / "resources")
+    for name in ("smallest.yaml", "tiny_rural.yaml"):
+        shutil.copy(finished_copy.root / name, outer.root)
+    shutil.copytree(finished_copy.root / "config/classes", outer.root / "config/classes")
+    report = outer.root / "results/smallest/report.html"
+    report.unlink()
+    (outer.root / "Snakefile").write_text(
+        "module segbench:\n"
+        f'    snakefile: "{finished_copy.root}/Snakefile"\n'
+        "    config: config\n"
+        "use rule * from segbench\n"
+        "rule everything:\n"
+        "    default_target: True\n"
+        "    input: rules.all.input\n"
+    )
+    profile = str(finished_copy.root / "profiles/default")
+    outer.run(
+        "--cores", "2", "--configfile", "smallest.yaml", "--workflow-profile", profile, expect=0
+    )  # fmt: skip
+    assert "mean IoU" in report.read_text()
