@@ -32,6 +32,10 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/compare.smk"
 
 
+if workflow.is_main_process:
+    restore_order(outputs_in_order())
+
+
 localrules:
     all,
     zoo,

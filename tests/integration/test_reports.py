@@ -1,7 +1,10 @@
 """Reports of several experiments, and of the workflow as a module."""
 
+import os
+import random
 import shutil
 
+import pytest
 from helpers import Checkout
 
 
@@ -42,3 +45,22 @@ def test_a_module_of_another_workflow_has_a_report(finished_copy, tmp_path):
         "--cores", "2", "--configfile", "smallest.yaml", "--workflow-profile", profile, expect=0
     )  # fmt: skip
     assert "mean IoU" in report.read_text()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_copy_of_results_with_new_times_is_taken_as_it_is(finished_copy, seed):
+    """As after `cp -r`, an unpacked archive or a network drive, without Snakemake's own records."""
+    shutil.rmtree(finished_copy.root / ".snakemake")
+    files = sorted(
+        path
+        for top in ("results", "resources")
+        for path in (finished_copy.root / top).rglob("*")
+        if not path.is_symlink()
+    )
+    random.Random(seed).shuffle(files)
+    for age, path in enumerate(files):
+        os.utime(path, (1_700_000_000 + age, 1_700_000_000 + age))
+    said = finished_copy.run("-n", "--configfile", "smallest.yaml", expect=0)
+    assert "Nothing to be done" in said.stdout + said.stderr
+    finished_copy.edit("smallest.yaml", "max_iters: 6", "max_iters: 9")
+    assert "train_run" in finished_copy.run("-n", "--configfile", "smallest.yaml").stdout

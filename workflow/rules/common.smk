@@ -13,7 +13,7 @@ from segbench.system.code_digest import code_digest
 from segbench.plan.load import load_datasets, load_experiment
 from segbench.engine.devices import cuda_seems_present
 from segbench.errors import SegbenchError
-from segbench.system.origins import digest_of, stale
+from segbench.system.origins import digest_of, restore_order, stale
 from segbench.system.provenance import package_versions
 from segbench.plan.report_path import link_report
 from segbench.plan.refusals import refuse_problems
@@ -139,6 +139,18 @@ def origins():
         expected[f"{folder}/best.pth"] = origin_of_training(run)
         expected[f"{folder}/confusion.npz"] = origin_of_evaluation()
     return expected
+
+
+def outputs_in_order():
+    """The first output of every job that leaves behind what it came from, in their order."""
+    first = [f"results/datasets/{name}/manifest.json" for name in DATASETS]
+    first += [f"results/datasets/{name}/check.json" for name in DATASETS]
+    runs = [f"{RESULTS}/runs/{run.path}" for run in STARTS.runs]
+    first += [f"{run}/config.py" for run in runs]
+    first += of_all_models(f"{RESULTS}/check/{{model}}/{{initialization}}.json")
+    first += [f"{run}/{name}" for name in ("best.pth", "confusion.npz") for run in runs]
+    first += [f"results/datasets/{name}/card/classes.png" for name in DATASETS]
+    return [*first, f"{RESULTS}/tables/models.csv", f"{RESULTS}/figures/models.png"]
 
 
 def make_stale_results_again():

@@ -9,7 +9,7 @@ from pathlib import Path
 from segbench.datasets.description import DatasetDescription, Source
 from segbench.datasets.layout import walk
 from segbench.errors import ConfigError
-from segbench.system.origins import digest_of, read_record
+from segbench.system.origins import digest_of, read_origin
 
 
 def scripts_import_from(folder: Path) -> None:
@@ -113,7 +113,8 @@ def origin_of_dataset(dataset: DatasetDescription, code: str, listing: str, mani
     path = dataset.source.path
     if path is None or Path(path).exists():
         return f"{prepared}:{listing}"
-    before, _, listed = (read_record(manifest) or "").partition(":")
+    origin = read_origin(manifest)
+    before, _, listed = (origin.came_from if origin else "").partition(":")
     if before and before != prepared:
         raise ConfigError(
             f"{path}: no such source, and the dataset '{dataset.name}' was prepared from another "

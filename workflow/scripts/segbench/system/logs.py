@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from segbench.errors import SegbenchError, escaped
-from segbench.system.origins import write_record
+from segbench.system.origins import write_origin
 
 LOG = logging.getLogger("segbench")
 
@@ -38,8 +38,9 @@ def run_script(main: Callable[[Any], None], snakemake: Any) -> None:
 def _call(main: Callable[[Any], None], snakemake: Any, log_file: Any, log_path: Path) -> None:
     try:
         main(snakemake)
-        if came_from := getattr(snakemake, "params", {}).get("came_from"):
-            write_record(snakemake.output[0], came_from)
+        came_from = getattr(snakemake, "params", {}).get("came_from", "")
+        outputs, inputs = list(snakemake.output), list(snakemake.input)
+        write_origin(outputs, inputs, came_from, _benchmark(log_path))
     except SegbenchError as error:
         _stop(f"{error}")
     except PermissionError as error:
@@ -55,6 +56,12 @@ def _call(main: Callable[[Any], None], snakemake: Any, log_file: Any, log_path: 
 
         traceback.print_exc(file=log_file)
         _stop(f"unexpected {type(error).__name__}: {error} (a defect; details in {log_path})")
+
+
+def _benchmark(log_path: Path) -> str:
+    """The benchmark file of the rule whose log this is; `workflow/rules/common.smk` names both."""
+    same = log_path.with_suffix(".jsonl")
+    return str(same).replace("results/logs/", "results/benchmarks/", 1)
 
 
 def log_file() -> Path | None:
