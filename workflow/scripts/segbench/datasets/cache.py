@@ -20,6 +20,7 @@ from typing import Any
 
 from segbench.datasets.description import DatasetDescription
 from segbench.datasets.findings import Fault, UnusableError
+from segbench.datasets.frame_record import FrameRecord
 from segbench.system.code_digest import code_digest
 
 LOG = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class Entry:
         warnings: what was told about the frame.
     """
 
-    record: dict[str, Any]
+    record: FrameRecord
     pixels: tuple[int, ...]
     warnings: tuple[Fault, ...]
 

@@ -5,7 +5,6 @@ import copy
 import io
 import warnings
 from pathlib import Path
-from typing import Any
 
 # at import these warn and print about operators and packages that most models never use
 with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -159,7 +158,7 @@ def training_loader(
     last_iteration: int,
     workers: int,
     processes: Processes = ALONE,
-) -> DataLoader[Any]:
+) -> DataLoader[object]:
     """Batches for the iterations `first_iteration` to `last_iteration` (exclusive).
 
     Raises:
@@ -190,7 +189,7 @@ def training_loader(
 
 def validation_loader(
     config: Config, workers: int, processes: Processes = ALONE
-) -> DataLoader[Any]:
+) -> DataLoader[object]:
     """The validation images one by one, in the order of the split file, or a process's part."""
     end_threads_of_opencv()
     frames = DATASETS.build(config.val_dataloader.dataset)
