@@ -25,14 +25,6 @@ from segbench.system.progress import Progress
 FULL = np.tile(np.array([0, 1], np.uint8), (12, 8))
 
 
-@pytest.fixture
-def source(tmp_path):
-    root = tmp_path / "source"
-    for split, group, frame in [("train", "1", "a"), ("train", "2", "b"), ("val", "3", "c")]:
-        add(root, split, group, frame)
-    return root
-
-
 def findings(source: Path, tmp_path: Path, description=None) -> dict[str, str]:
     """The warnings about a dataset as text, by code."""
     prepare(description or describe(), source, tmp_path / "out")

@@ -30,14 +30,6 @@ from segbench.datasets.prepare import prepare
 from segbench.errors import ConfigError, DataError
 
 
-@pytest.fixture
-def source(tmp_path):
-    root = tmp_path / "source"
-    for split, group, frame in [("train", "1", "a"), ("train", "2", "b"), ("val", "3", "c")]:
-        add(root, split, group, frame)
-    return root
-
-
 def test_a_value_after_the_last_class_is_void_where_0_occurs():
     reader = LabelReader(describe())
     with pytest.raises(DataError, match=r"no class: 2 \(is 2 void here\? .*`ignore_values`\)"):

@@ -8,7 +8,7 @@ import torch
 import yaml
 from helpers import ROOT
 
-from segbench.config.class_maps import class_map
+from segbench.config.class_maps import class_map, sources_of
 from segbench.errors import ConfigError, SegbenchError
 from segbench.plan.load import load_datasets, load_experiment
 from segbench.plan.refusals import refuse_problems
@@ -50,15 +50,17 @@ def test_cityscapes_in_level_1_is_what_the_labels_of_both_say():
     path = str(ROOT / "config/class_maps/cityscapes_to_idd_level1.yaml")
     mapped = class_map(cityscapes, names(1), path)
     assert mapped.ids == expected
-    assert mapped.unreachable == ()
-    assert mapped.sources_of(2) == (11, 12)
+    sources = sources_of(mapped.ids, len(mapped.target))
+    assert () not in sources
+    assert sources[2] == (11, 12)
 
 
 def test_cityscapes_leaves_seven_classes_of_level_3_unreachable():
     cityscapes = pretrained.classes_of_checkpoint(FAST_SCNN)
     path = str(ROOT / "config/class_maps/cityscapes_to_idd_level3.yaml")
     mapped = class_map(cityscapes, names(3), path)
-    assert set(mapped.unreachable) == {
+    sources = sources_of(mapped.ids, len(mapped.target))
+    assert {name for name, own in zip(mapped.target, sources, strict=True) if not own} == {
         "drivable fallback", "autorickshaw", "curb", "guard rail", "billboard",
         "obs-str-bar-fallback", "bridge",
     }  # fmt: skip

@@ -29,15 +29,6 @@ class ClassMap:
     target: tuple[str, ...]
     ids: tuple[int, ...]
 
-    @property
-    def unreachable(self) -> tuple[str, ...]:
-        """Target classes that no source class stands for."""
-        return tuple(name for i, name in enumerate(self.target) if i not in self.ids)
-
-    def sources_of(self, target: int) -> tuple[int, ...]:
-        """Ids of the source classes that stand for a target class."""
-        return tuple(i for i, mapped in enumerate(self.ids) if mapped == target)
-
 
 def class_map(
     source: Sequence[str],
@@ -75,6 +66,18 @@ def class_map(
             f"{_shown(source)}. Target: {_shown(target)}. Name the pairs in a `class_map`."
         )
     return ClassMap(tuple(source), tuple(target), ids)
+
+
+def sources_of(ids: Sequence[int], targets: int) -> tuple[tuple[int, ...], ...]:
+    """For each of a number of target classes the ids of the source classes that stand for it.
+
+    Args:
+        ids: target id for each source id, as in a `ClassMap`.
+        targets: number of target classes.
+    """
+    return tuple(
+        tuple(i for i, mapped in enumerate(ids) if mapped == target) for target in range(targets)
+    )
 
 
 def _id(name: str | None, by_name: Mapping[str, int]) -> int:

@@ -21,6 +21,7 @@ from mmseg.registry import DATASETS, MODELS
 from torch import nn
 from torch.utils.data import DataLoader
 
+from segbench.config.class_maps import sources_of
 from segbench.engine.checkpoints.class_rows import ClassRows, load_finetuned, load_whole
 from segbench.engine.checkpoints.load import LoadReport, load_backbone
 from segbench.engine.dataset import RareClassSampler
@@ -124,10 +125,7 @@ def class_rows(source: SourceCheckpoint, config: Config) -> ClassRows:
     return ClassRows(
         source=source.classes,
         target=tuple(target),
-        sources_of=tuple(
-            tuple(i for i, mapped in enumerate(source.class_map) if mapped == wanted)
-            for wanted in range(len(target))
-        ),
+        sources_of=sources_of(source.class_map, len(target)),
     )
 
 
