@@ -27,7 +27,7 @@ from segbench.report.results import (
     rank,
     training_devices,
 )
-from segbench.report.summary import escaped, facts, markdown_page, remarks, verdict
+from segbench.report.summary import escaped, facts, landing_page, markdown_page, remarks, verdict
 from segbench.system import logs
 from segbench.system.progress import Progress, duration
 from segbench.system.run_records import MetricsRecord, TrainRecord
@@ -147,6 +147,15 @@ def test_equal_predictions_are_no_lead():
     ranked = candidates(a=[[50, 60]], b=[[50, 60]])
     assert "**predicts exactly the same**" in verdict(ranked, "roads")
     assert "leads" not in markdown_page(ranked, models_table(ranked), MANIFEST, "x").splitlines()[0]
+
+
+def test_a_long_name_is_broken_before_the_first_table_meets_the_picture_of_the_workflow():
+    ranked = candidates(**{"a" * 25: [[50, 60]], "b": [[40, 60]]})
+    page = landing_page(ranked, models_table(ranked), MANIFEST, "x", [])
+    style, _, table = page.partition('<div class="first-table">')
+    assert ".first-table { overflow-x: auto }" in style
+    assert ".first-table td:first-child { overflow-wrap: anywhere;" in style
+    assert f"<td>{'a' * 25}</td>" in table.partition("</div>")[0]
 
 
 def test_a_model_that_predicts_one_class_alone_is_remarked_on():
