@@ -150,14 +150,14 @@ def test_a_scheme_may_be_written_large_and_a_name_be_long():
     assert file.path.suffix == ".pth"
 
 
-def test_an_empty_file_is_no_weights(tmp_path):
+def test_an_empty_file_is_refused_as_weights(tmp_path):
     (tmp_path / "w.pth").touch()
     with pytest.raises(ConfigError, match=r"w\.pth: is empty; get it again"):
         weights_file(str(tmp_path / "w.pth"))
 
 
 @pytest.mark.parametrize("content", [b"version https://git-lfs.github.com/spec/v1\n", b"<html>"])
-def test_a_file_of_text_is_no_weights(tmp_path, content):
+def test_a_text_file_is_refused_as_weights(tmp_path, content):
     (tmp_path / "w.pth").write_bytes(content)
     with pytest.raises(ConfigError, match=r"w\.pth: is not a checkpoint of PyTorch"):
         weights_file(str(tmp_path / "w.pth"))
@@ -210,7 +210,7 @@ def test_one_file_has_one_hash(tmp_path):
          "`classes` is no list of names"),
     ],
 )  # fmt: skip
-def test_a_config_of_ones_own_is_read_before_anything_runs(tmp_path, text, initialization, message):
+def test_a_users_config_is_read_before_anything_runs(tmp_path, text, initialization, message):
     (tmp_path / "mine.py").write_text(text)
     (tmp_path / "w.pth").write_bytes(b"PK\x03\x04")
     model = {"config": str(tmp_path / "mine.py")}
