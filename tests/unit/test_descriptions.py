@@ -130,7 +130,10 @@ def test_a_url_names_a_place_that_is_safe_and_shared():
     [
         ({"url": URL["url"]}, "`sha256` is needed with `url`"),
         (URL | {"sha256": "ABC"}, "'ABC' is not a SHA-256"),
-        (URL | {"url": "https://x.org/a.pdf"}, r"a\.pdf' names no archive: it must end in \.tar"),
+        (
+            URL | {"url": "https://x.org/a.pdf"},
+            r"a\.pdf' is not the address of an archive: it must end in \.tar",
+        ),
         (URL | {"url": "file:///etc/a.zip"}, "only http:// and https:// addresses"),
         (URL | {"url": "https:///a.zip"}, "is not an address of a file on a host"),
         (URL | {"url": "https://[/a.zip"}, "is not an address"),

@@ -40,7 +40,7 @@ def source(tmp_path):
 
 
 def opened_by_preparing(source: Path, tmp_path: Path, description=None) -> set[str]:
-    """Prepare anew as Snakemake does, with the cache; which source files were opened."""
+    """Prepare again as Snakemake does, with the cache; which source files were opened."""
     shutil.rmtree(tmp_path / "out", ignore_errors=True)
     OPENED.clear()
     prepare(description or describe(), source, tmp_path / "out", cache=tmp_path / "cache")

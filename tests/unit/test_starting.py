@@ -205,9 +205,9 @@ def test_one_file_has_one_hash(tmp_path):
         ("train_dataloader = 5", "zero_shot", "is not laid out as an MMSegmentation config"),
         ("train_dataloader = dict(dataset=[1])", "zero_shot", "is not laid out"),
         ("train_dataloader = dict(dataset=dict(metainfo=dict(classes='sky')))", "zero_shot",
-         "`classes` is no list of names: 'sky'"),
+         "`classes` is not a list of names: 'sky'"),
         ("train_dataloader = dict(dataset=dict(metainfo=dict(classes=[1])))", "zero_shot",
-         "`classes` is no list of names"),
+         "`classes` is not a list of names"),
     ],
 )  # fmt: skip
 def test_a_users_config_is_read_before_anything_runs(tmp_path, text, initialization, message):

@@ -106,12 +106,12 @@ def _refuse_unknown(
     source: Sequence[str],
     target: Sequence[str],
 ) -> None:
-    """Make sure that both sides of every pair exist, and that no class is named twice."""
+    """Make sure that both classes of every pair exist, and that no class is named twice."""
     problems, seen = list[str](), dict[str, str]()
     for name in names:
         if (first := seen.setdefault(_normal(name), name)) != name:
             problems.append(f"{origin}'{first}' and '{name}' name the same class; keep one line")
-    for side, wanted, known in (
+    for end, wanted, known in (
         ("source", names, source),
         ("target", [value for value in names.values() if value is not None], target),
     ):
@@ -119,7 +119,7 @@ def _refuse_unknown(
         for name in wanted:
             if _normal(name) not in valid:
                 problems.append(
-                    f"{origin}'{name}' is not a class of the {side}.{did_you_mean(name, known, 30)}"
+                    f"{origin}'{name}' is not a class of the {end}.{did_you_mean(name, known, 30)}"
                 )
     if problems:
         raise ConfigError("\n".join(dict.fromkeys(problems)))

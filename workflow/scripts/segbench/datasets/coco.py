@@ -69,7 +69,7 @@ def read_instances(path: Path) -> Instances:
 
 @lru_cache(maxsize=FILES_KEPT)
 def _read(path: Path, stamp: tuple[int, ...]) -> Instances | UnusableError:
-    """The file, or what is wrong with it: that must not be found out anew for each image."""
+    """The file, or what is wrong with it: that must not be found out again for each image."""
     try:
         return indexed(decode_json(path.read_bytes()))
     except OSError as error:
@@ -202,7 +202,8 @@ def _area(segmentation: object, size: tuple[int, int], place: str) -> Area:
         return _cropped(_from_runs(segmentation, size, place))
     if not isinstance(segmentation, list) or not segmentation:
         raise UnusableError(
-            "label-shape", f"field `{place}` has neither polygons nor RLE; a box alone is no area"
+            "label-shape",
+            f"field `{place}` has neither polygons nor RLE; a box alone is not an area",
         )
     return _united(
         [polygon_area(_corners(p, f"{place}[{i}]"), size) for i, p in enumerate(segmentation)]

@@ -258,7 +258,8 @@ def _url_problem(url: str, sha256: str | None) -> str | None:
         return f"`url`: {problem}; a file on this machine is named by `path`"
     if not urlsplit(url).path.lower().endswith(ARCHIVE_SUFFIXES):
         return (
-            f"`url`: '{shown(url)}' names no archive: it must end in {', '.join(ARCHIVE_SUFFIXES)}"
+            f"`url`: '{shown(url)}' is not the address of an archive: it must end in "
+            f"{', '.join(ARCHIVE_SUFFIXES)}"
         )
     if sha256 is None:
         return (

@@ -75,7 +75,7 @@ class Splits(Section):
         return self.train.endswith(LIST_SUFFIX) and self.val.endswith(LIST_SUFFIX)
 
     @model_validator(mode="after")
-    def _two_sides(self) -> Self:
+    def _two_splits(self) -> Self:
         if self.train == self.val:
             raise ValueError(f"train and val are both '{self.train}'; they must differ")
         if self.random and self.folds:

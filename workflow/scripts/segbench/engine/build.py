@@ -39,7 +39,7 @@ trust_nothing()
 
 def load_config(path: Path) -> Config:
     """Load a rendered config and make mmseg the place where its types are looked up."""
-    # braces in a class name are no variables
+    # braces in a class name are not variables
     config = Config.fromfile(str(path), use_predefined_variables=False, import_custom_modules=False)
     init_default_scope("mmseg")
     # MMEngine would log how each of a thousand tensors was initialised

@@ -97,7 +97,7 @@ def classes_of_checkpoint(name: str) -> tuple[str, ...]:
         kind = dataset.get("type") or config.get("dataset_type")
         given = (dataset.get("metainfo") or {}).get("classes")
         if given is not None and not _are_names(given):
-            raise TypeError(f"`classes` is no list of names: {given!r}")
+            raise TypeError(f"`classes` is not a list of names: {given!r}")
     classes = tuple(given) if given else _classes_of_type().get(str(kind))
     if not classes:
         raise ConfigError(
