@@ -121,7 +121,7 @@ def serving(**settings: object) -> Iterator[FileServer]:
     with ThreadingHTTPServer(("127.0.0.1", 0), handler_of(server)) as http:
         http.daemon_threads = True
         http.block_on_close = False
-        # a client that was killed is no news
+        # a client that was killed needs no message
         http.handle_error = lambda *_: None  # type: ignore[method-assign]
         server.port = http.server_port
         if server.certificate:

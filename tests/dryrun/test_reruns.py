@@ -87,7 +87,7 @@ def test_more_pictures_evaluate_but_do_not_train(finished_copy):
     assert (jobs["train_run"], jobs["evaluate_run"]) == (0, 2)
 
 
-def test_words_about_a_dataset_write_its_card_anew_and_nothing_else(finished_copy):
+def test_words_about_a_dataset_rewrite_its_card_and_nothing_else(finished_copy):
     path = finished_copy.root / "tiny_rural.yaml"
     path.write_text(f"{path.read_text()}\nabout: {{licence: CC BY 4.0}}\n")
     assert set(planned(finished_copy)) - {"all"} == {"describe_dataset"}
@@ -208,7 +208,7 @@ def test_an_edited_label_is_noticed_without_snakemakes_records(finished_copy):
     assert planned(finished_copy, *source)["prepare_dataset"] == 1
 
 
-def test_an_absent_source_is_said_and_goes_on_only_with_what_was_prepared(finished_copy):
+def test_an_absent_source_is_reported_and_only_prepared_data_is_used(finished_copy):
     raw = finished_copy.root / "raw"
     (finished_copy.root / "resources/datasets/tiny_rural").rename(raw)
     source = ("--config", "dataset_sources={tiny_rural: raw}")

@@ -119,13 +119,13 @@ def test_a_training_goes_on_with_another_number_of_devices(runs):
         assert float(ours["loss"]) == pytest.approx(float(theirs["loss"]), rel=0.02)
 
 
-def test_a_batch_that_cannot_be_shared_is_said_in_a_sentence(runs):
+def test_a_batch_that_devices_cannot_share_is_refused(runs):
     status, said = runs.train("odd", 2, batch_size=3)
     assert status != 0
     assert "a batch of 3 images cannot be shared evenly by 2 devices" in said
 
 
-def test_more_devices_than_there_are_is_said(monkeypatch):
+def test_more_devices_than_there_are_is_refused(monkeypatch):
     monkeypatch.setenv("SEGBENCH_DEVICES", "cpu")
     with (
         pytest.raises(ModelError, match=r"`training.gpus_per_run` is 2, but this job sees 1"),

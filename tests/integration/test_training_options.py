@@ -62,7 +62,7 @@ def test_an_average_of_the_weights_is_what_is_kept(train):
     assert not [key for key in changed if "running_" in key or "num_batches" in key]
 
 
-def test_results_with_a_record_of_another_version_are_made_anew(train, tmp_path):
+def test_results_with_a_record_of_another_version_are_made_again(train, tmp_path):
     _, before = train()
     (path,) = tmp_path.glob("work-run/*/train.json")
     path.write_text(path.read_text().replace('"form": 1', '"form": 0'))

@@ -157,7 +157,7 @@ def test_tables_show_both_means_and_what_is_unreachable(zero_shot):
 
 
 @pytest.mark.parametrize("checkpoint", ["", "/best.pth"])
-def test_a_run_of_ones_own_is_a_checkpoint_that_knows_its_classes(transferred, checkpoint):
+def test_a_users_run_is_a_checkpoint_that_knows_its_classes(transferred, checkpoint):
     own = f"results/transfer/runs/fast_scnn/scratch/seed0{checkpoint}"
     settings = {
         "experiment": "own",

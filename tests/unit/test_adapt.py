@@ -109,7 +109,7 @@ def test_every_family_of_the_zoo_has_its_classes_and_crop(name, manifest):
     assert config.train_cfg.max_iters == 100
 
 
-def test_all_families_but_seven_need_nothing_further():
+def test_all_families_but_seven_need_no_other_package():
     families = {entry.family for entry in all_published()}
     assert families - OF_EACH_FAMILY.keys() == {
         "CCNet", "Mask2Former", "MaskFormer", "PointRend", "PSANet", "SAN", "VPD",
@@ -221,7 +221,7 @@ def loss_weights(config) -> list[list[float]]:
     return [node["class_weight"] for node in walk(config.model) if "class_weight" in node]
 
 
-def test_median_frequency_by_hand(adapt):
+def test_median_frequency_weights_equal_those_worked_out_by_hand(adapt):
     # frequencies 0.4, 0.2, 0.2, 0.1, 0.1, 0.5, none: their median is 0.2
     config = adapt(FAMILIES["plain head and auxiliary head"], class_weights="median_frequency")
     assert loss_weights(config) == [[0.5, 1.0, 1.0, 2.0, 2.0, 0.4, 1.0]] * 2
@@ -230,7 +230,7 @@ def test_median_frequency_by_hand(adapt):
     )
 
 
-def test_enet_weights_by_hand(adapt):
+def test_enet_weights_equal_those_worked_out_by_hand(adapt):
     # 1 / ln(1.02 + share) for shares of 0.4, 0.2 and 0.1
     config = adapt(FAMILIES["class weights"], class_weights="enet")
     # ln 1.42 = 0.350657, ln 1.22 = 0.198851, ln 1.12 = 0.113329
@@ -238,7 +238,7 @@ def test_enet_weights_by_hand(adapt):
     assert loss_weights(config) == [pytest.approx(expected, abs=1e-4)] * 3
 
 
-def test_weights_of_ones_own_must_fit_the_classes(adapt):
+def test_listed_class_weights_must_fit_the_classes(adapt):
     name = FAMILIES["cascade of heads"]
     assert loss_weights(adapt(name, class_weights=[1, 2, 3, 4, 5, 6, 7]))[0] == [
         1,
@@ -384,7 +384,7 @@ def test_a_batch_that_no_name_says_is_noted(adapt, tmp_path, own_config):
     assert any("no name like 4xb2" in note for note in config.segbench.adaptations)
 
 
-def test_editing_ones_own_config_or_its_base_is_noticed(own_config, tmp_path):
+def test_editing_a_users_config_or_its_base_is_noticed(own_config, tmp_path):
     before = config_digest(str(own_config))
     own_config.write_text(own_config.read_text() + "# a change\n")
     after = config_digest(str(own_config))

@@ -85,7 +85,7 @@ def test_links_and_devices_are_refused(tmp_path, kind, link, named):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_bomb_is_refused(tmp_path, monkeypatch):
+def test_an_archive_that_unpacks_to_far_more_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(archives, "NEVER_REFUSED_BYTES", 10_000)
     archive = tar(tmp_path / "a.tar.gz", (member("zeros"), b"\0" * 3_000_000))
     with pytest.raises(DataError, match="far beyond its size"):

@@ -49,7 +49,7 @@ def test_rows_follow_the_class_map(tmp_path):
     assert ROWS.sentence() == "class rows kept: road, car <- car + truck; fresh: cow, sky"
 
 
-def test_equal_numbers_of_classes_are_still_told_apart(tmp_path):
+def test_equal_numbers_of_classes_are_still_distinguished(tmp_path):
     rows = ClassRows(source=("a", "b"), target=("b", "c"), sources_of=((1,), ()))
     source, target = Net(2), Net(2)
     fresh = target.conv_seg.weight[1].clone()

@@ -127,7 +127,7 @@ RLE = {"size": [10, 14]}
 BAD = {
     "unknown category": ((3, [SQUARE]), "unknown-polygon", r"label 'unknown'.*0\]\.category_id"),
     "missing category": ((9, [SQUARE]), "label-shape", r"category_id`: 9 is not in `categories`"),
-    "box alone": ((0, []), "label-shape", "a box alone is no area"),
+    "box alone": ((0, []), "label-shape", "a box alone is not an area"),
     "odd": ((0, [[1, 2, 3]]), "label-shape", r"segmentation\[0\]` is not a list x0, y0"),
     "texts": ((0, [["a", "b"]]), "label-shape", "is not a list x0, y0"),
     "NaN": ((0, [[0, 0, float("nan"), 1, 5, 5]]), "label-shape", "not finite"),

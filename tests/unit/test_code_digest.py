@@ -132,7 +132,7 @@ def test_a_change_of_what_is_said_reruns_nothing(digests_after, edit):
     assert rerun(digests_after, edit) == set()
 
 
-def test_the_name_of_a_module_is_no_part_of_a_digest(tmp_path, monkeypatch, digests_after):
+def test_renaming_a_module_leaves_digests_alone(tmp_path, monkeypatch, digests_after):
     before = digests_after()
     copy = tmp_path / "moved"
     shutil.copytree(ROOT / "workflow/scripts", copy, ignore=shutil.ignore_patterns("__pycache__"))

@@ -53,7 +53,7 @@ def test_a_ready_description_prepares_its_real_layout(name, tmp_path):
     check_dataset(tmp_path / "out/manifest.json", tmp_path / "out/frames.csv")
 
 
-def test_the_archive_form_of_voc(tmp_path):
+def test_the_archive_form_of_voc_is_prepared(tmp_path):
     voc(tmp_path / "raw")
     archive = as_archive(tmp_path / "raw", tmp_path / "voc.tar")
     unpack(archive, tmp_path / "unpacked")
@@ -130,7 +130,10 @@ def test_a_url_names_a_place_that_is_safe_and_shared():
     [
         ({"url": URL["url"]}, "`sha256` is needed with `url`"),
         (URL | {"sha256": "ABC"}, "'ABC' is not a SHA-256"),
-        (URL | {"url": "https://x.org/a.pdf"}, r"a\.pdf' names no archive: it must end in \.tar"),
+        (
+            URL | {"url": "https://x.org/a.pdf"},
+            r"a\.pdf' is not the address of an archive: it must end in \.tar",
+        ),
         (URL | {"url": "file:///etc/a.zip"}, "only http:// and https:// addresses"),
         (URL | {"url": "https:///a.zip"}, "is not an address of a file on a host"),
         (URL | {"url": "https://[/a.zip"}, "is not an address"),
@@ -163,7 +166,7 @@ def test_an_unknown_colour_is_named():
         LabelReader(description(CLASSES)).read(png_bytes(pixels))
 
 
-def test_an_index_map_is_no_colour_map():
+def test_an_index_map_is_not_a_colour_map():
     with pytest.raises(DataError, match=r"a L image where colours were promised.*format: index"):
         LabelReader(description(CLASSES)).read(png_bytes(columns(0, 1)))
 
@@ -211,7 +214,7 @@ def test_a_name_in_a_list_must_mean_one_frame(tmp_path):
     assert (tmp_path / "out/splits/train.txt").read_text() == "1__a\n"
 
 
-def test_shapes_of_labelme():
+def test_shapes_of_labelme_are_painted():
     shapes = [
         {"label": "a", "shape_type": "circle", "points": [[5, 5], [5, 8]]},
         {"label": "b", "shape_type": "rectangle", "points": [[3, 3], [1, 1]]},

@@ -25,14 +25,6 @@ from segbench.system.progress import Progress
 FULL = np.tile(np.array([0, 1], np.uint8), (12, 8))
 
 
-@pytest.fixture
-def source(tmp_path):
-    root = tmp_path / "source"
-    for split, group, frame in [("train", "1", "a"), ("train", "2", "b"), ("val", "3", "c")]:
-        add(root, split, group, frame)
-    return root
-
-
 def findings(source: Path, tmp_path: Path, description=None) -> dict[str, str]:
     """The warnings about a dataset as text, by code."""
     prepare(description or describe(), source, tmp_path / "out")
@@ -156,7 +148,7 @@ def test_the_reduced_decode_finds_what_a_full_one_finds(tmp_path, quality, cut_o
             assert inspect_image(bad, 10**6).has_hole == (cut_off >= 4096)
 
 
-def test_a_hole_in_an_image_that_can_still_be_decoded_is_told(source, tmp_path):
+def test_a_hole_in_an_image_that_can_still_be_decoded_is_reported(source, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
     path = source / "img/train/1/a.jpg"
     Image.fromarray(pixels).save(path, quality=95)
@@ -225,7 +217,7 @@ def test_values_outside_the_classes_are_counted_over_all_files(source, tmp_path)
     assert "In all of them: 7 (pixels: 160, files: 1), 41 (pixels: 128, files: 2)" in message
 
 
-def test_all_labels_outside_the_classes_are_told_at_once(tmp_path):
+def test_all_labels_outside_the_classes_are_reported_at_once(tmp_path):
     MAKERS["idd20k2"](tmp_path / "raw")
     triangle = [[0, 0], [1, 1], [2, 0]]
     for drive, labels in (("val/c", ["ufo", "yeti", "ufo", "ufo"]), ("train/a", ["yeti", "road"])):
@@ -241,7 +233,7 @@ def test_all_labels_outside_the_classes_are_told_at_once(tmp_path):
     assert "elf" not in message
 
 
-def test_labels_without_an_image_are_told(source, tmp_path):
+def test_labels_without_an_image_are_reported(source, tmp_path):
     (source / "img/train/1/a.jpg").unlink()
     (source / "gt/train/2/b_inst.png").write_bytes(png_bytes(FULL))  # belongs to frame b
     told = findings(source, tmp_path)["orphan-label"]
@@ -250,7 +242,7 @@ def test_labels_without_an_image_are_told(source, tmp_path):
     assert "add the missing images" in told
 
 
-def test_images_of_a_suffix_that_is_not_named_are_told(source, tmp_path):
+def test_images_of_a_suffix_that_is_not_named_are_reported(source, tmp_path):
     for suffix in ("JPG", "jpeg", "bmp"):
         (source / f"img/train/1/x.{suffix}").write_bytes(b"")
     (source / "img/train/1/readme.md").touch()
@@ -273,7 +265,7 @@ def test_a_frame_in_both_lists_is_an_error(source, tmp_path):
     assert "train.txt: 2__b" in told["listed-twice"]
 
 
-def test_identical_images_are_told_apart_by_where_they_are(source, tmp_path):
+def test_identical_images_are_distinguished_by_where_they_are(source, tmp_path):
     same = (source / "img/train/1/a.jpg").read_bytes()
     for split, group, frame, label in (("train", "1", "b", FULL), ("val", "4", "d", FULL * 0)):
         add(source, split, group, frame, label).write_bytes(same)
@@ -314,14 +306,14 @@ def test_labels_that_were_shifted_down_are_recognised(source, tmp_path):
     assert "reduce_zero_label" in told
 
 
-def test_a_class_that_is_named_as_void_is_told(source, tmp_path):
+def test_a_class_named_as_void_is_reported(source, tmp_path):
     named = [{"name": "Unlabelled", "color": [0, 0, 0]}, CLASSES[1]]
     told = findings(source, tmp_path, describe(classes={"classes": named}))["void-class"]
     assert "Unlabelled" in told
     assert "`ignore_values`" in told
 
 
-def test_a_palette_that_contradicts_the_indices_is_told(source, tmp_path):
+def test_a_palette_that_contradicts_the_indices_is_reported(source, tmp_path):
     label_is(source, palette_png(FULL, [CLASSES[1]["color"], CLASSES[0]["color"]]))
     told = findings(source, tmp_path)["palette-colors"]
     assert "a.png: index 0 is read as 'ground' but has the colour of 'sky'" in told
@@ -329,7 +321,7 @@ def test_a_palette_that_contradicts_the_indices_is_told(source, tmp_path):
     assert "palette-colors" not in findings(source, tmp_path)
 
 
-def test_a_rare_class_is_told_with_its_share(source, tmp_path):
+def test_a_rare_class_is_reported_with_its_share(source, tmp_path):
     big = np.zeros((120, 160), np.uint8)
     big[0, 0] = 1
     for group, frame in (("1", "a"), ("2", "b")):

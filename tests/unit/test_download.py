@@ -152,7 +152,7 @@ def test_a_wrong_hash_removes_the_file_and_says_both(server, tmp_path, expected,
     assert left_in(tmp_path) == set()
 
 
-def test_no_server_is_said_with_a_way_out(tmp_path, monkeypatch):
+def test_a_missing_server_is_reported_with_a_remedy(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "FIRST_PAUSE", 0.01)
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -253,7 +253,7 @@ def test_a_killed_download_goes_on(server, tmp_path):
     assert server.requests[-1].sent == len(CONTENT) - there
 
 
-def test_one_killed_after_the_last_byte_is_only_finished(server, tmp_path):
+def test_a_download_killed_after_the_last_byte_is_only_finished(server, tmp_path):
     server.cuts = [1000, 0]
     with pytest.raises(DownloadError):
         download(server.url("a.zip"), tmp_path / "a.zip", retries=0)

@@ -77,7 +77,7 @@ def test_an_interval_holds_the_truth_about_as_often_as_it_says(images, spread, r
 
 
 @pytest.mark.parametrize("seeds", [3, 5])
-def test_so_does_the_interval_of_a_difference(seeds):
+def test_the_interval_of_a_difference_holds_the_truth_as_often_as_it_says(seeds):
     rng = np.random.default_rng(2)
     wanted, held = truth(0.02, 0.3, 0.03) - truth(0.02, 0.3), 0
     for _ in range(REPEATS):

@@ -69,7 +69,7 @@ def test_a_label_is_written_as_a_png_that_everyone_reads_alike(ids):
     assert np.array_equal(read, ids)
 
 
-def test_a_tiny_drawing():
+def test_a_polygon_covers_its_corners():
     # corners belong to a polygon, so 1..3 by 1..2 covers three columns and two rows
     assert painted(("road", [[1, 1], [3, 1], [3, 2], [1, 2]])) == [
         [255, 255, 255, 255, 255, 255],
@@ -148,7 +148,7 @@ def test_json_of_another_shape_names_the_field(change, message):
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"3", b"\xff\xfe"])
-def test_what_is_no_json_mapping_is_an_error(data):
+def test_what_is_not_a_json_mapping_is_an_error(data):
     with pytest.raises(DataError, match="JSON"):
         reader("polygons", LEVEL3).read(data)
 
@@ -254,11 +254,11 @@ def test_values_outside_the_classes_are_named():
         index_reader().read(png(np.array([[0, 17, 2]], np.uint8)))
 
 
-def test_a_colour_mask_is_no_index_map():
+def test_a_colour_mask_is_not_an_index_map():
     with pytest.raises(DataError, match="RGB image where a map of class values was promised"):
         index_reader().read(png(np.zeros((2, 2, 3), np.uint8)))
 
 
-def test_a_file_that_is_no_image_is_an_error():
+def test_a_file_that_is_not_an_image_is_an_error():
     with pytest.raises(DataError, match="cannot be decoded"):
         index_reader().read(b"not a png")

@@ -52,14 +52,14 @@ def test_a_confusion_matrix_agrees_with_counting_in_a_loop(seed):
 HAND = np.array([[3, 1, 1], [0, 3, 1], [0, 0, 0]], np.int64)
 
 
-def test_iou_by_hand():
+def test_iou_equals_what_is_worked_out_by_hand():
     # class 0: 3 / (5 + 3 - 3), class 1: 3 / (4 + 4 - 3), class 2: absent from the truth
     assert metrics.class_iou(HAND)[:2] == pytest.approx([3 / 5, 3 / 5])
     assert np.isnan(metrics.class_iou(HAND)[2])
     assert metrics.mean_iou(HAND) == pytest.approx(0.6)
 
 
-def test_accuracies_by_hand():
+def test_accuracies_equal_those_worked_out_by_hand():
     assert metrics.class_accuracy(HAND)[:2] == pytest.approx([3 / 5, 3 / 4])
     assert metrics.pixel_accuracy(HAND) == pytest.approx(6 / 9)
     assert metrics.class_precision(HAND) == pytest.approx([1.0, 3 / 4, 0.0])

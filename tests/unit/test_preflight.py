@@ -122,7 +122,7 @@ class OneConvolution(nn.Module):
         return torch.relu(self.layer(images))
 
 
-def test_memory_by_hand():
+def test_memory_equals_what_is_worked_out_by_hand():
     config = Config(
         {
             "train_dataloader": {"batch_size": 2, "dataset": {"metainfo": {"classes": ["a", "b"]}}},

@@ -56,7 +56,7 @@ def source(tmp_path):
     return root
 
 
-def test_the_layout_of_mmsegmentation_users(source, tmp_path):
+def test_the_layout_of_mmsegmentation_users_is_prepared(source, tmp_path):
     prepare(describe(), source, tmp_path / "out")
     files = sorted(
         p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.*")
@@ -213,7 +213,7 @@ def test_the_check_warns_of_leaks(source, tmp_path):
     assert "identical images in both splits (1)\n    2__a = 1__b" in text
 
 
-def test_a_side_without_labels_is_an_error(source, tmp_path):
+def test_a_split_without_labels_is_an_error(source, tmp_path):
     add(source, "val", "3", "a", np.full((12, 16), 255, np.uint8))
     prepare(describe(), source, tmp_path / "out")
     with pytest.raises(DataError, match="no labelled pixel in the val split"):

@@ -27,7 +27,7 @@ from segbench.report.results import (
     rank,
     training_devices,
 )
-from segbench.report.summary import escaped, facts, markdown_page, remarks, verdict
+from segbench.report.summary import escaped, facts, landing_page, markdown_page, remarks, verdict
 from segbench.system import logs
 from segbench.system.progress import Progress, duration
 from segbench.system.run_records import MetricsRecord, TrainRecord
@@ -126,7 +126,7 @@ def test_the_verdict_asks_for_seeds_where_they_overlap():
     assert "With one seed each" in verdict(candidates(a=[lifted(9)], b=[lifted(0)]), "roads")
 
 
-def test_seeds_that_are_far_apart_are_no_clear_lead():
+def test_seeds_that_are_far_apart_give_no_clear_lead():
     images = list(np.random.default_rng(0).integers(20, 60, 30))
     apart = [[int(a) + by for a in images] for by in (0, 25, 50 - 14)]
     ranked = candidates(a=apart, b=[images, images, images])
@@ -143,10 +143,19 @@ def test_times_of_a_busy_machine_are_marked():
     assert readable_models(busy)["ms/image"].tolist() == ["5.0", "5.0*"]
 
 
-def test_equal_predictions_are_no_lead():
+def test_equal_predictions_give_no_lead():
     ranked = candidates(a=[[50, 60]], b=[[50, 60]])
     assert "**predicts exactly the same**" in verdict(ranked, "roads")
     assert "leads" not in markdown_page(ranked, models_table(ranked), MANIFEST, "x").splitlines()[0]
+
+
+def test_a_long_name_is_broken_before_the_first_table_meets_the_picture_of_the_workflow():
+    ranked = candidates(**{"a" * 25: [[50, 60]], "b": [[40, 60]]})
+    page = landing_page(ranked, models_table(ranked), MANIFEST, "x", [])
+    style, _, table = page.partition('<div class="first-table">')
+    assert ".first-table { overflow-x: auto }" in style
+    assert ".first-table td:first-child { overflow-wrap: anywhere;" in style
+    assert f"<td>{'a' * 25}</td>" in table.partition("</div>")[0]
 
 
 def test_a_model_that_predicts_one_class_alone_is_remarked_on():
@@ -178,7 +187,7 @@ def test_gains_are_measured_from_scratch_where_nothing_is_zero_shot():
     assert [text.get_text() for text in axes.texts] == ["+10"]  # the car is absent
 
 
-def test_one_model_alone_is_no_comparison():
+def test_the_verdict_says_that_there_is_only_one_model():
     assert "the only model" in verdict(candidates(a=[[50, 60]]), "roads")
 
 
@@ -208,7 +217,7 @@ def test_names_are_no_markup_in_the_report(text):
     assert f"start {text} end" in plain
 
 
-def test_percent_is_for_people():
+def test_fractions_are_shown_as_per_cent():
     assert tables.percent(0.54321) == "54.3"
     assert tables.percent(float("nan")) == tables.NOT_THERE
 
@@ -232,7 +241,7 @@ def test_progress_of_a_resumed_run_counts_only_its_own_steps():
 @pytest.mark.parametrize(
     ("seconds", "text"), [(42, "42s"), (185, "3m05s"), (7620, "2h07m"), (float("inf"), "?")]
 )
-def test_durations(seconds, text):
+def test_durations_are_written_for_people(seconds, text):
     assert duration(seconds) == text
 
 
@@ -332,7 +341,7 @@ def test_folds_are_compared_fold_by_fold():
     assert models_table(folded)["images"].tolist() == [60, 60]
 
 
-def test_the_answer_to_what_a_starting_point_is_worth():
+def test_what_a_starting_point_is_worth_is_answered_in_words():
     ranked = rank([
         run("m", 0, [60, 70, 80], "finetuned"), run("m", 0, [10, 20, 30], "zero_shot"),
         run("m", 0, [55, 65, 75], "scratch"), run("other", 0, [50, 50, 50], "scratch"),

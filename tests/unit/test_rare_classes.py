@@ -93,7 +93,7 @@ def frames_of_batches(loader) -> list[int]:
     return [int(Path(sample.img_path).stem) for batch in loader for sample in batch["data_samples"]]
 
 
-def test_the_formula_by_hand():
+def test_rare_class_probabilities_equal_those_worked_out_by_hand():
     manifest = manifest_of(7, train={"class_pixels": [400, 200, 100, 100, 100, 100, 0]})
     # relative to a share of 0.1: exp(-3) = 0.049787, exp(-1) = 0.367879, 1 four times; in all
     # 4.417666, and a class that is not there is never drawn
@@ -150,7 +150,7 @@ def test_the_order_is_reproducible_and_goes_on_where_it_stopped(prepared, tmp_pa
     assert sum(frame in (4, 11) for frame in whole) > 12
 
 
-def test_without_it_every_image_is_seen_once_in_each_epoch(prepared, tmp_path):
+def test_without_rare_class_sampling_every_image_is_seen_once_in_each_epoch(prepared, tmp_path):
     config = rendered(prepared, tmp_path)
     seen = frames_of_batches(training_loader(config, 7, 0, 10, workers=0))
     assert sorted(seen[:20]) == sorted(seen[20:]) == list(range(20))

@@ -30,14 +30,6 @@ from segbench.datasets.prepare import prepare
 from segbench.errors import ConfigError, DataError
 
 
-@pytest.fixture
-def source(tmp_path):
-    root = tmp_path / "source"
-    for split, group, frame in [("train", "1", "a"), ("train", "2", "b"), ("val", "3", "c")]:
-        add(root, split, group, frame)
-    return root
-
-
 def test_a_value_after_the_last_class_is_void_where_0_occurs():
     reader = LabelReader(describe())
     with pytest.raises(DataError, match=r"no class: 2 \(is 2 void here\? .*`ignore_values`\)"):
@@ -66,7 +58,7 @@ def test_an_array_of_numpy_is_refused_by_its_form(source, tmp_path):
     assert "download" not in message
 
 
-def test_one_image_is_not_answered_with_a_group_that_there_is_not(tmp_path):
+def test_a_dataset_of_one_image_gets_no_advice_about_groups(tmp_path):
     add(tmp_path / "source", "train", "1", "a")
     flat = {
         "images": "img/train/1/{frame}.jpg",
@@ -163,7 +155,7 @@ def deep(form: str, gray: bool) -> tuple[bytes, np.ndarray]:
     ("form", "gray"),
     [("png", False), ("png", True), ("tiff", False), ("tiff", True), ("ppm", False), ("pgm", True)],
 )
-def test_images_of_16_bits_are_told_and_measured_as_opencv_reads_them(form, gray):
+def test_images_of_16_bits_are_reported_and_measured_as_opencv_reads_them(form, gray):
     content, pixels = deep(form, gray)
     found = inspect_image(content, 10**6)
     assert found.bits == 16
@@ -173,7 +165,7 @@ def test_images_of_16_bits_are_told_and_measured_as_opencv_reads_them(form, gray
     assert np.abs(read.astype(int) - upper).max() <= 1
 
 
-def test_an_image_of_8_bits_is_not_told(source, tmp_path):
+def test_an_image_of_8_bits_gives_no_warning(source, tmp_path):
     told = findings(source, tmp_path)
     assert "deep-image" not in told
     (source / "img/train/1/a.jpg").write_bytes(deep("png", gray=False)[0])
@@ -286,7 +278,7 @@ def test_the_nearest_colour_is_the_one_that_every_distance_says(image, tolerance
     assert changed == ((least > 0) & (expected != UNCLAIMED)).sum()
 
 
-def test_the_share_of_changed_pixels_is_told(source, tmp_path):
+def test_the_share_of_changed_pixels_is_reported(source, tmp_path):
     label = np.full((12, 16, 3), RED, np.uint8)
     label[:6] = BLUE
     for path in source.glob("gt/*/*/*.png"):

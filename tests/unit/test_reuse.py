@@ -40,7 +40,7 @@ def source(tmp_path):
 
 
 def opened_by_preparing(source: Path, tmp_path: Path, description=None) -> set[str]:
-    """Prepare anew as Snakemake does, with the cache; which source files were opened."""
+    """Prepare again as Snakemake does, with the cache; which source files were opened."""
     shutil.rmtree(tmp_path / "out", ignore_errors=True)
     OPENED.clear()
     prepare(description or describe(), source, tmp_path / "out", cache=tmp_path / "cache")
@@ -73,7 +73,7 @@ def test_only_what_was_added_or_changed_is_opened(source, tmp_path):
     assert same_as_a_fresh_one(source, tmp_path)
 
 
-def test_a_label_of_the_same_size_and_time_is_told_by_its_inode(source, tmp_path):
+def test_a_label_of_the_same_size_and_time_is_recognised_by_its_inode(source, tmp_path):
     opened_by_preparing(source, tmp_path)
     label = source / "gt/val/3/a.png"
     before = label.stat()
@@ -91,7 +91,7 @@ def test_files_that_are_still_being_written_are_not_trusted(source, tmp_path):
     assert opened_by_preparing(source, tmp_path) == {"img/val/3/a.jpg", "gt/val/3/a.png"}
 
 
-def test_other_classes_read_everything_anew(source, tmp_path):
+def test_other_classes_read_everything_again(source, tmp_path):
     opened_by_preparing(source, tmp_path)
     turned = [CLASSES[0] | {"values": [1]}, CLASSES[1] | {"values": [0]}]
     other = describe(classes={"classes": turned})
@@ -100,14 +100,14 @@ def test_other_classes_read_everything_anew(source, tmp_path):
     assert len(list((tmp_path / "cache").iterdir())) == 1  # the former way is forgotten
 
 
-def test_another_limit_reads_everything_anew(source, tmp_path):
+def test_another_limit_reads_everything_again(source, tmp_path):
     opened_by_preparing(source, tmp_path)
     shutil.rmtree(tmp_path / "out")
     with pytest.raises(DataError, match="16x12 pixels; the limit is 100"):
         opened_by_preparing(source, tmp_path, describe(max_image_pixels=100))
 
 
-def test_other_code_reads_everything_anew(source, tmp_path, monkeypatch):
+def test_other_code_reads_everything_again(source, tmp_path, monkeypatch):
     opened_by_preparing(source, tmp_path)
     monkeypatch.setattr(reuse, "code_digest", lambda path: "another")
     assert len(opened_by_preparing(source, tmp_path)) == 6
@@ -128,7 +128,7 @@ def test_a_kept_label_that_was_tampered_with_is_made_again(source, tmp_path):
     assert same_as_a_fresh_one(source, tmp_path)
 
 
-def test_a_damaged_entry_is_no_obstacle(source, tmp_path):
+def test_a_damaged_entry_is_ignored(source, tmp_path):
     opened_by_preparing(source, tmp_path)
     for damaged, path in zip(
         ("{", "[]", "null"), (tmp_path / "cache").rglob("*.json"), strict=True

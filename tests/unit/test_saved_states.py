@@ -63,7 +63,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
-def test_a_damaged_state_is_said_and_the_one_before_it_is_taken(tmp_path, caplog, damage):
+def test_a_damaged_state_is_reported_and_the_previous_one_is_used(tmp_path, caplog, damage):
     newest = saved(tmp_path, 10, 20)[-1]
     newest.write_bytes(damage(newest.read_bytes()))
     assert loaded(tmp_path) == (10, 10.0)
@@ -71,7 +71,7 @@ def test_a_damaged_state_is_said_and_the_one_before_it_is_taken(tmp_path, caplog
     assert "its content is not what was saved" in caplog.text
 
 
-def test_without_a_sound_state_a_training_starts_anew(tmp_path, caplog):
+def test_without_a_sound_state_a_training_starts_again(tmp_path, caplog):
     for path in saved(tmp_path, 10, 20):
         path.write_bytes(b"")
     assert loaded(tmp_path) == (0, -1.0)

@@ -43,7 +43,7 @@ def test_the_wanted_share_is_met_and_the_seed_decides():
     assert (splits[0] != splits[2]).any()
 
 
-def test_a_rare_class_comes_to_both_sides():
+def test_a_rare_class_comes_to_both_splits():
     """Two of thirty drives show a class; a blind draw of a tenth would mostly miss it."""
     names = [f"d{i}" for i in range(30)]
     for seed in range(8):
@@ -87,7 +87,7 @@ def groups_of_size(names, share) -> list[set[str]]:
 
 
 @given(datasets(), st.sampled_from([0.1, 0.2, 0.35, 0.5]), st.integers(0, 999))
-def test_classes_come_to_both_sides_wherever_any_split_achieves_it(dataset, share, seed):
+def test_classes_come_to_both_splits_wherever_any_division_achieves_it(dataset, share, seed):
     names, pixels = dataset
     on_val = stratified_split(names, pixels, share, seed)
     assert (stratified_split(names, pixels, share, seed) == on_val).all()
@@ -103,7 +103,7 @@ def test_classes_come_to_both_sides_wherever_any_split_achieves_it(dataset, shar
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_many_rare_classes_come_to_both_sides_of_many_drives(seed):
+def test_many_rare_classes_come_to_both_splits_of_many_drives(seed):
     """Eight classes in two of sixty drives each: a blind draw succeeds twice in 100,000."""
     rng = np.random.default_rng(seed)
     pixels = np.zeros((60, 9), np.int64)
@@ -212,7 +212,7 @@ def test_every_frame_is_validated_on_in_one_fold(tmp_path):
     assert {p.stem for p in (tmp_path / "out/val_img").iterdir()} == set(lists[0, "val"])
 
 
-def test_too_few_groups_for_the_folds_are_said(tmp_path):
+def test_too_few_groups_for_the_folds_are_refused(tmp_path):
     make(tmp_path / "raw", groups=3)
     with pytest.raises(DataError, match=r"`splits`: 6 images in 3 groups cannot fill 5 folds"):
         prepare(description(folds=5), tmp_path / "raw", tmp_path / "out")

@@ -8,7 +8,7 @@ import torch
 import yaml
 from helpers import ROOT
 
-from segbench.config.class_maps import class_map
+from segbench.config.class_maps import class_map, sources_of
 from segbench.errors import ConfigError, SegbenchError
 from segbench.plan.load import load_datasets, load_experiment
 from segbench.plan.refusals import refuse_problems
@@ -50,15 +50,17 @@ def test_cityscapes_in_level_1_is_what_the_labels_of_both_say():
     path = str(ROOT / "config/class_maps/cityscapes_to_idd_level1.yaml")
     mapped = class_map(cityscapes, names(1), path)
     assert mapped.ids == expected
-    assert mapped.unreachable == ()
-    assert mapped.sources_of(2) == (11, 12)
+    sources = sources_of(mapped.ids, len(mapped.target))
+    assert () not in sources
+    assert sources[2] == (11, 12)
 
 
 def test_cityscapes_leaves_seven_classes_of_level_3_unreachable():
     cityscapes = pretrained.classes_of_checkpoint(FAST_SCNN)
     path = str(ROOT / "config/class_maps/cityscapes_to_idd_level3.yaml")
     mapped = class_map(cityscapes, names(3), path)
-    assert set(mapped.unreachable) == {
+    sources = sources_of(mapped.ids, len(mapped.target))
+    assert {name for name, own in zip(mapped.target, sources, strict=True) if not own} == {
         "drivable fallback", "autorickshaw", "curb", "guard rail", "billboard",
         "obs-str-bar-fallback", "bridge",
     }  # fmt: skip
@@ -148,14 +150,14 @@ def test_a_scheme_may_be_written_large_and_a_name_be_long():
     assert file.path.suffix == ".pth"
 
 
-def test_an_empty_file_is_no_weights(tmp_path):
+def test_an_empty_file_is_refused_as_weights(tmp_path):
     (tmp_path / "w.pth").touch()
     with pytest.raises(ConfigError, match=r"w\.pth: is empty; get it again"):
         weights_file(str(tmp_path / "w.pth"))
 
 
 @pytest.mark.parametrize("content", [b"version https://git-lfs.github.com/spec/v1\n", b"<html>"])
-def test_a_file_of_text_is_no_weights(tmp_path, content):
+def test_a_text_file_is_refused_as_weights(tmp_path, content):
     (tmp_path / "w.pth").write_bytes(content)
     with pytest.raises(ConfigError, match=r"w\.pth: is not a checkpoint of PyTorch"):
         weights_file(str(tmp_path / "w.pth"))
@@ -203,12 +205,12 @@ def test_one_file_has_one_hash(tmp_path):
         ("train_dataloader = 5", "zero_shot", "is not laid out as an MMSegmentation config"),
         ("train_dataloader = dict(dataset=[1])", "zero_shot", "is not laid out"),
         ("train_dataloader = dict(dataset=dict(metainfo=dict(classes='sky')))", "zero_shot",
-         "`classes` is no list of names: 'sky'"),
+         "`classes` is not a list of names: 'sky'"),
         ("train_dataloader = dict(dataset=dict(metainfo=dict(classes=[1])))", "zero_shot",
-         "`classes` is no list of names"),
+         "`classes` is not a list of names"),
     ],
 )  # fmt: skip
-def test_a_config_of_ones_own_is_read_before_anything_runs(tmp_path, text, initialization, message):
+def test_a_users_config_is_read_before_anything_runs(tmp_path, text, initialization, message):
     (tmp_path / "mine.py").write_text(text)
     (tmp_path / "w.pth").write_bytes(b"PK\x03\x04")
     model = {"config": str(tmp_path / "mine.py")}

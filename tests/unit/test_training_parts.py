@@ -114,7 +114,7 @@ def test_a_shallower_backbone_is_not_enough(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"\x80", b"\x80\x02.", b"hello world", b"<html>", b""])
-def test_what_is_no_checkpoint_is_refused_in_plain_words(tmp_path, content):
+def test_what_is_not_a_checkpoint_is_refused_in_plain_words(tmp_path, content):
     (tmp_path / "w.pth").write_bytes(content)
     with pytest.raises(ModelError) as caught:
         load_backbone(Net(), tmp_path / "w.pth")
@@ -176,7 +176,7 @@ def test_real_imagenet_weights_fit_strictly(imagenet_weights):
 
 
 @pytest.mark.parametrize("content", [[1, 2], 5, "text", {1: torch.zeros(1)}, torch.zeros(3)])
-def test_a_file_without_weights_is_no_checkpoint(tmp_path, content):
+def test_a_file_without_weights_is_refused_as_checkpoint(tmp_path, content):
     with pytest.raises(ModelError, match=r"w\.pth: "):
         load_backbone(Net(), save(tmp_path / "w.pth", content))
 

@@ -119,7 +119,7 @@ def test_scratch_reads_no_file_whatever_names_one(
 
 
 @pytest.mark.parametrize(("config", "backbone"), FILES.values(), ids=FILES)
-def test_a_config_of_ones_own_cannot_have_a_checkpoint_run_code(
+def test_a_users_config_cannot_run_code_from_a_checkpoint(
     rendered, evil, trace, tmp_path, config, backbone
 ):
     own = tmp_path / "own.py"

@@ -41,7 +41,7 @@ def test_of_two_entries_the_one_with_the_weights_of_that_name_counts(name, weigh
     assert entry.sha256_prefix == weights
 
 
-def test_nothing_is_published_about_ones_own_config(tmp_path):
+def test_nothing_is_published_about_a_users_config(tmp_path):
     (tmp_path / "mine.py").write_text("model = {}")
     assert published(str(tmp_path / "mine.py")) is None
     with pytest.raises(ConfigError, match="is not a config of the model zoo"):
@@ -118,7 +118,7 @@ def test_what_is_not_published_comes_last(capsys):
     assert [bool(row["miou"]) for row in rows] == [True] + [False] * 24
 
 
-def test_people_read_per_cent_and_needs(capsys):
+def test_the_table_for_people_shows_per_cent_and_needs(capsys):
     assert main(["zoo", "convnext-tiny", "--dataset", "ade20k"]) == 0
     header, row = capsys.readouterr().out.splitlines()
     assert header.split()[:5] == ["config", "family", "backbone", "dataset", "crop"]

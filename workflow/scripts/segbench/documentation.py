@@ -6,9 +6,9 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaValue
 
 from segbench.config.experiment import Experiment, Model, TransferSource, Weights, WeightsStore
 from segbench.config.training import Training
@@ -93,7 +93,7 @@ def _schema(section: type[BaseModel], title: str) -> str:
     return json.dumps(schema, indent=1) + "\n"
 
 
-def _default(value: Any) -> str:
+def _default(value: object) -> str:
     if value is None or value in ({}, ()) or isinstance(value, BaseModel):
         return "–"
     if isinstance(value, tuple):
@@ -101,7 +101,7 @@ def _default(value: Any) -> str:
     return f"`{value}`" if value != "" else "–"
 
 
-def _type(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
+def _type(schema: JsonSchemaValue, definitions: JsonSchemaValue) -> str:
     """A JSON schema in a few words."""
     if "$ref" in schema:
         return _type(definitions[schema["$ref"].rpartition("/")[2]], definitions)
@@ -121,5 +121,5 @@ def _type(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
     }.get(str(kind), "any")  # fmt: skip
 
 
-def _plural(schema: dict[str, Any]) -> str:
+def _plural(schema: JsonSchemaValue) -> str:
     return "whole numbers" if schema.get("type") == "integer" else "values"

@@ -29,15 +29,6 @@ class ClassMap:
     target: tuple[str, ...]
     ids: tuple[int, ...]
 
-    @property
-    def unreachable(self) -> tuple[str, ...]:
-        """Target classes that no source class stands for."""
-        return tuple(name for i, name in enumerate(self.target) if i not in self.ids)
-
-    def sources_of(self, target: int) -> tuple[int, ...]:
-        """Ids of the source classes that stand for a target class."""
-        return tuple(i for i, mapped in enumerate(self.ids) if mapped == target)
-
 
 def class_map(
     source: Sequence[str],
@@ -77,6 +68,18 @@ def class_map(
     return ClassMap(tuple(source), tuple(target), ids)
 
 
+def sources_of(ids: Sequence[int], targets: int) -> tuple[tuple[int, ...], ...]:
+    """For each of a number of target classes the ids of the source classes that stand for it.
+
+    Args:
+        ids: target id for each source id, as in a `ClassMap`.
+        targets: number of target classes.
+    """
+    return tuple(
+        tuple(i for i, mapped in enumerate(ids) if mapped == target) for target in range(targets)
+    )
+
+
 def _id(name: str | None, by_name: Mapping[str, int]) -> int:
     return NO_COUNTERPART if name is None else by_name[_normal(name)]
 
@@ -103,12 +106,12 @@ def _refuse_unknown(
     source: Sequence[str],
     target: Sequence[str],
 ) -> None:
-    """Make sure that both sides of every pair exist, and that no class is named twice."""
+    """Make sure that both classes of every pair exist, and that no class is named twice."""
     problems, seen = list[str](), dict[str, str]()
     for name in names:
         if (first := seen.setdefault(_normal(name), name)) != name:
             problems.append(f"{origin}'{first}' and '{name}' name the same class; keep one line")
-    for side, wanted, known in (
+    for end, wanted, known in (
         ("source", names, source),
         ("target", [value for value in names.values() if value is not None], target),
     ):
@@ -116,7 +119,7 @@ def _refuse_unknown(
         for name in wanted:
             if _normal(name) not in valid:
                 problems.append(
-                    f"{origin}'{name}' is not a class of the {side}.{did_you_mean(name, known, 30)}"
+                    f"{origin}'{name}' is not a class of the {end}.{did_you_mean(name, known, 30)}"
                 )
     if problems:
         raise ConfigError("\n".join(dict.fromkeys(problems)))

@@ -6,8 +6,8 @@ to be judged is checked in `segbench.plan.load`.
 """
 
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, field_validator
 
@@ -30,14 +30,16 @@ ZOO = "zoo"
 Initializations = Annotated[tuple[Initialization, ...], BeforeValidator(tuple_from_list)]
 
 
-def _digits(value: Any) -> Any:
+def _digits(value: object) -> object:
     if isinstance(value, str) and not re.fullmatch(r"[0-9a-fA-F]{8,64}", value):
         raise ValueError(f"'{value}' is not a SHA-256: 8 to 64 digits from 0-9 and a-f are needed")
     return value.lower() if isinstance(value, str) else value
 
 
-def _names_or_path(value: Any) -> Any:
-    pairs = value.items() if isinstance(value, Mapping) else [] if isinstance(value, str) else [()]
+def _names_or_path(value: object) -> object:
+    pairs: Iterable[Sequence[object]] = (
+        value.items() if isinstance(value, Mapping) else [] if isinstance(value, str) else [()]
+    )
     if value == "" or not all(
         len(pair) == 2 and isinstance(pair[0], str) and isinstance(pair[1], str | None)
         for pair in pairs
@@ -56,7 +58,7 @@ ClassMapOrPath = Annotated[
 ]
 
 
-def _file_from_text(value: Any) -> Any:
+def _file_from_text(value: object) -> object:
     return {"file": value} if isinstance(value, str) else value
 
 
@@ -106,7 +108,7 @@ class TransferSource(Section):
         return self.dataset == ZOO
 
 
-def _source_from_text(value: Any) -> Any:
+def _source_from_text(value: object) -> object:
     return {"dataset": value} if isinstance(value, str) else value
 
 
@@ -116,7 +118,7 @@ SourceOrName = Annotated[
 ]
 
 
-def _model_from_name(value: Any) -> Any:
+def _model_from_name(value: object) -> object:
     return {"config": value} if isinstance(value, str) else value
 
 
@@ -133,7 +135,7 @@ class Model(Section):
     initializations: Initializations | None = Field(
         default=None, description="overrides of `initializations` for this model alone"
     )
-    overrides: dict[str, Any] = Field(
+    overrides: dict[str, object] = Field(
         default={},
         description="merged into the zoo config before it is adapted, by MMEngine's rules "
         "(nested keys, `_delete_: true`): `model`, `optim_wrapper`, `param_scheduler` and "
@@ -157,6 +159,10 @@ class Model(Section):
 ModelOrName = Annotated[
     Model, BeforeValidator(_model_from_name, json_schema_input_type=str | Model)
 ]
+
+
+# of a list in which nothing may stand twice
+Entry = TypeVar("Entry", int, str)
 
 
 class Experiment(Section):
@@ -195,7 +201,7 @@ class Experiment(Section):
 
     @field_validator("seeds", "initializations")
     @classmethod
-    def _no_duplicates(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _no_duplicates(cls, values: tuple[Entry, ...]) -> tuple[Entry, ...]:
         twice = sorted({value for value in values if values.count(value) > 1})
         if twice:
             raise ValueError(f"{twice[0]!r} is listed twice; every entry is one run")

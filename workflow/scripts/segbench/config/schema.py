@@ -5,12 +5,13 @@ about what the sections mean.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, TypeVar, get_args
 
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from segbench.errors import ConfigError, did_you_mean
 
@@ -28,12 +29,12 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-def integer_from_text(value: Any) -> Any:
+def integer_from_text(value: object) -> object:
     """Turn '12' into 12: on the command line Snakemake hands over numbers in lists as text."""
     return int(value) if isinstance(value, str) and INTEGER.fullmatch(value) else value
 
 
-def number_from_text(value: Any) -> Any:
+def number_from_text(value: object) -> object:
     """Turn '1e-3' (text for YAML) into 0.001, and an integer into a float."""
     if isinstance(value, str) and NUMBER.fullmatch(value):
         return float(value)
@@ -42,7 +43,7 @@ def number_from_text(value: Any) -> Any:
     return value
 
 
-def tuple_from_list(value: Any) -> Any:
+def tuple_from_list(value: object) -> object:
     """Make YAML's lists immutable; anything else is left for the type check."""
     return tuple(value) if isinstance(value, list) else value
 
@@ -102,7 +103,9 @@ class _PlainLoader(yaml.SafeLoader):
     take for true; and `010` or `1:30`, which they take for the numbers 8 and 90.
     """
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def construct_mapping(
+        self, node: yaml.MappingNode, deep: bool = False
+    ) -> dict[Hashable, object]:
         """Build one mapping."""
         seen: set[str] = set()
         for key, _ in node.value:
@@ -120,7 +123,7 @@ class _PlainLoader(yaml.SafeLoader):
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
 
-    def construct_number(self, node: yaml.ScalarNode) -> Any:
+    def construct_number(self, node: yaml.ScalarNode) -> object:
         """Build one number, unless it is written in base 8 or 60."""
         if OTHER_BASE.match(node.value):
             raise yaml.YAMLError(
@@ -137,7 +140,7 @@ for _kind in ("int", "float"):
     _PlainLoader.add_constructor(f"tag:yaml.org,2002:{_kind}", _PlainLoader.construct_number)
 
 
-def read_yaml(path: Path) -> Any:
+def read_yaml(path: Path) -> object:
     """Read a YAML file.
 
     Raises:
@@ -169,7 +172,7 @@ def read_yaml(path: Path) -> Any:
     return found
 
 
-def parse_section(section: type[SectionT], data: Any, origin: str) -> SectionT:
+def parse_section(section: type[SectionT], data: object, origin: str) -> SectionT:
     """Validate `data` as `section`.
 
     Args:
@@ -190,7 +193,7 @@ def parse_section(section: type[SectionT], data: Any, origin: str) -> SectionT:
         raise ConfigError("\n".join(f"{origin}: {problem}" for problem in problems)) from None
 
 
-def _explain(section: type[BaseModel], item: Mapping[str, Any]) -> str:
+def _explain(section: type[BaseModel], item: ErrorDetails) -> str:
     """One pydantic error as a sentence that names the key and what would be valid."""
     location = [part for part in item["loc"] if part != "[key]"]
     key = ".".join(str(part) for part in location)
@@ -221,7 +224,7 @@ def _explain(section: type[BaseModel], item: Mapping[str, Any]) -> str:
     return f"`{key}`: {message}, found {_shown(value)}."
 
 
-def _follows(item: Mapping[str, Any], errors: Sequence[Mapping[str, Any]]) -> bool:
+def _follows(item: ErrorDetails, errors: Sequence[ErrorDetails]) -> bool:
     """Whether a list is only too short because its items were refused, which is said anyway."""
     place = item["loc"]
     return item["type"] == "too_short" and any(
@@ -242,13 +245,13 @@ def _keys_at(section: type[BaseModel], location: Sequence[int | str]) -> set[str
     return {key for found in sections for key in found.model_fields}
 
 
-def _sections_in(annotation: Any) -> set[type[BaseModel]]:
+def _sections_in(annotation: object) -> set[type[BaseModel]]:
     """All pydantic models named anywhere inside a type annotation."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return {annotation}
     return set().union(*(_sections_in(inner) for inner in get_args(annotation)), set())
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     text = repr(list(value) if isinstance(value, tuple) else value)
     return text if len(text) <= 80 else f"{text[:77]}..."

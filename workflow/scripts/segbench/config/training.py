@@ -5,7 +5,7 @@ mmseg.
 """
 
 import math
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 
@@ -25,7 +25,7 @@ LENGTHS = ("max_iters", "epochs")
 HOW_ONLY = frozenset({"gpus_per_run"})
 
 
-def _weights_or_scheme(value: Any) -> Any:
+def _weights_or_scheme(value: object) -> object:
     """Accept the name of a formula, or positive numbers."""
     if isinstance(value, list | tuple):
         numbers = tuple(map(number_from_text, value))

@@ -20,6 +20,7 @@ from typing import Any
 
 from segbench.datasets.description import DatasetDescription
 from segbench.datasets.findings import Fault, UnusableError
+from segbench.datasets.frame_record import FrameRecord
 from segbench.system.code_digest import code_digest
 
 LOG = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class Entry:
         warnings: what was told about the frame.
     """
 
-    record: dict[str, Any]
+    record: FrameRecord
     pixels: tuple[int, ...]
     warnings: tuple[Fault, ...]
 
@@ -73,7 +74,7 @@ class PreparedCache:
         - size, time of change and inode of the kept label.
 
     It never trusts a file that was changed within the last two seconds, never says anything about
-    a frame that is wrong (so each error is found anew), and never raises because an entry is
+    a frame that is wrong (so each error is found again), and never raises because an entry is
     damaged: such a frame is read. It does not look at contents: who writes other bytes of the same
     size into the same file and sets its old time back is not noticed.
 
@@ -114,7 +115,7 @@ class PreparedCache:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError):
-            LOG.warning("%s: cannot be read; %s is read anew", note, seen.image)
+            LOG.warning("%s: cannot be read; %s is read again", note, seen.image)
             return None
         _link_or_copy(kept, target)
         return entry

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from segbench.datasets.annotation import decode_json, items_of, side_of
+from segbench.datasets.annotation import JsonObject, decode_json, items_of, side_of
 from segbench.datasets.description import NOT_PAINTED
 from segbench.datasets.findings import UnusableError
 from segbench.datasets.images import refuse_huge
@@ -25,7 +25,7 @@ EDGES_AT_ONCE = 1024  # each may cross all rows of an image
 LONGEST_NUMBER = 12  # characters of a compressed count; 60 bits
 
 Mask = npt.NDArray[np.bool_]
-Item = dict[str, Any]
+Item = JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def read_instances(path: Path) -> Instances:
 
 @lru_cache(maxsize=FILES_KEPT)
 def _read(path: Path, stamp: tuple[int, ...]) -> Instances | UnusableError:
-    """The file, or what is wrong with it: that must not be found out anew for each image."""
+    """The file, or what is wrong with it: that must not be found out again for each image."""
     try:
         return indexed(decode_json(path.read_bytes()))
     except OSError as error:
@@ -78,7 +78,7 @@ def _read(path: Path, stamp: tuple[int, ...]) -> Instances | UnusableError:
         return error
 
 
-def indexed(content: Mapping[str, Any]) -> Instances:
+def indexed(content: Mapping[str, object]) -> Instances:
     """The content of an annotation file, ordered by image.
 
     Raises:
@@ -197,12 +197,13 @@ def _id(item: Item, field: str, place: str) -> int | str:
     return value
 
 
-def _area(segmentation: Any, size: tuple[int, int], place: str) -> Area:
+def _area(segmentation: object, size: tuple[int, int], place: str) -> Area:
     if isinstance(segmentation, dict):
         return _cropped(_from_runs(segmentation, size, place))
     if not isinstance(segmentation, list) or not segmentation:
         raise UnusableError(
-            "label-shape", f"field `{place}` has neither polygons nor RLE; a box alone is no area"
+            "label-shape",
+            f"field `{place}` has neither polygons nor RLE; a box alone is not an area",
         )
     return _united(
         [polygon_area(_corners(p, f"{place}[{i}]"), size) for i, p in enumerate(segmentation)]
@@ -231,7 +232,7 @@ def _united(areas: list[Area]) -> Area:
     return Area(top, left, mask)
 
 
-def _corners(polygon: Any, place: str) -> npt.NDArray[np.float64]:
+def _corners(polygon: object, place: str) -> npt.NDArray[np.float64]:
     """The corners of a polygon, x and y, float64 [corners, 2]."""
     try:
         values = np.array(polygon, np.float64)

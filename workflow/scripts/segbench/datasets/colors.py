@@ -4,7 +4,6 @@ Knows colours as numbers of 24 bits, red in the lowest byte; reads no file.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +11,7 @@ import numpy.typing as npt
 UNCLAIMED = 254  # in the tables: neither a class nor void; class ids end at 253
 AT_ONCE = 1 << 14  # colours whose distances are held in memory together
 
-Codes = npt.NDArray[Any]
+Codes = npt.NDArray[np.integer]
 Ids = npt.NDArray[np.uint8]
 
 

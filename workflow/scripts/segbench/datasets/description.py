@@ -4,9 +4,9 @@ One YAML file per dataset in config/datasets/. Knows their schema; reads no imag
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -241,7 +241,7 @@ class Source(Section):
         return self.path if is_archive else None
 
     @property
-    def drawing(self) -> dict[str, Any] | None:
+    def drawing(self) -> dict[str, object] | None:
         """What the demo generator is asked for, if the source is drawn."""
         asked = self.model_dump(include={"train", "val", "size", "seed"})
         return None if self.demo is None else {"domain": self.demo, **asked}
@@ -258,7 +258,8 @@ def _url_problem(url: str, sha256: str | None) -> str | None:
         return f"`url`: {problem}; a file on this machine is named by `path`"
     if not urlsplit(url).path.lower().endswith(ARCHIVE_SUFFIXES):
         return (
-            f"`url`: '{shown(url)}' names no archive: it must end in {', '.join(ARCHIVE_SUFFIXES)}"
+            f"`url`: '{shown(url)}' is not the address of an archive: it must end in "
+            f"{', '.join(ARCHIVE_SUFFIXES)}"
         )
     if sha256 is None:
         return (
@@ -270,11 +271,11 @@ def _url_problem(url: str, sha256: str | None) -> str | None:
     return None
 
 
-def _source_from_path(value: Any) -> Any:
+def _source_from_path(value: object) -> object:
     return {"path": str(Path(value))} if isinstance(value, str) else value
 
 
-def _not_a_path(value: Any) -> Any:
+def _not_a_path(value: object) -> object:
     """Pass the classes on: `load_description` has put the list in place of its path."""
     return value
 
@@ -376,7 +377,7 @@ def _read_classes(path: Path) -> ClassList:
     return parse_section(ClassList, read_yaml(path), str(path))
 
 
-def _refuse_twice(what: str, items: list[Any]) -> None:
+def _refuse_twice(what: str, items: Sequence[object]) -> None:
     twice = [item for item in items if items.count(item) > 1]
     if twice:
         raise ValueError(f"the {what} '{twice[0]}' is listed twice, so it is ambiguous")

@@ -140,7 +140,7 @@ KINDS: dict[str, Kind] = {
         "give the classes `values: [0]` and `values: [255]`, and set `ignore_values: []` in the "
         "class list",
     ),
-    # what is told
+    # what is reported
     "orphan-label": Kind(
         "warning", "labels without an image",
         "add the missing images, or remove the labels; they are left out",

@@ -6,12 +6,12 @@ Each file is opened once. Knows one frame at a time, and nothing of the dataset 
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from segbench.datasets.cache import Entry, PreparedCache, Seen, see
 from segbench.datasets.findings import Fault, UnusableError
+from segbench.datasets.frame_record import FrameRecord
 from segbench.datasets.images import Inspected, inspect_image
 from segbench.datasets.labels import Counts, LabelReader
 from segbench.datasets.layout import Frame
@@ -30,7 +30,7 @@ class Outcome:
         reused: whether the files were not read, because they are as they were.
     """
 
-    record: dict[str, Any] | None
+    record: FrameRecord | None
     pixels: Counts | None
     faults: tuple[Fault, ...]
     reused: bool = False
@@ -127,7 +127,7 @@ class Worker:
         self.cache.remember(seen, Entry(record, tuple(read.pixels.tolist()), warnings), target)
         return Outcome(record, read.pixels, warnings)
 
-    def _placed(self, task: Task, record: dict[str, Any]) -> dict[str, Any]:
+    def _placed(self, task: Task, record: FrameRecord) -> FrameRecord:
         """Place the image; the record says in which split it is now, and how it was placed."""
         target = self._target(task, "img", record["suffix"])
         placed = place(self.root / task.frame.image, target)

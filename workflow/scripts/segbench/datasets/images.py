@@ -36,7 +36,7 @@ START_OF_SCAN = b"\xff\xda"
 # alone would try others too, and hand PostScript to another program
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "PPM")
 Image.init()  # else it knows only some of them until it has met an image of another form
-# what Pillow raises for files that are no sound image
+# what Pillow raises for files that are not sound images
 UNREADABLE = (
     UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError,
 )  # fmt: skip

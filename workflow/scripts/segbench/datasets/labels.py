@@ -5,7 +5,6 @@ A form of label is one method of `LabelReader` and one word in `description.Labe
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -118,7 +117,7 @@ class LabelReader:
         pixels = self._by_class(histogram(ids), np.arange(256))
         return Label(ids, pixels, changed=changed)
 
-    def _by_class(self, counts: Counts, ids: npt.NDArray[Any]) -> Counts:
+    def _by_class(self, counts: Counts, ids: npt.NDArray[np.integer]) -> Counts:
         """Pixels by class and void, from counts by value and the class ids of the values."""
         pixels = np.zeros(IGNORE_INDEX + 1, np.int64)
         present = counts > 0
@@ -162,7 +161,7 @@ class LabelReader:
             )
         return ""
 
-    def _palette_doubt(self, palette: list[int], present: npt.NDArray[Any]) -> str:
+    def _palette_doubt(self, palette: list[int], present: npt.NDArray[np.integer]) -> str:
         """An index whose colour in the palette is that of another class, if there is one."""
         by_color = {found.color: i for i, found in enumerate(self._classes.classes)}
         for value in present.tolist():
@@ -194,7 +193,7 @@ class LabelReader:
             raise self._unknown_colors(codes[ids == UNCLAIMED], ids.size)
         return self._counted(ids, changed)
 
-    def _unknown_colors(self, codes: npt.NDArray[Any], pixels: int) -> UnusableError:
+    def _unknown_colors(self, codes: npt.NDArray[np.integer], pixels: int) -> UnusableError:
         """The refusal of colours that no class claims, of a label with so many pixels."""
         unknown, counts = np.unique(codes, return_counts=True)
         most = np.argsort(-counts, kind="stable")[:MANY_COLORS]
@@ -234,7 +233,7 @@ def histogram(values: LabelMap) -> Counts:
     return np.asarray(Image.fromarray(values).histogram(), np.int64)
 
 
-def _narrowed(values: npt.NDArray[Any]) -> LabelMap:
+def _narrowed(values: npt.NDArray[np.integer]) -> LabelMap:
     """Values of 16 or 32 bits as 8 bits, where they fit."""
     largest = int(values.max())
     if largest > 255 or values.min() < 0:

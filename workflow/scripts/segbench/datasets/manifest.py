@@ -5,7 +5,6 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from segbench.datasets.description import IGNORE_INDEX, DatasetDescription
 from segbench.datasets.findings import Finding
+from segbench.datasets.frame_record import FrameRecord
 from segbench.datasets.presence import COLUMN, classes_seen
 from segbench.system.records import Record
 
@@ -80,7 +80,7 @@ class Manifest(Record):
     name: str
     label_format: str = "index"
     values_given: bool = False
-    source: dict[str, Any] = Field(default_factory=dict)
+    source: dict[str, object] = Field(default_factory=dict)
     content_sha256: str = ""
     classes: tuple[ClassEntry, ...]
     ignore_index: int = IGNORE_INDEX
@@ -109,7 +109,7 @@ class Manifest(Record):
         return height, width
 
 
-def write_splits(folder: Path, records: Sequence[dict[str, Any]]) -> None:
+def write_splits(folder: Path, records: Sequence[FrameRecord]) -> None:
     """Write `splits/train.txt` and `splits/val.txt`, the names of the frames of each split.
 
     With folds also `splits/fold0/train.txt` and so on; the images lie as for the first fold.
@@ -131,7 +131,7 @@ def _write_list(path: Path, names: Sequence[str]) -> None:
 def write_manifest(
     folder: Path,
     description: DatasetDescription,
-    records: Sequence[dict[str, Any]],
+    records: Sequence[FrameRecord],
     pixels: Counts,
     findings: Sequence[Finding],
 ) -> None:

@@ -26,7 +26,7 @@ EXACT_IN_FLOAT32 = 2**24  # whole numbers up to here are the same in float32
 
 
 def paint_polygons(
-    annotation: Mapping[str, Any],
+    annotation: Mapping[str, object],
     id_of_label: Mapping[str, int],
     background: int,
     max_pixels: int = MAX_IMAGE_PIXELS,
@@ -64,7 +64,7 @@ def paint_polygons(
 
 
 def paint_labelme(
-    annotation: Mapping[str, Any],
+    annotation: Mapping[str, object],
     id_of_label: Mapping[str, int],
     background: int,
     max_pixels: int = MAX_IMAGE_PIXELS,
@@ -160,7 +160,7 @@ def _truncated(outlines: Sequence[Any]) -> list[Any]:
 
 
 def _canvas(
-    annotation: Mapping[str, Any], width: str, height: str, fill: int, max_pixels: int
+    annotation: Mapping[str, object], width: str, height: str, fill: int, max_pixels: int
 ) -> tuple[LabelMap, ImageDraw.ImageDraw]:
     """An array, and what paints in it: copies of large images cost as much as the painting."""
     size = side_of(annotation, width), side_of(annotation, height)
@@ -186,7 +186,7 @@ def _points(points: Any, place: str) -> list[tuple[float, float]]:
 
 
 def _class_id(
-    label: Any, id_of_label: Mapping[str, int], place: str, unknown: UnknownLabels
+    label: object, id_of_label: Mapping[str, int], place: str, unknown: UnknownLabels
 ) -> int:
     if not isinstance(label, str):
         raise UnusableError("label-shape", f"field `{place}.label` is not a text")

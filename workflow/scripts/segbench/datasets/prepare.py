@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -21,6 +20,7 @@ from PIL import Image
 from segbench.datasets.cache import PreparedCache
 from segbench.datasets.description import DatasetDescription
 from segbench.datasets.findings import KINDS, grouped
+from segbench.datasets.frame_record import FrameRecord
 from segbench.datasets.frames import Outcome, Task, Worker
 from segbench.datasets.labels import LabelReader
 from segbench.datasets.layout import Frame
@@ -37,7 +37,7 @@ KINDS_OF_FILE = ("img", "label")
 CHUNK = 8
 SELDOM = 200_000  # new objects between two collections, some 20 MB
 
-Records = list[dict[str, Any]]
+Records = list[FrameRecord]
 
 
 def prepare(

@@ -4,7 +4,7 @@ Knows its schema alone; reads no file.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -31,7 +31,7 @@ class Folds(Section):
     seed: Seed = Field(default=0, description="another seed draws other folds")
 
 
-def _folds_from_number(value: Any) -> Any:
+def _folds_from_number(value: object) -> object:
     return value if isinstance(value, Mapping) else {"count": value}
 
 
@@ -75,7 +75,7 @@ class Splits(Section):
         return self.train.endswith(LIST_SUFFIX) and self.val.endswith(LIST_SUFFIX)
 
     @model_validator(mode="after")
-    def _two_sides(self) -> Self:
+    def _two_splits(self) -> Self:
         if self.train == self.val:
             raise ValueError(f"train and val are both '{self.train}'; they must differ")
         if self.random and self.folds:

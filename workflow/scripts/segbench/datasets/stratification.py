@@ -5,11 +5,11 @@ Needs NumPy alone; knows nothing of files.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+Deal = npt.NDArray[np.int64]
 DRAWS = 500
 # up to this many groups all splits can be tried where no draw is good
 FEW_GROUPS = 12
@@ -173,7 +173,7 @@ def stratified_folds(
     return np.asarray(best[member_of])
 
 
-def _deal(frames: npt.NDArray[np.int64], folds: int, rng: np.random.Generator) -> Any:
+def _deal(frames: npt.NDArray[np.int64], folds: int, rng: np.random.Generator) -> Deal:
     """The fold of each group: in random order, each to the fold with the fewest frames."""
     dealt = np.zeros(len(frames), np.int64)
     sizes = np.zeros(folds)
@@ -185,7 +185,7 @@ def _deal(frames: npt.NDArray[np.int64], folds: int, rng: np.random.Generator) -
 
 
 def _unevenness(
-    deal: npt.NDArray[np.int64],
+    deal: Deal,
     frames: npt.NDArray[np.int64],
     content: npt.NDArray[np.float64],
     folds: int,

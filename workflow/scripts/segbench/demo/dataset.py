@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -74,7 +73,7 @@ def _draw_frame(
     label_path.write_text(json.dumps(_annotation(scene, size), indent=1))
 
 
-def _annotation(scene: Scene, size: tuple[int, int]) -> dict[str, Any]:
+def _annotation(scene: Scene, size: tuple[int, int]) -> dict[str, object]:
     """A scene as IDD's annotators would have saved it."""
     height, width = size
     objects = [

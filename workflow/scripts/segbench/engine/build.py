@@ -5,7 +5,6 @@ import copy
 import io
 import warnings
 from pathlib import Path
-from typing import Any
 
 # at import these warn and print about operators and packages that most models never use
 with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -22,6 +21,7 @@ from mmseg.registry import DATASETS, MODELS
 from torch import nn
 from torch.utils.data import DataLoader
 
+from segbench.config.class_maps import sources_of
 from segbench.engine.checkpoints.class_rows import ClassRows, load_finetuned, load_whole
 from segbench.engine.checkpoints.load import LoadReport, load_backbone
 from segbench.engine.dataset import RareClassSampler
@@ -39,7 +39,7 @@ trust_nothing()
 
 def load_config(path: Path) -> Config:
     """Load a rendered config and make mmseg the place where its types are looked up."""
-    # braces in a class name are no variables
+    # braces in a class name are not variables
     config = Config.fromfile(str(path), use_predefined_variables=False, import_custom_modules=False)
     init_default_scope("mmseg")
     # MMEngine would log how each of a thousand tensors was initialised
@@ -125,10 +125,7 @@ def class_rows(source: SourceCheckpoint, config: Config) -> ClassRows:
     return ClassRows(
         source=source.classes,
         target=tuple(target),
-        sources_of=tuple(
-            tuple(i for i, mapped in enumerate(source.class_map) if mapped == wanted)
-            for wanted in range(len(target))
-        ),
+        sources_of=sources_of(source.class_map, len(target)),
     )
 
 
@@ -159,7 +156,7 @@ def training_loader(
     last_iteration: int,
     workers: int,
     processes: Processes = ALONE,
-) -> DataLoader[Any]:
+) -> DataLoader[object]:
     """Batches for the iterations `first_iteration` to `last_iteration` (exclusive).
 
     Raises:
@@ -190,7 +187,7 @@ def training_loader(
 
 def validation_loader(
     config: Config, workers: int, processes: Processes = ALONE
-) -> DataLoader[Any]:
+) -> DataLoader[object]:
     """The validation images one by one, in the order of the split file, or a process's part."""
     end_threads_of_opencv()
     frames = DATASETS.build(config.val_dataloader.dataset)

@@ -7,7 +7,6 @@ config too (with `workflow/scripts` on PYTHONPATH). Imports mmseg.
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,11 +27,11 @@ class FrameDataset(BaseSegDataset):  # type: ignore[misc]
         settings: those of MMSegmentation's dataset.
     """
 
-    def __init__(self, more_prefix: dict[str, str] | None = None, **settings: Any) -> None:
+    def __init__(self, more_prefix: dict[str, str] | None = None, **settings: object) -> None:
         self.more_prefix = more_prefix
         super().__init__(**settings)
 
-    def load_data_list(self) -> list[dict[str, Any]]:
+    def load_data_list(self) -> list[dict[str, object]]:
         """List images with their labels, in the order of the split file."""
         places = [(Path(self.data_prefix["img_path"]), Path(self.data_prefix["seg_map_path"]))]
         if self.more_prefix:

@@ -82,10 +82,15 @@ def _devices_here() -> list[str]:
     return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
 
 
-def _described(device: str) -> str:
+def device_name(device: str) -> str:
+    """What a device is called by those who made it; `CPU` for a CPU."""
     import torch
 
-    return device if device == "cpu" else f"{device}, {torch.cuda.get_device_name(device)}"
+    return "CPU" if device == "cpu" else str(torch.cuda.get_device_name(device))
+
+
+def _described(device: str) -> str:
+    return device if device == "cpu" else f"{device}, {device_name(device)}"
 
 
 def _use_by_default(device: str) -> None:

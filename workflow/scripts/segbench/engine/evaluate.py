@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from segbench.engine.build import build_model, load_config, validation_loader
-from segbench.engine.devices import lease_device
+from segbench.engine.devices import device_name, lease_device
 from segbench.engine.predict import predictions
 from segbench.recipe.section import RunSection
 from segbench.scores import metrics
@@ -92,7 +92,7 @@ def evaluate(
             flops_at=(height, width),
             latency_ms=latency[0],
             latency_p90_ms=latency[1],
-            device=_device_name(device),
+            device=device_name(device),
         )
     np.savez_compressed(confusion_path, names=np.array(names), confusion=np.stack(counts))
     stored = {str(i): picture for i, picture in enumerate(pictures.values())}
@@ -161,7 +161,3 @@ def count_flops(model: nn.Module, height: int, width: int, device: str) -> int |
 def _plain(score: float) -> float | None:
     """A score for JSON, which has no NaN."""
     return None if np.isnan(score) else float(score)
-
-
-def _device_name(device: str) -> str:
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else "CPU"

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +33,10 @@ class Prediction:
 
 
 def predictions(
-    model: nn.Module, loader: DataLoader[Any], classes: int, class_map: Sequence[int] | None = None
+    model: nn.Module,
+    loader: DataLoader[object],
+    classes: int,
+    class_map: Sequence[int] | None = None,
 ) -> Iterator[Prediction]:
     """Predict every image of a loader; leaves the model in evaluation mode.
 

@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
             train_here(Path(config), Path(work), digest, device, int(threads), stop, processes)
             processes.leave()
     except Exception as error:
-        # when one fails the others lose it in the middle of something; that is no news
+        # when one fails the others lose it in the middle of something; that needs no message
         if not stop.signal:
             LOG.debug(traceback.format_exc())
         report_failure(Path(failures), rank, error)

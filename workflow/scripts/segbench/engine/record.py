@@ -13,6 +13,7 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
+from segbench.engine.devices import device_name
 from segbench.engine.state import TrainingState
 from segbench.recipe.section import RunSection
 from segbench.system.files import write_whole
@@ -89,9 +90,8 @@ def _predicted_classes(section: RunSection, config: Config) -> tuple[str, ...]:
 
 
 def _device(device: str) -> str:
-    if device == "cpu":
-        return f"CPU, {torch.get_num_threads()} threads"
-    return str(torch.cuda.get_device_name())
+    name = device_name(device)
+    return f"{name}, {torch.get_num_threads()} threads" if device == "cpu" else name
 
 
 def _peak_bytes(device: str) -> int:

@@ -8,7 +8,7 @@ and sees what it would have seen, with any number of workers. Imports torch.
 import random
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -84,7 +84,15 @@ class PositionSampler(Sampler[int]):
         return len(self._batches) * self._part
 
 
-class PositionedDataset(Dataset[Any]):
+class Frames(Protocol):
+    """What the base of a `PositionedDataset` must offer."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> object: ...
+
+
+class PositionedDataset(Dataset[object]):
     """A dataset that is asked for positions instead of indices.
 
     Args:
@@ -93,11 +101,11 @@ class PositionedDataset(Dataset[Any]):
         order: which image is seen at a position; by default every image once in each epoch.
     """
 
-    def __init__(self, frames: Any, seed: int, order: Order | None = None) -> None:
+    def __init__(self, frames: Frames, seed: int, order: Order | None = None) -> None:
         self._frames, self._seed = frames, seed
         self._order = order or partial(_shuffled, seed, len(frames))
 
-    def __getitem__(self, position: int) -> Any:
+    def __getitem__(self, position: int) -> object:
         # MMSegmentation's transforms draw from both global generators
         words = np.random.SeedSequence([self._seed, AUGMENT, position]).generate_state(2)
         np.random.seed(words[0])

@@ -5,7 +5,6 @@ Imported before any model is built. Imports mmengine's registries.
 
 import os
 from collections.abc import Iterator
-from typing import Any
 
 from mmengine.registry import Registry, registry, root
 from mmengine.utils import get_object_from_string
@@ -29,7 +28,7 @@ def trust_nothing() -> None:
     registry.get_object_from_string = registered_object
 
 
-def registered_object(name: str) -> Any:
+def registered_object(name: str) -> object:
     """The registered class or function of a full dotted name, None if there is none.
 
     Raises:
@@ -46,7 +45,7 @@ def registered_object(name: str) -> Any:
     return found
 
 
-def _all_registered() -> Iterator[Any]:
+def _all_registered() -> Iterator[object]:
     roots = (found for found in vars(root).values() if isinstance(found, Registry))
     todo = list(roots)
     while todo:

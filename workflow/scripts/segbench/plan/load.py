@@ -6,7 +6,6 @@ model zoo and the dataset descriptions. A dry run does this first.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from segbench.config.experiment import RESERVED, TRANSFERRED, Experiment
 from segbench.config.paths import located, looked_in
@@ -19,7 +18,7 @@ from segbench.zoo.names import config_path
 from segbench.zoo.requirements import missing, refusal
 
 
-def load_experiment(data: Mapping[str, Any], origin: str = "config") -> Experiment:
+def load_experiment(data: Mapping[str, object], origin: str = "config") -> Experiment:
     """Validate a merged experiment config, and everything that can be checked at once.
 
     Args:

@@ -118,6 +118,6 @@ def origin_of_dataset(dataset: DatasetDescription, code: str, listing: str, mani
     if before and before != prepared:
         raise ConfigError(
             f"{path}: no such source, and the dataset '{dataset.name}' was prepared from another "
-            "description. Put the source there, or correct its path, to prepare it anew."
+            "description. Put the source there, or correct its path, to prepare it again."
         )
     return f"{prepared}:{listed}"

@@ -1,7 +1,5 @@
 """The plain values that shape the config of a run: what a rule is told, and a digest holds."""
 
-from typing import Any
-
 from segbench.config.experiment import TRANSFERRED
 from segbench.config.training import HOW_ONLY
 from segbench.plan.runs import RunKey
@@ -9,13 +7,13 @@ from segbench.plan.source_classes import class_map_of
 from segbench.plan.starts import StartingPoints
 
 
-def settings_of(starts: StartingPoints, run: RunKey) -> dict[str, Any]:
+def settings_of(starts: StartingPoints, run: RunKey) -> dict[str, object]:
     """Plain values that shape the config of a run.
 
     Kept free of what other models ask for, so that a change to one leaves the others alone.
     """
     model = starts.experiment.models[run.model]
-    settings: dict[str, Any] = {
+    settings: dict[str, object] = {
         "training": starts.training(run).model_dump(exclude_none=True, exclude=set(HOW_ONLY)),
         "initialization": run.initialization,
         "seed": run.seed,

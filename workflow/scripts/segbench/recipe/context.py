@@ -41,7 +41,7 @@ class Recipe:
     weights: str | None = None
     source_classes: Sequence[str] = ()
     class_map: Sequence[int] = ()
-    overrides: Mapping[str, Any] | None = None
+    overrides: Mapping[str, object] | None = None
 
     @classmethod
     def of(cls, run: str, published_batch: int | None, settings: Mapping[str, Any]) -> Self:

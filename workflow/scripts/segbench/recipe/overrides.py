@@ -7,9 +7,8 @@ keys pass. Never imports torch or mmseg.
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
 from segbench.config.schema import number_from_text
 from segbench.errors import ModelError, did_you_mean
@@ -44,7 +43,7 @@ SET_IN_MODEL = {
 }
 
 
-def merge_overrides(config: Config, overrides: Mapping[str, Any]) -> None:
+def merge_overrides(config: Config, overrides: Mapping[str, object]) -> None:
     """Merge what the user changes into a config, by MMEngine's rules.
 
     Args:
@@ -62,7 +61,7 @@ def merge_overrides(config: Config, overrides: Mapping[str, Any]) -> None:
             )
     refuse_code(overrides, "overrides")
     _refuse_without_effect(overrides)
-    given = typed(overrides)
+    given = {key: typed(value) for key, value in overrides.items()}
     pipeline = given.pop("train_pipeline", None)
     try:
         config.merge_from_dict(given)
@@ -75,7 +74,7 @@ def merge_overrides(config: Config, overrides: Mapping[str, Any]) -> None:
         ) from None
 
 
-def refuse_code(node: Any, key: str) -> None:
+def refuse_code(node: object, key: str) -> None:
     """Make sure that a value from YAML names no code and cannot become code when it is written.
 
     Args:
@@ -102,7 +101,7 @@ def refuse_code(node: Any, key: str) -> None:
             raise ModelError(f"`{place}._scope_`: must be one of {', '.join(SCOPES)}")
 
 
-def _entries(node: Any, key: str) -> Iterator[tuple[str, Any, Any]]:
+def _entries(node: object, key: str) -> Iterator[tuple[str, object, object]]:
     """Every key of every mapping inside a value: where the mapping stands, key, and its value."""
     if isinstance(node, Mapping):
         for name, value in node.items():
@@ -113,7 +112,7 @@ def _entries(node: Any, key: str) -> Iterator[tuple[str, Any, Any]]:
             yield from _entries(value, f"{key}[{i}]")
 
 
-def _refuse_without_effect(overrides: Mapping[str, Any]) -> None:
+def _refuse_without_effect(overrides: Mapping[str, object]) -> None:
     for key, value in overrides.items():
         # a key that is taken away is missed later, if anything needs it
         if key in HONOURED or value is None or (key == PIPELINE[0] and _is_pipeline(value)):
@@ -132,7 +131,7 @@ def _refuse_without_effect(overrides: Mapping[str, Any]) -> None:
                 raise ModelError(f"`overrides.{path}`: has no effect; {advice}")
 
 
-def _is_pipeline(dataloader: Any) -> bool:
+def _is_pipeline(dataloader: object) -> bool:
     """Whether the override of a dataloader is one of its pipeline and of nothing else."""
     for key in PIPELINE[1:]:
         if not isinstance(dataloader, Mapping) or list(dataloader) != [key]:
@@ -141,14 +140,14 @@ def _is_pipeline(dataloader: Any) -> bool:
     return True
 
 
-def _innermost(dataset: Any) -> Any:
+def _innermost(dataset: ConfigDict) -> ConfigDict:
     """The dataset inside wrappers such as RepeatDataset."""
     while "pipeline" not in dataset and "dataset" in dataset:
         dataset = dataset["dataset"]
     return dataset
 
 
-def typed(value: Any) -> Any:
+def typed(value: object) -> object:
     """Numbers that YAML or the command line hands over as text, such as 1e-3, as numbers."""
     if isinstance(value, Mapping):
         return {key: typed(inner) for key, inner in value.items()}

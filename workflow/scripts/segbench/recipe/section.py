@@ -4,7 +4,7 @@ Written when a config is rendered and read wherever one is used.
 """
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -63,7 +63,7 @@ class RunSection(BaseModel):
         return self.initialization == "zero_shot"
 
     @classmethod
-    def of(cls, config: Mapping[str, Any]) -> Self:
+    def of(cls, config: Mapping[str, object]) -> Self:
         """Read the section of a config.
 
         Raises:
@@ -84,11 +84,11 @@ class RunSection(BaseModel):
                 "config and run again."
             ) from None
 
-    def as_config(self) -> dict[str, Any]:
+    def as_config(self) -> dict[str, object]:
         """The section as plain values, for a config file."""
         return self.model_dump(mode="json")
 
 
-def _plain(section: Mapping[str, Any]) -> dict[str, Any]:
+def _plain(section: Mapping[str, object]) -> dict[str, object]:
     """MMEngine's mappings as plain ones; pydantic would take their absent attributes for values."""
     return {k: _plain(v) if isinstance(v, Mapping) else v for k, v in section.items()}

@@ -40,7 +40,7 @@ def _parts(own: Mapping[str, Candidate]) -> Iterator[str]:
 
 
 def _questions(own: Mapping[str, Candidate]) -> Iterator[tuple[Candidate, Candidate]]:
-    """The comparisons that people ask for, where both sides were run."""
+    """The comparisons that people ask for, where both candidates were run."""
     for first, second in (
         ("finetuned", "zero_shot"),
         ("finetuned", "scratch"),

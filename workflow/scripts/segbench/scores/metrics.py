@@ -5,13 +5,22 @@ prediction, pixels that are void in the truth are not counted. There may be more
 rows; a prediction beyond the classes is wrong, whatever it is. Needs NumPy alone.
 """
 
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 Counts = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float64]
+
+
+class Summary(TypedDict):
+    """The usual scores of a model, as plain fractions, and how many classes they are over."""
+
+    miou: float
+    aacc: float
+    macc: float
+    classes_present: int
 
 
 def confusion_matrix(
@@ -97,7 +106,7 @@ def mean_iou(counts: Counts) -> Scores:
     return mean_over_classes(class_iou(counts))
 
 
-def summary(counts: Counts) -> dict[str, Any]:
+def summary(counts: Counts) -> Summary:
     """The usual scores of summed counts [classes, predictions], as plain fractions."""
     return {
         "miou": float(mean_iou(counts)),
@@ -113,7 +122,7 @@ def _marginals(counts: Counts) -> tuple[Counts, Counts, Counts]:
     return hits, counts.sum(-1), counts.sum(-2)[..., :classes]
 
 
-def _ratio(part: Any, whole: Any, present: Any) -> Scores:
+def _ratio(part: Counts | Scores, whole: Counts, present: npt.NDArray[np.bool_]) -> Scores:
     out = np.full(np.shape(whole), np.nan)
     np.divide(part, whole, out=out, where=present)
     return out

@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from segbench.errors import SegbenchError, escaped
 from segbench.system.origins import write_origin
@@ -35,7 +35,7 @@ def run_script(main: Callable[[Any], None], snakemake: Any) -> None:
             _call(main, snakemake, log_file, log_path)
 
 
-def _call(main: Callable[[Any], None], snakemake: Any, log_file: Any, log_path: Path) -> None:
+def _call(main: Callable[[Any], None], snakemake: Any, log_file: TextIO, log_path: Path) -> None:
     try:
         main(snakemake)
         came_from = getattr(snakemake, "params", {}).get("came_from", "")
@@ -93,7 +93,7 @@ def _stop(message: str) -> NoReturn:
     sys.exit(1)
 
 
-def _configure(log_file: Any) -> None:
+def _configure(log_file: TextIO) -> None:
     logging.captureWarnings(True)
     warnings.simplefilter("default")
     to_file = logging.StreamHandler(log_file)

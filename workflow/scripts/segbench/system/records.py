@@ -6,7 +6,7 @@ damaged or foreign, is refused with its name and the remedy. Knows no kind itsel
 
 import json
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -65,7 +65,7 @@ def first_problem(error: ValidationError) -> tuple[str, str]:
     return ".".join(map(str, first["loc"])), first["msg"]
 
 
-def _content(path: Path) -> dict[str, Any]:
+def _content(path: Path) -> dict[str, object]:
     try:
         content = json.loads(path.read_bytes())
     except FileNotFoundError:

@@ -4,10 +4,10 @@ import signal
 import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import Any
 
 from segbench.errors import SegbenchError
 
+Handler = Callable[[int, FrameType | None], object] | int | None
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -24,7 +24,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signal = 0
-        self._before: dict[int, Any] = {}
+        self._before: dict[int, Handler] = {}
 
     def __enter__(self) -> "StopRequest":
         if threading.current_thread() is threading.main_thread():

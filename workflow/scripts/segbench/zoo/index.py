@@ -16,6 +16,7 @@ import yaml
 from segbench.errors import ConfigError
 from segbench.zoo.names import bases, config_path, configs_folder
 from segbench.zoo.requirements import needs_of_types
+from segbench.zoo.tree import Node
 
 QUOTED = re.compile(r"['\"]([A-Za-z][\w.]*)['\"]")
 CROP = re.compile(r"(?<!\d)(\d{2,4})x(\d{2,4})(?!\d)")
@@ -114,7 +115,7 @@ def _parsed(metafile: Path) -> Iterator[Published]:
         ) from None
 
 
-def _entry(model: dict[str, Any]) -> Published:
+def _entry(model: Node) -> Published:
     name, metadata, results = model["Name"], model["Metadata"], model["Results"]
     path = configs_folder().parent / model["Config"]
     # the last size in a name: one before it belongs to the backbone's weights

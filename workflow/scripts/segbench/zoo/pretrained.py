@@ -97,7 +97,7 @@ def classes_of_checkpoint(name: str) -> tuple[str, ...]:
         kind = dataset.get("type") or config.get("dataset_type")
         given = (dataset.get("metainfo") or {}).get("classes")
         if given is not None and not _are_names(given):
-            raise TypeError(f"`classes` is no list of names: {given!r}")
+            raise TypeError(f"`classes` is not a list of names: {given!r}")
     classes = tuple(given) if given else _classes_of_type().get(str(kind))
     if not classes:
         raise ConfigError(
@@ -107,7 +107,7 @@ def classes_of_checkpoint(name: str) -> tuple[str, ...]:
     return classes
 
 
-def _are_names(given: Any) -> bool:
+def _are_names(given: object) -> bool:
     return isinstance(given, list | tuple) and all(isinstance(name, str) for name in given)
 
 
@@ -134,7 +134,7 @@ def _classes_of_type() -> dict[str, tuple[str, ...]]:
 def _classes_in(node: ast.ClassDef) -> tuple[str, ...]:
     """The literal `classes` of a class's METAINFO."""
     for statement in node.body:
-        value: Any = getattr(statement, "value", None)
+        value: object = getattr(statement, "value", None)
         targets = getattr(statement, "targets", [])
         if not any(isinstance(t, ast.Name) and t.id == "METAINFO" for t in targets):
             continue

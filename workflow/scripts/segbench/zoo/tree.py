@@ -18,7 +18,7 @@ Node = dict[str, Any]
 Shape = tuple[int, int]
 
 
-def walk(node: Any) -> Iterator[Node]:
+def walk(node: object) -> Iterator[Node]:
     """Every mapping inside a config, the node itself first."""
     if isinstance(node, dict):
         yield node
@@ -29,7 +29,7 @@ def walk(node: Any) -> Iterator[Node]:
             yield from walk(value)
 
 
-def refuse_unwritable(node: Any, key: str = "") -> None:
+def refuse_unwritable(node: object, key: str = "") -> None:
     """Make sure that a config can be written as text and read again as it was.
 
     Raises:
@@ -77,7 +77,7 @@ def drop_files(node: Node) -> list[str]:
     return dropped
 
 
-def _is_initializer(init: Any) -> bool:
+def _is_initializer(init: object) -> bool:
     """Whether an `init_cfg` draws numbers, rather than reading a file or naming other code."""
     return isinstance(init, dict) and all(
         inner.get("type", "Constant") in INITIALIZERS and not set(FILE_KEYS) & inner.keys()

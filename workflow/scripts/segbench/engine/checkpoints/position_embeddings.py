@@ -57,7 +57,7 @@ def _absolute(table: Tensor, own: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 def _resized(values: Tensor, size: tuple[int, int]) -> Tensor | None:
-    """[1, channels, places] of a square grid at another size; None if the grid is no square.
+    """[1, channels, places] of a square grid at another size; None if the grid is not square.
 
     Bicubic, as timm does it (`resample_abs_pos_embed`, `resize_rel_pos_bias_table_simple`).
     """
