@@ -54,6 +54,10 @@ onsuccess:
     link_report(Path(RESULTS))
 
 
+onerror:
+    say_that_it_was_interrupted()
+
+
 rule all:
     """Everything: tables, figures and the cards of the datasets."""
     default_target: True

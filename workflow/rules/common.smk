@@ -7,12 +7,14 @@ SCRIPTS = Path(str(workflow.current_basedir)).parent / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 from segbench.zoo.names import config_digest, published_batch
 from segbench.system.code_digest import code_digest
 from segbench.plan.load import load_datasets, load_experiment
 from segbench.engine.devices import cuda_seems_present
 from segbench.errors import SegbenchError
+from segbench.system.interrupts import LAST_LINE, QuietAfterInterrupt
 from segbench.system.origins import digest_of, restore_order, stale
 from segbench.system.provenance import package_versions
 from segbench.plan.report_path import link_report
@@ -62,6 +64,8 @@ try:
 except SegbenchError as error:
     raise WorkflowError(str(error)) from None
 
+INTERRUPTS = QuietAfterInterrupt()
+logger.addFilter(INTERRUPTS)
 DATASETS = {description.name: description for description in (TARGET, *SOURCES)}
 RUNS = run_table(EXPERIMENT, TARGET)
 PREPARED = f"results/datasets/{TARGET.name}"
@@ -217,6 +221,12 @@ def known_weights(wildcards):
     """The weights files that a run starts from, except those that are still to be trained."""
     file = STARTS.weights(first_run_of(wildcards))
     return [] if file is None else [str(file.path)]
+
+
+def say_that_it_was_interrupted():
+    """Say it last, where the user asked for the end."""
+    if INTERRUPTS.interrupted:
+        print(LAST_LINE, file=sys.stderr)
 
 
 def say_where_it_runs():

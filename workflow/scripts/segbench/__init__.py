@@ -6,3 +6,7 @@ mmseg (`adapt` imports mmengine's config alone), so that a dry run stays fast.
 """
 
 __version__ = "0.1.0"
+
+from segbench.system.interrupts import end_scripts_quietly
+
+end_scripts_quietly()
