@@ -8,6 +8,7 @@ from pathlib import Path
 
 from segbench.datasets.description import DatasetDescription, Source
 from segbench.datasets.layout import walk
+from segbench.datasets.meaning import what_counts
 from segbench.errors import ConfigError
 from segbench.system.origins import digest_of, read_record
 
@@ -108,7 +109,7 @@ def origin_of_dataset(dataset: DatasetDescription, code: str, listing: str, mani
     Raises:
         ConfigError: the source is absent, and the dataset was prepared from another description.
     """
-    made_from = dataset.model_dump(mode="json", exclude={"source", "about"})
+    made_from = {key: value for key, value in what_counts(dataset).items() if key != "source"}
     prepared = digest_of(code=code, description=made_from)
     path = dataset.source.path
     if path is None or Path(path).exists():
