@@ -1,11 +1,14 @@
 """What of a dataset counts: not how its classes are shown, and not when its files were touched."""
 
 import json
+import os
 
 import pytest
 
 from segbench.datasets.description import DatasetDescription
 from segbench.datasets.meaning import what_counts, what_is_shown
+from segbench.datasets.source_files import files_that_count
+from segbench.system.contents import listing_as_read, listing_of, stamps_of, write_contents
 from segbench.system.provenance import run_digest
 
 CLASSES = [
@@ -73,3 +76,34 @@ def test_a_training_is_the_same_whatever_its_classes_are_called(tmp_path):
     assert digest(config.format(1)) == digest(config.format(1).replace("road", "lane"))
     assert digest(config.format(1)) == digest(config.format(1).replace("[1, 1, 1]", "[2, 1, 1]"))
     assert digest(config.format(1)) != digest(config.format(2))
+
+
+def test_files_that_no_pattern_matches_do_not_count(tmp_path):
+    for name in ("train/1.jpg", "train/1.png", "train/2.bmp", "train/1.txt", "notes.md",
+                 "val.txt", "deep/train/1.jpg"):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    # an image of another suffix is warned of
+    counting = ["train/1.jpg", "train/1.png", "train/2.bmp"]
+    assert list(files_that_count(described(), tmp_path)) == counting
+    content = described().model_dump(mode="json", exclude={"about"})
+    content["splits"] = {"train": "train.txt", "val": "val.txt"}
+    by_list = DatasetDescription.model_validate(content)
+    assert set(files_that_count(by_list, tmp_path)) == {*counting, "val.txt"}
+
+
+def test_what_changed_shortly_before_it_was_read_is_not_noted(tmp_path):
+    (tmp_path / "a").write_text("content")
+    stamps = stamps_of(tmp_path, ["a"])
+    now = stamps["a"][1]
+    for at, noted in ((now + 10**9, False), (now + 3 * 10**9, True)):
+        write_contents(tmp_path / "note", "as planned", tmp_path, stamps, {}, at)
+        assert (tmp_path / "note").exists() == noted
+    os.utime(tmp_path / "a", ns=(now, now + 1))
+    touched = stamps_of(tmp_path, ["a"])
+    assert listing_as_read(tmp_path / "note", tmp_path, touched) == "as planned"
+    (tmp_path / "a").write_text("CONTENT")
+    changed = stamps_of(tmp_path, ["a"])
+    assert listing_as_read(tmp_path / "note", tmp_path, changed) == listing_of(changed)
+    write_contents(tmp_path / "note", "as planned", tmp_path, stamps, {}, now + 3 * 10**9)
+    assert not (tmp_path / "note").exists()

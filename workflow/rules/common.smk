@@ -188,7 +188,11 @@ def dataset_source(wildcards):
     """The folder a dataset is prepared from: the user's own, or the one that is made here."""
     make_stale_results_again()  # here, because all else rests on the data
     source = DATASETS[wildcards.dataset].source
-    return f"{OBTAINED}/{wildcards.dataset}" if source.is_made_here else source.path
+    if source.is_made_here:
+        return f"{OBTAINED}/{wildcards.dataset}"
+    return ancient(
+        source.path
+    )  # its listing says what changed; the time of a folder does not
 
 
 def run_of(wildcards):

@@ -1,7 +1,11 @@
 # From a dataset's source to a prepared dataset that passed its checks.
 
 
-LISTINGS = {name: listing_digest(one.source) for name, one in DATASETS.items()}
+CONTENTS = f"{WORK}/datasets/{{dataset}}/contents.json"
+LISTINGS = {
+    name: listing_digest(one, Path(CONTENTS.format(dataset=name)))
+    for name, one in DATASETS.items()
+}
 try:
     ORIGINS = {
         name: origin_of_dataset(
