@@ -26,6 +26,7 @@ from segbench.datasets.frames import Outcome, Task, Worker
 from segbench.datasets.labels import LabelReader
 from segbench.datasets.layout import Frame
 from segbench.datasets.manifest import SPLITS, Counts, write_manifest, write_splits
+from segbench.datasets.shared_labels import entries_taken_twice
 from segbench.datasets.source_files import files_that_count
 from segbench.datasets.split_settings import RandomSplit, Splits
 from segbench.datasets.splits import UNSPLIT, frames_of_splits
@@ -85,7 +86,10 @@ def prepare(
     if reused := sum(outcome.reused for outcome in outcomes):
         LOG.info("%s: %d images as before, not read again", description.name, reused)
 
-    findings += grouped(fault for outcome in outcomes for fault in outcome.faults)
+    faults = [fault for outcome in outcomes for fault in outcome.faults]
+    if reader.is_shared:
+        faults += entries_taken_twice(root, [task.frame for task in tasks])
+    findings += grouped(faults)
     errors = [found.as_text() for found in findings if KINDS[found.code].level == "error"]
     if errors:
         listing = "\n".join(errors)
