@@ -70,7 +70,7 @@ class Class(Section):
     )
     color: Color = Field(
         description="red, green and blue, 0 to 255; another colour only draws figures anew, except "
-        "where labels in RGB are read by it"
+        "where labels in RGB are read by it; checkpoints keep the names and colours of their day"
     )
     labels: Texts = Field(default=(), description="names of the polygons that belong to it")
     values: Values = Field(
