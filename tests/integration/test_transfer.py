@@ -38,6 +38,15 @@ def test_the_source_is_trained_once_and_shared(transferred):
         assert torch.equal(taken["state_dict"][key], value), key
 
 
+def test_another_name_for_a_class_of_both_datasets_trains_nothing(transferred, tmp_path):
+    target = tmp_path / "copy"
+    shutil.copytree(transferred.root, target, symlinks=True, copy_function=shutil.copy2)
+    copy = Checkout(target)
+    copy.edit("config/classes/idd_level1.yaml", "name: drivable", "name: where cars drive")
+    rules = set(copy.pending("--configfile", "transfer.yaml").values())
+    assert rules == {"describe_dataset", "compare_tables", "compare_figures"}
+
+
 def test_records_say_what_every_run_started_from(transferred):
     record = {
         name: json.loads((transferred.root / RUNS / f"{name}/seed0/train.json").read_text())

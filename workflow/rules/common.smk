@@ -11,6 +11,7 @@ from snakemake.logging import logger
 
 from segbench.zoo.names import config_digest, published_batch
 from segbench.system.code_digest import code_digest
+from segbench.datasets.meaning import what_counts, what_is_shown
 from segbench.plan.load import load_datasets, load_experiment
 from segbench.engine.devices import cuda_seems_present
 from segbench.errors import SegbenchError
@@ -117,8 +118,14 @@ def origin_of_config(run):
         zoo_config=config,
         zoo_digest=config_digest(config),
         published_batch=published_batch(config),
-        settings=settings_of(STARTS, run),
+        settings=settings_that_count(run),
     )
+
+
+def settings_that_count(run):
+    """What shapes the config of a run: of the source's classes their number, not their names."""
+    settings = settings_of(STARTS, run)
+    return settings | {"source_classes": len(settings.get("source_classes", ()))}
 
 
 def origin_of_training(run):
@@ -132,11 +139,21 @@ def origin_of_evaluation():
     return digest_of(code=code("evaluate_run.py"), images=EXPERIMENT.gallery_images)
 
 
+def origin_of_drawing(dataset):
+    """What tables and figures of a dataset's classes come from, beside their inputs."""
+    return digest_of(classes=what_is_shown(dataset))
+
+
 def origins():
     """What every result of this experiment would come from now, by its first output."""
     expected = {
         f"results/datasets/{name}/manifest.json": ORIGINS[name] for name in DATASETS
     }
+    for name, dataset in DATASETS.items():
+        card = f"results/datasets/{name}/card/classes.png"
+        expected[card] = origin_of_drawing(dataset)
+    for drawing in ("tables/models.csv", "figures/models.png"):
+        expected[f"{RESULTS}/{drawing}"] = origin_of_drawing(TARGET)
     for run in STARTS.runs:
         folder = f"{RESULTS}/runs/{run.path}"
         expected[f"{folder}/config.py"] = origin_of_config(run)
@@ -189,7 +206,11 @@ def dataset_source(wildcards):
     """The folder a dataset is prepared from: the user's own, or the one that is made here."""
     make_stale_results_again()  # here, because all else rests on the data
     source = DATASETS[wildcards.dataset].source
-    return f"{OBTAINED}/{wildcards.dataset}" if source.is_made_here else source.path
+    if source.is_made_here:
+        return f"{OBTAINED}/{wildcards.dataset}"
+    return ancient(
+        source.path
+    )  # its listing says what changed; the time of a folder does not
 
 
 def run_of(wildcards):

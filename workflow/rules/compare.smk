@@ -5,6 +5,7 @@ rule compare_tables:
     """Write the tables of the comparison and the report's first page."""
     input:
         manifest=f"{PREPARED}/manifest.json",
+        frames=f"{PREPARED}/frames.csv",
         check=f"{PREPARED}/check.json",
         confusion=of_all_runs("confusion.npz"),
         metrics=of_all_runs("metrics.json"),
@@ -43,6 +44,8 @@ rule compare_tables:
         code=code("compare_tables.py"),
         runs=[(r.model, r.initialization, r.seed, r.fold) for r in RUNS],
         experiment=EXPERIMENT.experiment,
+        classes=what_is_shown(TARGET),
+        came_from=origin_of_drawing(TARGET),
     script:
         "../scripts/compare_tables.py"
 
@@ -111,5 +114,7 @@ rule compare_figures:
     params:
         code=code("compare_figures.py"),
         runs=[(r.model, r.initialization, r.seed, r.fold) for r in RUNS],
+        classes=what_is_shown(TARGET),
+        came_from=origin_of_drawing(TARGET),
     script:
         "../scripts/compare_figures.py"

@@ -1,7 +1,11 @@
 # From a dataset's source to a prepared dataset that passed its checks.
 
 
-LISTINGS = {name: listing_digest(one.source) for name, one in DATASETS.items()}
+CONTENTS = f"{WORK}/datasets/{{dataset}}/contents.json"
+LISTINGS = {
+    name: listing_digest(one, Path(CONTENTS.format(dataset=name)))
+    for name, one in DATASETS.items()
+}
 try:
     ORIGINS = {
         name: origin_of_dataset(
@@ -92,7 +96,9 @@ rule prepare_dataset:
     threads: 8
     params:
         code=code("prepare_dataset.py"),
-        description=lambda w: DATASETS[w.dataset].model_dump_json(
+        counts=lambda w: what_counts(DATASETS[w.dataset]),
+        # a function of `output` is no reason to run again: names and colours alone do not count
+        description=lambda w, output: DATASETS[w.dataset].model_dump_json(
             exclude_defaults=True, exclude={"about"}
         ),
         listing=lambda w: LISTINGS[w.dataset],
@@ -123,6 +129,7 @@ rule describe_dataset:
     """Draw and write the card of a prepared dataset."""
     input:
         manifest="results/datasets/{dataset}/manifest.json",
+        frames="results/datasets/{dataset}/frames.csv",
         check="results/datasets/{dataset}/check.json",
     output:
         "results/datasets/{dataset}/card/classes.png",
@@ -153,5 +160,7 @@ rule describe_dataset:
     params:
         code=code("describe_dataset.py"),
         about=lambda w: DATASETS[w.dataset].about.model_dump(exclude_none=True),
+        classes=lambda w: what_is_shown(DATASETS[w.dataset]),
+        came_from=lambda w: origin_of_drawing(DATASETS[w.dataset]),
     script:
         "../scripts/describe_dataset.py"

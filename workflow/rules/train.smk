@@ -20,7 +20,9 @@ rule render_config:
         zoo_config=lambda w: EXPERIMENT.models[w.model].config,
         zoo_digest=lambda w: config_digest(EXPERIMENT.models[w.model].config),
         published_batch=lambda w: published_batch(EXPERIMENT.models[w.model].config),
-        settings=lambda w: settings_of(STARTS, run_of(w)),
+        counts=lambda w: settings_that_count(run_of(w)),
+        # a function of `output` is no reason to run again
+        settings=lambda w, output: settings_of(STARTS, run_of(w)),
         came_from=lambda w: origin_of_config(run_of(w)),
     script:
         "../scripts/render_config.py"

@@ -13,6 +13,7 @@ def main(snakemake):
         manifest_path=Path(snakemake.input.manifest),
         folder=Path(snakemake.output.models).parent,
         gallery_path=Path(snakemake.output.gallery),
+        classes=snakemake.params.classes,
     )
 
 

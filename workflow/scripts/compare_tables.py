@@ -11,9 +11,10 @@ def main(snakemake):
     write_tables(
         candidates=read_runs(snakemake.params.runs, folders),
         manifest_path=Path(snakemake.input.manifest),
-        check_path=Path(snakemake.input.check),
+        frames_path=Path(snakemake.input.frames),
         folder=Path(snakemake.output.summary).parent,
         experiment=snakemake.params.experiment,
+        classes=snakemake.params.classes,
     )
 
 

@@ -9,8 +9,9 @@ from segbench.system.logs import run_script
 def main(snakemake):
     write_card(
         manifest_path=Path(snakemake.input.manifest),
-        check_path=Path(snakemake.input.check),
+        frames_path=Path(snakemake.input.frames),
         about=snakemake.params.about,
+        classes=snakemake.params.classes,
         folder=Path(snakemake.output.page).parent,
     )
 

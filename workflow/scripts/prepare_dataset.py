@@ -14,6 +14,7 @@ def main(snakemake):
         folder=Path(snakemake.output.manifest).parent,
         workers=snakemake.threads,
         cache=Path(snakemake.params.cache),
+        listing=snakemake.params.listing,
     )
 
 

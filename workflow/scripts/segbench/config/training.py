@@ -72,7 +72,8 @@ class Training(Section):
     )
     val_interval: Iterations | None = Field(
         default=None,
-        description="iterations between two validations; default: a tenth of the training",
+        description="iterations between two validations; default: three to ten validations, as "
+        "many as take about a tenth of the training's time",
     )
     early_stopping: Iterations | None = Field(
         default=None,

@@ -22,11 +22,10 @@ from segbench.datasets.description import DatasetDescription
 from segbench.datasets.findings import Fault, UnusableError
 from segbench.datasets.frame_record import FrameRecord
 from segbench.system.code_digest import code_digest
+from segbench.system.contents import UNSETTLED_NS
 
 LOG = logging.getLogger(__name__)
 DECODERS = ("pillow", "numpy", "orjson")
-# a file that was changed so shortly before it was read may change again within the same time stamp
-UNSETTLED_NS = 2_000_000_000
 
 Stamp = tuple[int, ...]  # size, time of change and inode: another content has another stamp
 

@@ -34,12 +34,7 @@ def check_dataset(manifest_path: Path, frames_path: Path) -> DatasetCheck:
             is damaged or of another version.
     """
     manifest = Manifest.read(manifest_path)
-    frames = pd.read_csv(frames_path, keep_default_na=False, dtype={"group": str, "name": str})
-    findings = list(manifest.findings)
-    progress = Progress(f"check {manifest.name}", len(CHECKS), "checks")
-    for check in CHECKS:
-        findings += check(manifest, frames)
-        progress.step()
+    findings = findings_of(manifest, frames_path)
     errors = [found for found in findings if found.level == "error"]
     if errors:
         listing = "\n".join(error.as_text() for error in errors)
@@ -47,6 +42,17 @@ def check_dataset(manifest_path: Path, frames_path: Path) -> DatasetCheck:
     for found in findings:
         LOG.warning("%s: %s", manifest.name, found.as_text())
     return DatasetCheck(warnings=tuple(findings))
+
+
+def findings_of(manifest: Manifest, frames_path: Path) -> list[Finding]:
+    """What every check finds, those of the preparation included; classes as the manifest says."""
+    frames = pd.read_csv(frames_path, keep_default_na=False, dtype={"group": str, "name": str})
+    findings = list(manifest.findings)
+    progress = Progress(f"check {manifest.name}", len(CHECKS), "checks")
+    for check in CHECKS:
+        findings += check(manifest, frames)
+        progress.step()
+    return findings
 
 
 def _absent_classes(manifest: Manifest, frames: pd.DataFrame) -> Iterator[Finding]:

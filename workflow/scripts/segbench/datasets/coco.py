@@ -129,7 +129,7 @@ def paint_instances(
         UnusableError: the image is not in the file, a field is missing or of another shape, or a
             category is unknown.
     """
-    entry = _entry(found, image)
+    entry = entry_of(found, image)
     try:
         size = side_of(entry, "height"), side_of(entry, "width")
         refuse_huge("huge-label", size[1], size[0], max_pixels)
@@ -166,8 +166,12 @@ def _areas(
     return areas
 
 
-def _entry(found: Instances, image: str) -> Item:
-    """The entry of an image, whose path ends as the one in the file does, or the other way."""
+def entry_of(found: Instances, image: str) -> Item:
+    """The entry of an image, whose path ends as the one in the file does, or the other way.
+
+    Raises:
+        UnusableError: there is none, or there are several.
+    """
     wanted = _parts(image)
     named = found.images.get(wanted[-1], [])
     fitting = []

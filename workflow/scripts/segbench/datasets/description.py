@@ -62,9 +62,16 @@ class Class(Section):
     """One class: its name and colour, and what belongs to it in the source's labels."""
 
     name: str = Field(
-        min_length=1, max_length=60, pattern=PRINTABLE, description="shown in tables and figures"
+        min_length=1,
+        max_length=60,
+        pattern=PRINTABLE,
+        description="shown in tables and figures, and how `class_map` calls it; another name "
+        "trains nothing again",
     )
-    color: Color = Field(description="red, green and blue, 0 to 255")
+    color: Color = Field(
+        description="red, green and blue, 0 to 255; another colour only draws figures anew, except "
+        "where labels in RGB are read by it; checkpoints keep the names and colours of their day"
+    )
     labels: Texts = Field(default=(), description="names of the polygons that belong to it")
     values: Values = Field(
         default=(), description="values in an index map that belong to it; default: its position"

@@ -5,6 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from pydantic import BaseModel, Field
 from segbench.datasets.description import IGNORE_INDEX, DatasetDescription
 from segbench.datasets.findings import Finding
 from segbench.datasets.frame_record import FrameRecord
+from segbench.datasets.meaning import Shown
 from segbench.datasets.presence import COLUMN, classes_seen
 from segbench.system.records import Record
 
@@ -67,7 +69,7 @@ class Manifest(Record):
         values_given: whether the description gives the classes values of their own.
         source: where it came from, as the description says it.
         content_sha256: of what a model can see.
-        classes: by id.
+        classes: by id, as they were shown when the dataset was prepared; see `shown_with`.
         ignore_index: value of void in the labels.
         image_sizes: height, width and number of images, the most frequent first.
         image_suffixes, images_placed_by: those that occur.
@@ -101,6 +103,15 @@ class Manifest(Record):
     def palette(self) -> list[list[int]]:
         """Colours of the classes, by id."""
         return [list(found.color) for found in self.classes]
+
+    def shown_with(self, classes: Sequence[Shown]) -> Self:
+        """This manifest with the names and colours that the description gives now.
+
+        The file keeps those of the day the dataset was prepared, because it is not written again
+        for names and colours.
+        """
+        entries = tuple(ClassEntry(name=name, color=color) for name, color in classes)
+        return self.model_copy(update={"classes": entries})
 
     @property
     def common_size(self) -> tuple[int, int]:

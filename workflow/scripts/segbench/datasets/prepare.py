@@ -9,6 +9,7 @@ was at the last time is not read at all.
 import gc
 import logging
 import shutil
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -25,10 +26,13 @@ from segbench.datasets.frames import Outcome, Task, Worker
 from segbench.datasets.labels import LabelReader
 from segbench.datasets.layout import Frame
 from segbench.datasets.manifest import SPLITS, Counts, write_manifest, write_splits
+from segbench.datasets.shared_labels import entries_taken_twice
+from segbench.datasets.source_files import files_that_count
 from segbench.datasets.split_settings import RandomSplit, Splits
 from segbench.datasets.splits import UNSPLIT, frames_of_splits
 from segbench.datasets.stratification import stratified_folds, stratified_split
 from segbench.errors import DataError
+from segbench.system.contents import stamps_of, write_contents
 from segbench.system.pools import process_pool
 from segbench.system.progress import Progress
 
@@ -46,6 +50,7 @@ def prepare(
     folder: Path,
     workers: int = 1,
     cache: Path | None = None,
+    listing: str = "",
 ) -> None:
     """Write the prepared dataset.
 
@@ -56,11 +61,14 @@ def prepare(
         workers: number of processes.
         cache: folder that keeps what was made of each frame, so that files which have not changed
             since are not read again; on the file system of `folder`, outside it.
+        listing: what a plan calls the files of the source, where it is read where it is; what they
+            held is then noted in the cache.
 
     Raises:
         DataError: the source cannot be used; every kind of problem with counts and examples.
     """
-    root = source / description.root
+    root, at = source / description.root, time.time_ns()
+    stamps = stamps_of(root, files_that_count(description, root)) if cache and listing else {}
     splits, findings = frames_of_splits(description, root)
     if description.splits.are_drawn:
         _refuse_undrawable(
@@ -78,7 +86,10 @@ def prepare(
     if reused := sum(outcome.reused for outcome in outcomes):
         LOG.info("%s: %d images as before, not read again", description.name, reused)
 
-    findings += grouped(fault for outcome in outcomes for fault in outcome.faults)
+    faults = [fault for outcome in outcomes for fault in outcome.faults]
+    if reader.is_shared:
+        faults += entries_taken_twice(root, [task.frame for task in tasks])
+    findings += grouped(faults)
     errors = [found.as_text() for found in findings if KINDS[found.code].level == "error"]
     if errors:
         listing = "\n".join(errors)
@@ -90,6 +101,13 @@ def prepare(
     LOG.info("%s: %s", description.name, ", ".join(f"{n} {split}" for split, n in counts.items()))
     write_splits(folder, records)
     write_manifest(folder, description, records, pixels, findings)
+    if cache and listing:
+        hashes = {
+            task.frame.image: outcome.record["image_sha256"]
+            for task, outcome in zip(tasks, outcomes, strict=True)
+            if outcome.record is not None
+        }
+        write_contents(cache / "contents.json", listing, root, stamps, hashes, at)
 
 
 def _make_folders(folder: Path, splits: Iterable[str]) -> None:

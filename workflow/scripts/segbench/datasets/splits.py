@@ -19,13 +19,12 @@ from segbench.datasets.layout import (
     literal_folder,
     pattern_regex,
 )
+from segbench.datasets.source_files import of_any_suffix
 from segbench.datasets.split_settings import LIST_SUFFIX
 from segbench.errors import DataError, escaped
 
 LOG = logging.getLogger(__name__)
 UNSPLIT = "unsplit"  # where frames wait until their split is drawn
-SUFFIX = re.compile(r"\.(?:\w+|\{ext:[^{}]*\})$")
-ANY_IMAGE = r"\.(?i:jpe?g|png|bmp|tiff?|webp|ppm|pgm|jp2)"
 JOINTS = re.compile("[_.-]")
 
 
@@ -222,7 +221,6 @@ def _strays(
 ) -> Iterator[Finding]:
     """Warn of labels without an image, and of images whose suffix the pattern does not name."""
     images, labels = description.images, description.labels.path
-    tail = SUFFIX.search(images)
     of_image, of_label = re.compile(pattern_regex(images)), re.compile(pattern_regex(labels))
     expected = {path for frame in frames for path in frame.labels}
 
@@ -236,9 +234,9 @@ def _strays(
         orphans = _of_no_frame(description, of_label, others(labels, of_image), frames)
     if orphans:
         yield finding("orphan-label", [str(root / path) for path in orphans])
-    if tail is None:
+    of_any = of_any_suffix(images)
+    if of_any is None:
         return
-    of_any = re.compile(pattern_regex(images[: tail.start()]) + ANY_IMAGE)
     unmatched = _of_no_frame(description, of_any, others(images, of_image, of_label), frames)
     if unmatched:
         yield finding("unmatched-image", [str(root / path) for path in unmatched])

@@ -132,7 +132,7 @@ def class_rows(source: SourceCheckpoint, config: Config) -> ClassRows:
 def _construct(model_config: Config) -> nn.Module:
     try:
         model: nn.Module = MODELS.build(model_config)
-    except (ImportError, AttributeError) as error:
+    except ImportError as error:
         raise ModelError(f"needs a package or compiled operator that is missing: {error}") from None
     except Exception as error:  # a model's code is foreign, and its config can hold anything
         raise ModelError(f"cannot be built: {type(error).__name__}: {error}") from None

@@ -1,14 +1,15 @@
 """Refuse to start where the work cannot end: no place to write, nothing to read."""
 
-import hashlib
 import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from segbench.datasets.description import DatasetDescription, Source
-from segbench.datasets.layout import walk
+from segbench.datasets.description import DatasetDescription
+from segbench.datasets.meaning import what_counts
+from segbench.datasets.source_files import files_that_count
 from segbench.errors import ConfigError
+from segbench.system.contents import listing_as_read, stamps_of
 from segbench.system.origins import digest_of, read_origin
 
 
@@ -48,24 +49,21 @@ def refuse_unwritable(folder: Path) -> None:
         )
 
 
-def listing_digest(source: Source) -> str:
-    """Digest of the names, sizes and times of the files in a folder that is read where it is.
+def listing_digest(dataset: DatasetDescription, contents: Path) -> str:
+    """Digest of the names, sizes and times of the files of a source that is read where it is.
 
-    So that a file which was added, removed or changed is noticed. Empty for other sources.
+    So that a file which was added, removed or changed is noticed. Files that no pattern matches do
+    not count, and neither does another time of the same content. Empty for other sources.
+
+    Args:
+        dataset: its description, with its source in place.
+        contents: where a preparation notes what the files held.
     """
-    hasher = hashlib.sha256()
+    source = dataset.source
     if source.is_made_here or source.path is None or not Path(source.path).is_dir():
         return ""
-    for current, files in walk(Path(source.path)):
-        for name in files:
-            path = os.path.join(current, name)  # noqa: PTH118 - a Path each is slow for 100,000
-            try:
-                stat = os.stat(path)  # noqa: PTH116
-            except OSError:
-                continue
-            line = f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n"
-            hasher.update(line.encode(errors="surrogateescape"))
-    return hasher.hexdigest()[:16]
+    root = Path(source.path) / dataset.root
+    return listing_as_read(contents, root, stamps_of(root, files_that_count(dataset, root)))
 
 
 def refuse_missing_source(dataset: DatasetDescription, prepared: Path) -> str:
@@ -108,7 +106,7 @@ def origin_of_dataset(dataset: DatasetDescription, code: str, listing: str, mani
     Raises:
         ConfigError: the source is absent, and the dataset was prepared from another description.
     """
-    made_from = dataset.model_dump(mode="json", exclude={"source", "about"})
+    made_from = {key: value for key, value in what_counts(dataset).items() if key != "source"}
     prepared = digest_of(code=code, description=made_from)
     path = dataset.source.path
     if path is None or Path(path).exists():

@@ -12,6 +12,7 @@ from mmengine.config import Config, ConfigDict
 
 from segbench.config.schema import number_from_text
 from segbench.errors import ModelError, did_you_mean
+from segbench.recipe.heads import refuse_odd_heads
 
 # a name in a registry of MMSegmentation or MMEngine, or in that of a package for further models
 PLAIN_TYPE = re.compile(r"((mmseg|mmdet|mmpretrain)\.)?[A-Za-z_][A-Za-z0-9_]*")
@@ -72,6 +73,8 @@ def merge_overrides(config: Config, overrides: Mapping[str, object]) -> None:
             f"`overrides`: cannot be merged ({type(error).__name__}: {error}). Check the keys "
             "inside it."
         ) from None
+    if overrides.get("model"):  # here too, so that a dry run says it
+        refuse_odd_heads(config.get("model"))
 
 
 def refuse_code(node: object, key: str) -> None:

@@ -13,6 +13,7 @@ from segbench.datasets.manifest import Manifest
 from segbench.errors import ModelError
 from segbench.recipe.adapt import adapt
 from segbench.recipe.context import Adaptation, Recipe
+from segbench.recipe.heads import refuse_odd_heads
 from segbench.recipe.overrides import merge_overrides
 from segbench.system.files import alone
 from segbench.zoo.reader import read_config, refuse_incomplete
@@ -51,6 +52,7 @@ def adapted(zoo_config: Path, manifest_path: Path, recipe: Recipe) -> Config:
         published_rate = float(optimizer.get("lr") or 1.0)
         merge_overrides(config, recipe.overrides or {})
         refuse_incomplete(config)
+        refuse_odd_heads(config.model)
         _refuse_missing_packages(config)
         rendered = adapt(Adaptation(config, manifest, folder, recipe, published_rate))
         refuse_unwritable(rendered.to_dict())

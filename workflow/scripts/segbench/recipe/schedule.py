@@ -1,11 +1,18 @@
 """How a run learns: learning rate, precision, schedule and length."""
 
+import math
+
 from segbench.recipe.context import Adaptation
 from segbench.zoo.reader import published_iters
 from segbench.zoo.tree import Node
 
 # ends of schedules, in iterations or epochs, that scale with the length of the training
 SCHEDULE_KEYS = ("begin", "end", "T_max", "total_iters", "step_size")
+# how many validations a training has by default: as many as take about this share of its time, a
+# step with its gradients costing as much as three predictions of the same pixels
+FEWEST_VALIDATIONS, MOST_VALIDATIONS = 3, 10
+VALIDATION_SHARE = 0.1
+STEP_COSTS = 3
 
 
 def set_precision(run: Adaptation) -> None:
@@ -56,7 +63,7 @@ def scale_schedule(run: Adaptation) -> None:
     ]
     if run.iters != published:
         run.note(f"schedule: {published} -> {run.iters} iterations, warm-up scaled alike")
-    interval = run.training.val_interval or max(1, run.iters // 10)
+    interval = run.training.val_interval or math.ceil(run.iters / _validations(run))
     run.config.train_cfg = {
         "type": "IterBasedTrainLoop",
         "max_iters": run.iters,
@@ -67,6 +74,17 @@ def scale_schedule(run: Adaptation) -> None:
     hooks = run.config.get("default_hooks") or {}
     if "checkpoint" in hooks:
         hooks["checkpoint"]["interval"] = min(interval, run.iters)
+
+
+def _validations(run: Adaptation) -> int:
+    """How many validations a training has by default: a short one has fewer."""
+    height, width = run.training.image_size or run.manifest.common_size
+    images = run.manifest.splits["val"].images
+    if run.recipe.fold is not None:
+        images = run.manifest.folds[run.recipe.fold].val
+    trained = STEP_COSTS * run.iters * run.batch * run.crop[0] * run.crop[1]
+    affordable = int(VALIDATION_SHARE * trained / max(1, images * height * width))
+    return min(max(affordable, FEWEST_VALIDATIONS), MOST_VALIDATIONS)
 
 
 def _floor_of_rate(run: Adaptation, schedulers: list[Node]) -> None:

@@ -7,8 +7,9 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from segbench.datasets.findings import DatasetCheck
+from segbench.datasets.check import findings_of
 from segbench.datasets.manifest import Manifest
+from segbench.datasets.meaning import Shown
 from segbench.report import columns, figures, gains, gallery, plotting, results, summary, tables
 from segbench.report.columns import BUSY_MARK
 from segbench.report.results import Candidate, Run
@@ -31,14 +32,25 @@ def read_runs(
 def write_tables(
     candidates: Sequence[Candidate],
     manifest_path: Path,
-    check_path: Path,
+    frames_path: Path,
     folder: Path,
     experiment: str,
+    classes: Sequence[Shown],
 ) -> None:
-    """Write the tables and the first page into a folder, and `README.md` beside it."""
-    manifest = Manifest.read(manifest_path)
+    """Write the tables and the first page into a folder, and `README.md` beside it.
+
+    Args:
+        candidates: best first.
+        manifest_path: `manifest.json` of the prepared dataset.
+        frames_path: its `frames.csv`.
+        folder: where to write.
+        experiment: its name.
+        classes: names and colours of the classes.
+    """
+    prepared = Manifest.read(manifest_path)
+    manifest = prepared.shown_with(classes)
     names = manifest.class_names
-    models = results.models_table(candidates)
+    models = results.models_table(candidates, dict(zip(prepared.class_names, names, strict=True)))
     per_class = results.per_class_table(candidates, names)
     models.to_csv(folder / "models.csv", index=False)
     per_class.to_csv(folder / "per_class.csv", index=False)
@@ -59,7 +71,7 @@ def write_tables(
         f"Mean over the {candidates[0].repeated_over}; {tables.NOT_THERE} marks a class that is "
         f"absent from the validation images. {protocol}",
     )
-    warnings = DatasetCheck.read(check_path).warnings
+    warnings = findings_of(manifest, frames_path)
     page = summary.landing_page(candidates, models, manifest, experiment, warnings)
     (folder / "summary.rst").write_text(page, encoding="utf-8")
     page = summary.markdown_page(candidates, models, manifest, experiment)
@@ -68,10 +80,14 @@ def write_tables(
 
 
 def write_figures(
-    candidates: Sequence[Candidate], manifest_path: Path, folder: Path, gallery_path: Path
+    candidates: Sequence[Candidate],
+    manifest_path: Path,
+    folder: Path,
+    gallery_path: Path,
+    classes: Sequence[Shown],
 ) -> None:
     """Write `models`, `per_class` and `training` as SVG and PNG, and the gallery as PNG."""
-    manifest = Manifest.read(manifest_path)
+    manifest = Manifest.read(manifest_path).shown_with(classes)
     name = manifest.name
     per_class = results.per_class_table(candidates, manifest.class_names)
     drawn = {

@@ -15,8 +15,10 @@ import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from segbench.datasets.findings import DatasetCheck, Finding
+from segbench.datasets.check import findings_of
+from segbench.datasets.findings import Finding
 from segbench.datasets.manifest import Manifest
+from segbench.datasets.meaning import Shown
 from segbench.report.plotting import class_handles, color_table, read_image, read_label, save
 from segbench.report.tables import PAGE, html_table, percent
 
@@ -25,18 +27,23 @@ SPOKEN = {"train": "training", "val": "validation"}
 
 
 def write_card(
-    manifest_path: Path, check_path: Path, about: Mapping[str, str], folder: Path
+    manifest_path: Path,
+    frames_path: Path,
+    about: Mapping[str, str],
+    classes: Sequence[Shown],
+    folder: Path,
 ) -> None:
     """Write `card.html`, `classes.svg` and `.png`, and `samples.png`.
 
     Args:
         manifest_path: `manifest.json` of the prepared dataset, beside its images.
-        check_path: the warnings of its check.
+        frames_path: its `frames.csv`.
         about: what its description says of it, such as its licence.
+        classes: names and colours of its classes.
         folder: where to write.
     """
-    manifest = Manifest.read(manifest_path)
-    warnings = DatasetCheck.read(check_path).warnings
+    manifest = Manifest.read(manifest_path).shown_with(classes)
+    warnings = findings_of(manifest, frames_path)
     (folder / "card.html").write_text(page(manifest, warnings, about), encoding="utf-8")
     save(plot_classes(manifest), folder / "classes.svg")
     samples = plot_samples(manifest, manifest_path.parent)

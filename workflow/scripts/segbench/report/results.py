@@ -3,7 +3,7 @@
 Reads confusion matrices and JSON; needs NumPy and pandas, never torch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -212,12 +212,19 @@ def training_devices(candidates: Sequence[Candidate]) -> list[str]:
     return sorted({run.record.device for run in trained or runs})
 
 
-def models_table(candidates: Sequence[Candidate]) -> pd.DataFrame:
-    """`models.csv`: one row per model and initialization, fractions and plain units."""
-    return pd.DataFrame([_model_row(candidate) for candidate in candidates])
+def models_table(
+    candidates: Sequence[Candidate], shown: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """`models.csv`: one row per model and initialization, fractions and plain units.
+
+    Args:
+        candidates: best first.
+        shown: how classes are called now, by the names that the runs noted.
+    """
+    return pd.DataFrame([_model_row(candidate, shown or {}) for candidate in candidates])
 
 
-def _model_row(candidate: Candidate) -> dict[str, object]:
+def _model_row(candidate: Candidate, shown: Mapping[str, str]) -> dict[str, object]:
     runs = candidate.runs
     summed = [run.confusion.sum(0) for run in runs]
     interval = candidate.interval
@@ -233,7 +240,7 @@ def _model_row(candidate: Candidate) -> dict[str, object]:
         "miou_ci_high": interval.high,
         # over the classes that a source checkpoint can reach through the class map
         "miou_mapped": _mean([run.scores.miou_mapped for run in runs]),
-        "unreachable": "; ".join(runs[0].scores.unreachable),
+        "unreachable": "; ".join(shown.get(name, name) for name in runs[0].scores.unreachable),
         "aacc": _mean([metrics.pixel_accuracy(counts) for counts in summed]),
         "macc": _mean([metrics.mean_over_classes(metrics.class_accuracy(c)) for c in summed]),
         "classes_present": runs[0].scores.classes_present,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import ConfigDict
 
+from segbench.system.config_text import what_counts
 from segbench.system.records import Record
 
 # packages whose version can change what a run gives
@@ -27,7 +28,8 @@ class PreparedContent(Record):
 def run_digest(config: Path, manifest: Path, code: str, weights: Path | None) -> str:
     """Digest of everything that shapes a training: config, data, code and initial weights.
 
-    Of the manifest only the content counts, so that a dataset may move to another place.
+    Of the manifest only the content counts, so that a dataset may move to another place, and names
+    and colours of classes do not.
 
     Args:
         config: rendered config of the run.
@@ -40,8 +42,9 @@ def run_digest(config: Path, manifest: Path, code: str, weights: Path | None) ->
     """
     content = PreparedContent.read(manifest).content_sha256
     hasher = hashlib.sha256(f"{code}\n{content}\n".encode())
-    for path in (config, *([weights] if weights else [])):
-        hasher.update(hashlib.sha256(path.read_bytes()).digest())
+    hasher.update(what_counts(config.read_text(encoding="utf-8")).encode())
+    if weights:
+        hasher.update(hashlib.sha256(weights.read_bytes()).digest())
     return hasher.hexdigest()[:16]
 
 

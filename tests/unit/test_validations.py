@@ -1,0 +1,36 @@
+"""How often a training is validated where its config does not say."""
+
+import pytest
+from helpers import manifest_of, recipe_of
+
+from segbench.recipe.render import adapted
+from segbench.zoo.names import config_path
+
+FAST_SCNN = config_path("fast_scnn_8xb4-160k_cityscapes-512x1024")
+
+
+@pytest.mark.parametrize(
+    ("iterations", "images", "interval"),
+    [
+        # 4 crops of 100x200 make 80,000 pixels an iteration, which cost as much as 240,000 to
+        # predict; an image of 200x300 has 60,000, so one image is predicted in 1/4 iteration
+        (1000, 20, 100),  # a tenth, 100 iterations, is time for 20 validations: ten are enough
+        (1000, 50, 125),  # ... for 8 of 12.5 iterations each
+        (1000, 1000, 334),  # ... for none of 250, yet three are made
+        (5, 1000, 2),
+        (1, 1000, 1),
+    ],
+)
+def test_validations_take_a_tenth_of_the_time_but_are_three_at_least(
+    tmp_path, iterations, images, interval
+):
+    manifest = manifest_of(7, image_sizes=[[200, 300, 9]])
+    val = manifest.splits["val"].model_copy(update={"images": images})
+    manifest = manifest.model_copy(update={"splits": manifest.splits | {"val": val}})
+    manifest.write(tmp_path / "manifest.json")
+    recipe = recipe_of(
+        run="m/scratch/seed0", initialization="scratch", seed=0, crop_size=(100, 200),
+        batch_size=4, max_iters=iterations,
+    )  # fmt: skip
+    config = adapted(FAST_SCNN, tmp_path / "manifest.json", recipe)
+    assert config.train_cfg["val_interval"] == interval

@@ -1,0 +1,35 @@
+"""What of a description shapes the prepared data, and what is only shown of it.
+
+Names and colours of classes are for people: another name or colour makes no other dataset. The
+order of the classes and what belongs to each of them does.
+"""
+
+from typing import Any
+
+from segbench.datasets.description import Class, DatasetDescription
+
+Shown = tuple[str, tuple[int, int, int]]  # name, and red, green and blue
+
+
+def what_counts(description: DatasetDescription) -> dict[str, Any]:
+    """All that shapes the prepared data, as plain values that can be compared."""
+    content = description.model_dump(mode="json", exclude_defaults=True, exclude={"about"})
+    by_color = description.labels.format == "rgb"
+    classes = description.classes.classes
+    content["classes"]["classes"] = [_belonging(found, by_color) for found in classes]
+    # a class in the description's words, so here by its place
+    content["labels"]["background"] = description.background_id
+    return content
+
+
+def what_is_shown(description: DatasetDescription) -> list[Shown]:
+    """Names and colours of the classes, in the order of their ids."""
+    return [(found.name, found.color) for found in description.classes.classes]
+
+
+def _belonging(found: Class, by_color: bool) -> dict[str, Any]:
+    """What belongs to a class; its colour only where labels are read by it."""
+    content = found.model_dump(mode="json", include={"labels", "values", "colors"})
+    if by_color and not found.colors:
+        content["colors"] = [list(found.color)]
+    return content
