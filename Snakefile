@@ -34,6 +34,7 @@ include: "workflow/rules/compare.smk"
 
 if workflow.is_main_process:
     restore_order(outputs_in_order())
+    say_what_is_reused()
 
 
 localrules:

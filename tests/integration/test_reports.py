@@ -64,3 +64,13 @@ def test_a_copy_of_results_with_new_times_is_taken_as_it_is(finished_copy, seed)
     assert "Nothing to be done" in said.stdout + said.stderr
     finished_copy.edit("smallest.yaml", "max_iters: 6", "max_iters: 9")
     assert "train_run" in finished_copy.run("-n", "--configfile", "smallest.yaml").stdout
+
+
+def test_a_plan_says_which_trainings_are_only_linked(finished_copy):
+    (finished_copy.root / "results/smallest/runs/cgnet/scratch/seed0/best.pth").unlink()
+    said = finished_copy.run("-n", "--configfile", "smallest.yaml", expect=0)
+    sentence = "Trained before with the same settings, and only linked: cgnet/scratch/seed0\n"
+    assert sentence in said.stderr
+    finished_copy.edit("smallest.yaml", "max_iters: 6", "max_iters: 9")
+    said = finished_copy.run("-n", "--configfile", "smallest.yaml", expect=0)
+    assert "only linked" not in said.stderr

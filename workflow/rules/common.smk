@@ -21,6 +21,7 @@ from segbench.system.provenance import package_versions
 from segbench.plan.report_path import link_report
 from segbench.plan.refusals import refuse_problems
 from segbench.plan.run_settings import settings_of
+from segbench.plan.reuse import trained_before
 from segbench.plan.runs import run_table
 from segbench.config.schema import read_yaml
 from segbench.plan.starts import StartingPoints
@@ -248,6 +249,17 @@ def say_that_it_was_interrupted():
     """Say it last, where the user asked for the end."""
     if INTERRUPTS.interrupted:
         print(LAST_LINE, file=sys.stderr)
+
+
+def say_what_is_reused():
+    """Say which trainings of the plan are there already."""
+    found = trained_before(STARTS, origins(), code("train_run.py"), Path(WORK))
+    if found:
+        names = ", ".join(found)
+        print(
+            f"Trained before with the same settings, and only linked: {names}",
+            file=sys.stderr,
+        )
 
 
 def say_where_it_runs():
