@@ -33,11 +33,17 @@ include: "workflow/rules/compare.smk"
 
 
 if workflow.is_main_process:
-    restore_order(outputs_in_order())
+    restore_order(JOBS.in_order())
     say_what_is_reused()
 
 
+# on a cluster these run where Snakemake runs: they take seconds
 localrules:
+    list_zoo,
+    check_dataset,
+    describe_dataset,
+    render_config,
+    pass_checks,
     all,
     zoo,
     prepare,
@@ -53,10 +59,11 @@ onstart:
 
 onsuccess:
     link_report(Path(RESULTS))
+    write_page(Path(RESULTS) / "failed.md", [])
 
 
 onerror:
-    say_that_it_was_interrupted()
+    say_what_failed()
 
 
 rule all:

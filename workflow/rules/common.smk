@@ -9,20 +9,21 @@ sys.path.insert(0, str(SCRIPTS))
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
+from segbench.plan.job_origins import JobOrigins
 from segbench.zoo.names import config_digest, published_batch
 from segbench.system.code_digest import code_digest
 from segbench.datasets.meaning import what_counts, what_is_shown
 from segbench.plan.load import load_datasets, load_experiment
 from segbench.engine.devices import cuda_seems_present
 from segbench.errors import SegbenchError
-from segbench.system.interrupts import LAST_LINE, QuietAfterInterrupt
-from segbench.system.origins import digest_of, restore_order, stale
+from segbench.system.failures import Listener, write_page
+from segbench.system.origins import restore_order, stale
 from segbench.system.provenance import package_versions
 from segbench.plan.report_path import link_report
 from segbench.plan.refusals import refuse_problems
-from segbench.plan.run_settings import settings_of
+from segbench.plan.run_settings import settings_of, settings_that_count
 from segbench.plan.reuse import trained_before
-from segbench.plan.runs import run_table
+from segbench.plan.runs import compared_runs
 from segbench.config.schema import read_yaml
 from segbench.plan.starts import StartingPoints
 from segbench.plan.preconditions import (
@@ -63,13 +64,13 @@ try:
     )
     refuse_problems(STARTS)
     WEIGHTS = STARTS.files()
+    RUNS, UNFINISHED = compared_runs(EXPERIMENT, TARGET, Path(RESULTS))
 except SegbenchError as error:
     raise WorkflowError(str(error)) from None
 
-INTERRUPTS = QuietAfterInterrupt()
-logger.addFilter(INTERRUPTS)
+LISTENER = Listener()
+logger.addFilter(LISTENER)
 DATASETS = {description.name: description for description in (TARGET, *SOURCES)}
-RUNS = run_table(EXPERIMENT, TARGET)
 PREPARED = f"results/datasets/{TARGET.name}"
 OBTAINED = "resources/datasets"
 # training states, keyed by the digest of a run, so experiments that share a run train it once;
@@ -111,68 +112,25 @@ def code(script):
     return code_digest(SCRIPTS / script)
 
 
-def origin_of_config(run):
-    """What the config of a run comes from."""
-    config = EXPERIMENT.models[run.model].config
-    return digest_of(
-        code=code("render_config.py"),
-        zoo_config=config,
-        zoo_digest=config_digest(config),
-        published_batch=published_batch(config),
-        settings=settings_that_count(run),
-    )
-
-
-def settings_that_count(run):
-    """What shapes the config of a run: of the source's classes their number, not their names."""
-    settings = settings_of(STARTS, run)
-    return settings | {"source_classes": len(settings.get("source_classes", ()))}
-
-
-def origin_of_training(run):
-    """What the weights of a run come from, beside its inputs."""
-    untrained = run.initialization == "zero_shot"
-    return digest_of(code=code("take_checkpoint.py" if untrained else "train_run.py"))
-
-
-def origin_of_evaluation():
-    """What the scores of a run come from, beside its inputs."""
-    return digest_of(code=code("evaluate_run.py"), images=EXPERIMENT.gallery_images)
-
-
-def origin_of_drawing(dataset):
-    """What tables and figures of a dataset's classes come from, beside their inputs."""
-    return digest_of(classes=what_is_shown(dataset))
-
-
-def origins():
-    """What every result of this experiment would come from now, by its first output."""
-    expected = {
-        f"results/datasets/{name}/manifest.json": ORIGINS[name] for name in DATASETS
+# what the files of a source held when they were read, and the digest of names, sizes and times
+CONTENTS = f"{WORK}/datasets/{{dataset}}/contents.json"
+LISTINGS = {
+    name: listing_digest(one, Path(CONTENTS.format(dataset=name)))
+    for name, one in DATASETS.items()
+}
+try:
+    ORIGINS = {
+        name: origin_of_dataset(
+            one,
+            code("prepare_dataset.py"),
+            LISTINGS[name],
+            f"results/datasets/{name}/manifest.json",
+        )
+        for name, one in DATASETS.items()
     }
-    for name, dataset in DATASETS.items():
-        card = f"results/datasets/{name}/card/classes.png"
-        expected[card] = origin_of_drawing(dataset)
-    for drawing in ("tables/models.csv", "figures/models.png"):
-        expected[f"{RESULTS}/{drawing}"] = origin_of_drawing(TARGET)
-    for run in STARTS.runs:
-        folder = f"{RESULTS}/runs/{run.path}"
-        expected[f"{folder}/config.py"] = origin_of_config(run)
-        expected[f"{folder}/best.pth"] = origin_of_training(run)
-        expected[f"{folder}/confusion.npz"] = origin_of_evaluation()
-    return expected
-
-
-def outputs_in_order():
-    """The first output of every job that leaves behind what it came from, in their order."""
-    first = [f"results/datasets/{name}/manifest.json" for name in DATASETS]
-    first += [f"results/datasets/{name}/check.json" for name in DATASETS]
-    runs = [f"{RESULTS}/runs/{run.path}" for run in STARTS.runs]
-    first += [f"{run}/config.py" for run in runs]
-    first += of_all_models(f"{RESULTS}/check/{{model}}/{{initialization}}.json")
-    first += [f"{run}/{name}" for name in ("best.pth", "confusion.npz") for run in runs]
-    first += [f"results/datasets/{name}/card/classes.png" for name in DATASETS]
-    return [*first, f"{RESULTS}/tables/models.csv", f"{RESULTS}/figures/models.png"]
+except SegbenchError as error:
+    raise WorkflowError(str(error)) from None
+JOBS = JobOrigins(STARTS, ORIGINS, code)
 
 
 def make_stale_results_again():
@@ -183,7 +141,7 @@ def make_stale_results_again():
     here, because they are put in place after the rules are read.
     """
     if workflow.is_main_process:
-        workflow.dag.forcefiles.update(stale(origins()))
+        workflow.dag.forcefiles.update(stale(JOBS.expected))
 
 
 def of_all_runs(name):
@@ -245,15 +203,15 @@ def known_weights(wildcards):
     return [] if file is None else [str(file.path)]
 
 
-def say_that_it_was_interrupted():
-    """Say it last, where the user asked for the end."""
-    if INTERRUPTS.interrupted:
-        print(LAST_LINE, file=sys.stderr)
+def say_what_failed():
+    """Say it last, and leave it beside the results."""
+    print(*LISTENER.closing_lines(), sep="\n", file=sys.stderr)
+    write_page(Path(RESULTS) / "failed.md", LISTENER.remaining())
 
 
 def say_what_is_reused():
     """Say which trainings of the plan are there already."""
-    found = trained_before(STARTS, origins(), code("train_run.py"), Path(WORK))
+    found = trained_before(STARTS, JOBS.expected, code("train_run.py"), Path(WORK))
     if found:
         names = ", ".join(found)
         print(
@@ -264,7 +222,7 @@ def say_what_is_reused():
 
 def say_where_it_runs():
     """Say once that models will train on the CPU, where that is so."""
-    if not cuda_seems_present():
+    if workflow.local_exec and not cuda_seems_present():
         print(
             "No CUDA device on this machine: models train and are evaluated on the CPU.",
             file=sys.stderr,

@@ -44,8 +44,9 @@ rule compare_tables:
         code=code("compare_tables.py"),
         runs=[(r.model, r.initialization, r.seed, r.fold) for r in RUNS],
         experiment=EXPERIMENT.experiment,
+        unfinished=UNFINISHED,
         classes=what_is_shown(TARGET),
-        came_from=origin_of_drawing(TARGET),
+        came_from=JOBS.of_drawing(TARGET),
     script:
         "../scripts/compare_tables.py"
 
@@ -115,6 +116,6 @@ rule compare_figures:
         code=code("compare_figures.py"),
         runs=[(r.model, r.initialization, r.seed, r.fold) for r in RUNS],
         classes=what_is_shown(TARGET),
-        came_from=origin_of_drawing(TARGET),
+        came_from=JOBS.of_drawing(TARGET),
     script:
         "../scripts/compare_figures.py"

@@ -1,23 +1,6 @@
 # From a dataset's source to a prepared dataset that passed its checks.
 
 
-CONTENTS = f"{WORK}/datasets/{{dataset}}/contents.json"
-LISTINGS = {
-    name: listing_digest(one, Path(CONTENTS.format(dataset=name)))
-    for name, one in DATASETS.items()
-}
-try:
-    ORIGINS = {
-        name: origin_of_dataset(
-            one,
-            code("prepare_dataset.py"),
-            LISTINGS[name],
-            f"results/datasets/{name}/manifest.json",
-        )
-        for name, one in DATASETS.items()
-    }
-except SegbenchError as error:
-    raise WorkflowError(str(error)) from None
 DOWNLOADS = {d.source.archive: d.source for d in DATASETS.values() if d.source.url}
 
 
@@ -161,6 +144,6 @@ rule describe_dataset:
         code=code("describe_dataset.py"),
         about=lambda w: DATASETS[w.dataset].about.model_dump(exclude_none=True),
         classes=lambda w: what_is_shown(DATASETS[w.dataset]),
-        came_from=lambda w: origin_of_drawing(DATASETS[w.dataset]),
+        came_from=lambda w: JOBS.of_drawing(DATASETS[w.dataset]),
     script:
         "../scripts/describe_dataset.py"

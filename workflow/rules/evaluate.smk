@@ -23,6 +23,6 @@ rule evaluate_run:
     params:
         code=code("evaluate_run.py"),
         gallery_images=EXPERIMENT.gallery_images,
-        came_from=origin_of_evaluation(),
+        came_from=JOBS.of_evaluation,
     script:
         "../scripts/evaluate_run.py"

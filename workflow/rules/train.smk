@@ -20,10 +20,10 @@ rule render_config:
         zoo_config=lambda w: EXPERIMENT.models[w.model].config,
         zoo_digest=lambda w: config_digest(EXPERIMENT.models[w.model].config),
         published_batch=lambda w: published_batch(EXPERIMENT.models[w.model].config),
-        counts=lambda w: settings_that_count(run_of(w)),
+        counts=lambda w: settings_that_count(STARTS, run_of(w)),
         # a function of `output` is no reason to run again
         settings=lambda w, output: settings_of(STARTS, run_of(w)),
-        came_from=lambda w: origin_of_config(run_of(w)),
+        came_from=lambda w: JOBS.of_config(run_of(w)),
     script:
         "../scripts/render_config.py"
 
@@ -94,7 +94,7 @@ rule train_run:
     params:
         code=code("train_run.py"),
         work=WORK,
-        came_from=lambda w: origin_of_training(run_of(w)),
+        came_from=lambda w: JOBS.of_training(run_of(w)),
     script:
         "../scripts/train_run.py"
 
@@ -118,6 +118,6 @@ rule take_checkpoint:
         "../../envs/segbench.yaml"
     params:
         code=code("take_checkpoint.py"),
-        came_from=lambda w: origin_of_training(zero_shot_run_of(w)),
+        came_from=lambda w: JOBS.of_training(zero_shot_run_of(w)),
     script:
         "../scripts/take_checkpoint.py"

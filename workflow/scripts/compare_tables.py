@@ -15,6 +15,7 @@ def main(snakemake):
         folder=Path(snakemake.output.summary).parent,
         experiment=snakemake.params.experiment,
         classes=snakemake.params.classes,
+        unfinished=snakemake.params.unfinished,
     )
 
 

@@ -195,6 +195,10 @@ class Experiment(Section):
         default=(0,), min_length=1, description="one training per model, initialization and seed"
     )
     training: Training = Field(default=Training(), description="settings for all models")
+    allow_missing: bool = Field(
+        default=False,
+        description="compare the runs that are finished, and say which are not; none is trained",
+    )
     gallery_images: Count = Field(
         default=4, le=64, description="validation images shown side by side in the report"
     )

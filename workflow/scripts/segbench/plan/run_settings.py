@@ -29,3 +29,10 @@ def settings_of(starts: StartingPoints, run: RunKey) -> dict[str, object]:
         settings["source_classes"] = list(mapped.source)
         settings["class_map"] = list(mapped.ids)
     return settings
+
+
+def settings_that_count(starts: StartingPoints, run: RunKey) -> dict[str, object]:
+    """Those settings that decide about a training: of the source's classes not the names."""
+    settings = settings_of(starts, run)
+    names = settings.get("source_classes")
+    return settings | {"source_classes": len(names) if isinstance(names, list) else 0}

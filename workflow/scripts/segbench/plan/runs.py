@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from segbench.config.experiment import TRANSFERRED, Experiment
 from segbench.datasets.description import DatasetDescription
+from segbench.errors import ConfigError
 
 # in paths, what a training on the source dataset stands under instead of its initialization
 SOURCE = "source"
@@ -45,6 +47,31 @@ class RunKey:
 def run_table(experiment: Experiment, dataset: DatasetDescription) -> list[RunKey]:
     """Every run that is compared on a dataset, in the order of the config."""
     return list(_rows(experiment, dataset))
+
+
+def compared_runs(
+    experiment: Experiment, dataset: DatasetDescription, results: Path
+) -> tuple[list[RunKey], list[str]]:
+    """The runs that are compared, and the names of those that are left out.
+
+    Args:
+        experiment: the validated config; with `allow_missing` only runs that were evaluated count.
+        dataset: what is compared on.
+        results: folder of the experiment.
+
+    Raises:
+        ConfigError: `allow_missing` leaves nothing to compare.
+    """
+    runs = run_table(experiment, dataset)
+    if not experiment.allow_missing:
+        return runs, []
+    finished = [run for run in runs if (results / "runs" / run.path / "metrics.json").is_file()]
+    if not finished:
+        raise ConfigError(
+            f"config: `allow_missing`: no run of '{experiment.experiment}' is finished, so nothing "
+            "can be compared. Leave it out."
+        )
+    return finished, [run.path for run in runs if run not in finished]
 
 
 def source_run(experiment: Experiment, run: RunKey) -> RunKey | None:

@@ -36,6 +36,7 @@ def write_tables(
     folder: Path,
     experiment: str,
     classes: Sequence[Shown],
+    unfinished: Sequence[str] = (),
 ) -> None:
     """Write the tables and the first page into a folder, and `README.md` beside it.
 
@@ -46,6 +47,7 @@ def write_tables(
         folder: where to write.
         experiment: its name.
         classes: names and colours of the classes.
+        unfinished: names of the runs that are left out.
     """
     prepared = Manifest.read(manifest_path)
     manifest = prepared.shown_with(classes)
@@ -58,6 +60,8 @@ def write_tables(
     results.pairwise_table(candidates).to_csv(folder / "pairwise.csv", index=False)
 
     protocol = _protocol(candidates, manifest.name)
+    if unfinished:
+        protocol += f" Incomplete: without {', '.join(unfinished)}."
     tables.write_readable(
         columns.readable_models(models),
         folder / "models",
@@ -72,9 +76,9 @@ def write_tables(
         f"absent from the validation images. {protocol}",
     )
     warnings = findings_of(manifest, frames_path)
-    page = summary.landing_page(candidates, models, manifest, experiment, warnings)
+    page = summary.landing_page(candidates, models, manifest, experiment, warnings, unfinished)
     (folder / "summary.rst").write_text(page, encoding="utf-8")
-    page = summary.markdown_page(candidates, models, manifest, experiment)
+    page = summary.markdown_page(candidates, models, manifest, experiment, unfinished)
     (folder.parent / "README.md").write_text(page, encoding="utf-8")
     LOG.info(summary.verdict(candidates, manifest.name).replace("**", "").replace("\\", ""))
 

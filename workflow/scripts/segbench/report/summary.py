@@ -55,6 +55,14 @@ def verdict(candidates: Sequence[Candidate], dataset: str) -> str:
     return f"{text}{ahead}{_judgement(difference)}"
 
 
+def incomplete(unfinished: Sequence[str]) -> list[str]:
+    """Say that runs are left out of a comparison, as lines of either markup."""
+    if not unfinished:
+        return []
+    names = escaped(", ".join(unfinished))
+    return [f"**Incomplete**: without the unfinished runs {names}.", ""]
+
+
 def _judgement(difference: Difference) -> str:
     """Whether a difference is more than chance, and what would settle it."""
     over = difference.first.repeated_over
@@ -121,10 +129,17 @@ def landing_page(
     manifest: Manifest,
     experiment: str,
     warnings: Sequence[Finding],
+    unfinished: Sequence[str] = (),
 ) -> str:
     """Write the report's first page: verdict, table, protocol and warnings."""
     lines = [f"{escaped(experiment)}: {_title(candidates)}"]
-    lines += ["=" * len(lines[0]), "", verdict(candidates, manifest.name), ""]
+    lines += [
+        "=" * len(lines[0]),
+        "",
+        *incomplete(unfinished),
+        verdict(candidates, manifest.name),
+        "",
+    ]
     lines += [line for one in remarks(candidates, manifest) for line in (one, "")]
     lines += _starting_points(candidates)
     first_table = html_table(readable_models(table)[list(_narrow_columns(table))])
@@ -149,11 +164,12 @@ def markdown_page(
     table: pd.DataFrame,
     manifest: Manifest,
     experiment: str,
+    unfinished: Sequence[str] = (),
 ) -> str:
     """Write the result as a Markdown page beside `tables/`, `figures/` and `gallery/`."""
     # what reStructuredText escapes with a backslash, Markdown does too
     lines = [f"# {escaped(experiment)}: {_title(candidates)}", ""]
-    lines += [verdict(candidates, manifest.name), ""]
+    lines += [*incomplete(unfinished), verdict(candidates, manifest.name), ""]
     lines += [line for one in remarks(candidates, manifest) for line in (one, "")]
     lines += _starting_points(candidates)
     lines += ["![mean IoU](figures/models.png)", ""]

@@ -1,36 +1,8 @@
-"""Ctrl-C in Snakemake: one line that says that the work goes on next time, and no errors.
+"""Ctrl-C in a script of a rule that still imports: it ends without a traceback."""
 
-An interrupted job is one that failed for Snakemake, which prints several paragraphs for each.
-"""
-
-import logging
 import sys
 from pathlib import Path
 from types import TracebackType
-
-SAID_BY_SNAKEMAKE = "on user request"
-LAST_LINE = (
-    "Interrupted. Run the same command again: what is finished is kept, and trainings go on from "
-    "their saved states."
-)
-
-
-class QuietAfterInterrupt(logging.Filter):
-    """Lets Snakemake's errors pass until the user asks for the end.
-
-    Attributes:
-        interrupted: whether the user did.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.interrupted = False
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a message is shown."""
-        if SAID_BY_SNAKEMAKE in record.getMessage():
-            self.interrupted = True
-        return not self.interrupted or record.levelno < logging.ERROR
 
 
 def end_scripts_quietly() -> None:
