@@ -4,7 +4,6 @@ Snakemake takes the path of a report from its command line or a profile alone, s
 here. Knows the command line only as words.
 """
 
-import argparse
 import html
 import re
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+from segbench.plan.command_line import parsed
 from segbench.system.files import write_whole
 
 # with one of these targets alone nothing is compared, so there is nothing to report
@@ -31,14 +31,8 @@ def report_path(words: Sequence[str]) -> str | None:
     """
     if _is_dry(words) or PARTIAL & set(words):
         return None
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--configfile", "--configfiles", nargs="+", action="extend", default=[])
-    parser.add_argument("--config", "-C", nargs="*", action="extend", default=[])
-    parser.add_argument("--directory", "-d", default=".")
-    parser.add_argument("--snakefile", "-s", default="Snakefile")
-    try:
-        given, _ = parser.parse_known_args(list(words))
-    except SystemExit:  # a flag without its value, which Snakemake refuses
+    given = parsed(words)
+    if given is None:
         return None
     files = [Path(file) for file in given.configfile] or _default(given.directory, given.snakefile)
     names = [_experiment_in(file) for file in files]
