@@ -8,7 +8,7 @@ READY := $(VENV)/.installed
 BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help demo setup test test-slurm test-zoo lint format docs bench publish lock clean
+.PHONY: help demo setup test test-kill test-slurm test-zoo lint format docs bench publish lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | \
@@ -36,6 +36,9 @@ demo: setup  ## draw two datasets, train three models on the CPU, write the repo
 
 test: setup  ## run every test; they train on the CPU (20 minutes on two cores)
 	python -m pytest
+
+test-kill: setup  ## kill a training twenty times and compare every bit (five minutes)
+	SEGBENCH_KILLS=20 python -m pytest tests/kill -s
 
 test-slurm: setup  ## run the workflow on a real SLURM that is started here (root; 15 minutes)
 	python -m pytest tests/slurm -s
