@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import signal
 
 import pytest
@@ -11,6 +12,8 @@ from helpers import recipe_of
 
 from segbench.engine import train as training
 from segbench.engine import trainer
+from segbench.engine.sampling import index_at
+from segbench.errors import ModelError
 from segbench.recipe.render import render
 from segbench.system.stop import StoppedError
 from segbench.zoo.names import config_path
@@ -119,3 +122,18 @@ def test_mixed_precision_trains_about_the_same(train):
     # weights stay in float32, so that every score is computed in it
     assert {value.dtype for value in weights.values()} <= {torch.float32, torch.int64}
     assert abs(full["best_val_miou"] - mixed["best_val_miou"]) < 0.1
+
+
+def test_a_loss_that_is_not_a_number_is_said_with_its_iteration_and_images(train, finished):
+    with pytest.raises(ModelError) as caught:
+        train("astray", learning_rate=1e30, max_iters=20, val_interval=20)
+    found = re.search(
+        r"astray: the loss is (nan|inf) at iteration (\d+) \(learning rate \S+; images (.*)\)\. L",
+        str(caught.value),
+    )
+    assert found
+    # the images of that iteration are two of the epoch's permutation, worked out here
+    frames = (finished.root / "results/datasets/tiny_rural/splits/train.txt").read_text().split()
+    place = 2 * (int(found[2]) - 1)
+    expected = [frames[index_at(0, p, len(frames))] for p in (place, place + 1)]
+    assert [name.rpartition(".")[0] for name in found[3].split(", ")] == expected

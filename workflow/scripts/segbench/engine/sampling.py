@@ -8,6 +8,7 @@ and sees what it would have seen, with any number of workers. Imports torch.
 import random
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -91,6 +92,9 @@ class Frames(Protocol):
 
     def __getitem__(self, index: int, /) -> object: ...
 
+    def get_data_info(self, index: int, /) -> dict[str, str]:
+        """Where the image and its label are."""
+
 
 class PositionedDataset(Dataset[object]):
     """A dataset that is asked for positions instead of indices.
@@ -104,6 +108,11 @@ class PositionedDataset(Dataset[object]):
     def __init__(self, frames: Frames, seed: int, order: Order | None = None) -> None:
         self._frames, self._seed = frames, seed
         self._order = order or partial(_shuffled, seed, len(frames))
+
+    def names_at(self, positions: Sequence[int]) -> list[str]:
+        """File names of the images at some positions."""
+        indices = map(self._order, positions)
+        return [Path(self._frames.get_data_info(index)["img_path"]).name for index in indices]
 
     def __getitem__(self, position: int) -> object:
         # MMSegmentation's transforms draw from both global generators

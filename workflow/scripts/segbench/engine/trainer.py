@@ -25,6 +25,7 @@ from segbench.engine.optimizers import build_optimizer, build_schedulers
 from segbench.engine.predict import predictions
 from segbench.engine.processes import ALONE, Processes
 from segbench.engine.record import write_history, write_record
+from segbench.engine.sampling import PositionedDataset
 from segbench.engine.state import Stateful, TrainingState, save_whole
 from segbench.errors import ModelError
 from segbench.recipe.section import RunSection
@@ -35,6 +36,7 @@ from segbench.system.stop import StopRequest
 LOG = logging.getLogger(__name__)
 LOG_EVERY = 10
 SAVE_EVERY_SECONDS = 300.0
+MOST_NAMES = 4  # of images in a message
 
 
 @dataclass(slots=True)
@@ -96,7 +98,9 @@ class Trainer:
         self.parts.optim.initialize_count_status(self.parts.model, done, self.last)
         # after the state is restored: the processes start from the weights of the first
         self.stepped = processes.wrapped(self.parts.model, device)
-        self.batches = iter(training_loader(config, self.seed, done, self.last, workers, processes))
+        loader = training_loader(config, self.seed, done, self.last, workers, processes)
+        self.batches = iter(loader)
+        self.frames: PositionedDataset = loader.dataset  # type: ignore[assignment]
         self.val_loader = validation_loader(config, workers, processes)
         self.rate = 0.0  # of the last iteration
         self.saved_at = time.monotonic()
@@ -141,8 +145,7 @@ class Trainer:
     def log(self) -> None:
         """Add a row to the history: the mean loss since the last one, and the last rate."""
         iteration = self.state.iteration
-        loss = _mean_loss(self.state.losses, self.section.run, iteration)
-        row = {"iteration": iteration, "loss": loss, "learning_rate": self.rate}
+        row = {"iteration": iteration, "loss": self._mean_loss(), "learning_rate": self.rate}
         self.state.history.append(row)
 
     def validate(self) -> None:
@@ -217,6 +220,23 @@ class Trainer:
         is_due = time.monotonic() - self.saved_at > SAVE_EVERY_SECONDS
         return self.is_validated() or bool(self.stop.signal) or is_due
 
+    def _mean_loss(self) -> float:
+        """Mean loss since the last row; reads the device once for many iterations."""
+        losses, run = torch.stack(self.state.losses), self.section.run
+        self.state.losses.clear()
+        loss = float(losses.mean())
+        if np.isfinite(loss):
+            return loss
+        first = int((~torch.isfinite(losses)).nonzero()[0])
+        iteration, batch = self.state.iteration - len(losses) + first + 1, self.section.batch_size
+        names = self.frames.names_at(range((iteration - 1) * batch, iteration * batch))
+        raise ModelError(
+            f"{run}: the loss is {float(losses[first])} at iteration {iteration} (learning rate "
+            f"{self.rate:.3g}; images {_listed(names)}). Lower `training.learning_rate` for this "
+            "model, raise `batch_size`, or use `precision: float32`. Running again as it is goes "
+            "on from the last sound state and most likely meets the same loss."
+        )
+
     def _next_batch(self) -> dict[str, list[object]]:
         try:
             batch: dict[str, list[object]] = next(self.batches)
@@ -277,14 +297,6 @@ def _detail(history: list[dict[str, float]]) -> str:
     return f"loss {history[-1]['loss']:.4f}  lr {history[-1]['learning_rate']:.2e}"
 
 
-def _mean_loss(losses: list[torch.Tensor], run: str, iteration: int) -> float:
-    """Mean loss since the last call; reads the device once for many iterations."""
-    loss = float(torch.stack(losses).mean())
-    losses.clear()
-    if not np.isfinite(loss):
-        raise ModelError(
-            f"{run}: the loss is {loss} at iteration {iteration}. Lower `training.learning_rate` "
-            "for this model, raise `batch_size`, or use `precision: float32`. Running again as "
-            "it is goes on from the last sound state and most likely meets the same loss."
-        )
-    return loss
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
