@@ -34,7 +34,7 @@ include: "workflow/rules/compare.smk"
 
 if workflow.is_main_process:
     restore_order(JOBS.in_order())
-    say_what_is_reused()
+    say_what_is_reused(STARTS, JOBS.expected, code("train_run.py"), Path(WORK))
 
 
 # on a cluster these run where Snakemake runs: they take seconds
@@ -54,7 +54,7 @@ localrules:
 
 
 onstart:
-    say_where_it_runs()
+    say_where_it_runs(workflow.local_exec)
 
 
 onsuccess:

@@ -14,7 +14,6 @@ from segbench.zoo.names import config_digest, published_batch
 from segbench.system.code_digest import code_digest
 from segbench.datasets.meaning import what_counts, what_is_shown
 from segbench.plan.load import load_datasets, load_experiment
-from segbench.engine.devices import cuda_seems_present
 from segbench.errors import SegbenchError
 from segbench.system.failures import Listener, write_page
 from segbench.system.origins import restore_order, stale
@@ -22,7 +21,7 @@ from segbench.system.provenance import package_versions
 from segbench.plan.report_path import link_report
 from segbench.plan.refusals import refuse_problems
 from segbench.plan.run_settings import settings_of, settings_that_count
-from segbench.plan.reuse import trained_before
+from segbench.plan.reuse import say_what_is_reused
 from segbench.plan.runs import compared_runs
 from segbench.config.schema import read_yaml
 from segbench.plan.starts import StartingPoints
@@ -31,6 +30,7 @@ from segbench.plan.preconditions import (
     origin_of_dataset,
     refuse_missing_source,
     refuse_unwritable,
+    say_where_it_runs,
     say_what_is_run,
     scripts_import_from,
 )
@@ -207,23 +207,3 @@ def say_what_failed():
     """Say it last, and leave it beside the results."""
     print(*LISTENER.closing_lines(), sep="\n", file=sys.stderr)
     write_page(Path(RESULTS) / "failed.md", LISTENER.remaining())
-
-
-def say_what_is_reused():
-    """Say which trainings of the plan are there already."""
-    found = trained_before(STARTS, JOBS.expected, code("train_run.py"), Path(WORK))
-    if found:
-        names = ", ".join(found)
-        print(
-            f"Trained before with the same settings, and only linked: {names}",
-            file=sys.stderr,
-        )
-
-
-def say_where_it_runs():
-    """Say once that models will train on the CPU, where that is so."""
-    if workflow.local_exec and not cuda_seems_present():
-        print(
-            "No CUDA device on this machine: models train and are evaluated on the CPU.",
-            file=sys.stderr,
-        )

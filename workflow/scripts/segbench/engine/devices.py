@@ -20,12 +20,6 @@ LOG = logging.getLogger(__name__)
 POLL_SECONDS = 2.0
 
 
-def cuda_seems_present() -> bool:
-    """Whether this machine seems to have an NVIDIA GPU, asked without importing torch."""
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return hidden not in ("", "-1") and any(Path("/dev").glob("nvidia[0-9]*"))
-
-
 @contextlib.contextmanager
 def lease_device(wait: bool = True) -> Iterator[str]:
     """Hold one device for as long as the context lasts; see `lease_devices`."""

@@ -10,6 +10,7 @@ from segbench.datasets.meaning import what_counts
 from segbench.datasets.source_files import files_that_count
 from segbench.errors import ConfigError
 from segbench.system.contents import listing_as_read, stamps_of
+from segbench.system.gpus import cuda_seems_present
 from segbench.system.origins import digest_of, read_origin
 
 
@@ -27,6 +28,19 @@ def say_what_is_run(configs: Iterable[str]) -> None:
     """Say that configs of the user's own are code, before the first of them is read."""
     for config in dict.fromkeys(configs):
         print(f"Running {config}: a config of your own is Python code.", file=sys.stderr)
+
+
+def say_where_it_runs(is_local: bool) -> None:
+    """Say once that models will train on the CPU, where that is so.
+
+    Args:
+        is_local: whether jobs run on this machine, rather than on a cluster.
+    """
+    if is_local and not cuda_seems_present():
+        print(
+            "No CUDA device on this machine: models train and are evaluated on the CPU.",
+            file=sys.stderr,
+        )
 
 
 def refuse_unwritable(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Which planned trainings will be taken from the work folder instead, as far as that is known."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -45,3 +46,12 @@ def trained_before(
         if all((work / digest / name).is_file() for name in RESULTS):
             found.append(run.path)
     return found
+
+
+def say_what_is_reused(
+    starts: StartingPoints, origins: Mapping[str, str], code: str, work: Path
+) -> None:
+    """Say which trainings of a plan are there already; takes what `trained_before` takes."""
+    if found := trained_before(starts, origins, code, work):
+        names = ", ".join(found)
+        print(f"Trained before with the same settings, and only linked: {names}", file=sys.stderr)
