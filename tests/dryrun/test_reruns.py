@@ -153,6 +153,28 @@ def test_a_change_of_code_and_of_the_models_are_both_noticed(finished_copy):
     assert planned(finished_copy)["train_run"] == 3
 
 
+def other_minutes(checkout):
+    experiment = yaml.safe_load((checkout.root / "smallest.yaml").read_text())
+    with_config(checkout, training=experiment["training"] | {"save_minutes": 0.5})
+
+
+def test_saving_at_other_times_reruns_nothing(finished_copy):
+    other_minutes(finished_copy)
+    assert planned(finished_copy) == {}
+
+
+def test_saving_at_other_times_reruns_nothing_for_one_model(finished_copy):
+    models = yaml.safe_load((finished_copy.root / "smallest.yaml").read_text())["models"]
+    models["cgnet"] = {"config": models["cgnet"], "training": {"save_minutes": 0.5}}
+    with_config(finished_copy, models=models)
+    assert planned(finished_copy) == {}
+
+
+def test_a_further_seed_that_is_saved_at_other_times_trains_that_seed_alone(finished_copy):
+    other_minutes(finished_copy)
+    assert planned(finished_copy, "--config", "seeds=[0,1]")["train_run"] == 2
+
+
 @pytest.fixture
 def carried(finished_copy):
     """Results that were carried to another checkout: without Snakemake's own records."""
@@ -161,6 +183,11 @@ def carried(finished_copy):
 
 
 def test_carried_results_are_finished(carried):
+    assert planned(carried) == {}
+
+
+def test_saving_at_other_times_reruns_nothing_without_snakemakes_records(carried):
+    other_minutes(carried)
     assert planned(carried) == {}
 
 

@@ -38,12 +38,11 @@ def validate(self, work=trainer.Trainer.validate):
     work(self)
     note("step")
 
-trainer.SAVE_EVERY_SECONDS = 0.2
 state.save_whole = slowly
 trainer.Trainer.validate = validate
 config, manifest, folder, work = sys.argv[1:]
 note("start")
-train.train(Path(config), Path(manifest), Path(folder), Path(work), "code", 2)
+train.train(Path(config), Path(manifest), Path(folder), Path(work), "code", 2, save_minutes=0.2 / 60)
 """
 
 

@@ -125,6 +125,10 @@ def test_every_experiment_of_the_repository_is_valid():
         ({"training": {"max_iters": 10, "epochs": 2}}, "`max_iters` and `epochs` say the same"),
         ({"training": {"ema": 1.0}}, "`training.ema`: "),
         ({"training": {"early_stopping": 0}}, "`training.early_stopping`: "),
+        ({"training": {"save_minutes": 0}}, "`training.save_minutes`: "),
+        ({"training": {"save_minutes": 1441}}, "`training.save_minutes`: "),
+        ({"training": {"save_minutes": float("nan")}}, "`training.save_minutes`: "),
+        ({"training": {"save_minutes": "soon"}}, "`training.save_minutes`: "),
         ({"training": {"epochs": 10**30}}, "`training.epochs`: must be at most 1000000, found 1"),
         (
             {"training": {"max_iters": 10**30}},

@@ -94,6 +94,8 @@ rule train_run:
     params:
         code=code("train_run.py"),
         work=WORK,
+        # a function of `output` is no reason to run again
+        save_minutes=lambda w, output: STARTS.training(run_of(w)).save_minutes,
         came_from=lambda w: JOBS.of_training(run_of(w)),
     script:
         "../scripts/train_run.py"

@@ -15,6 +15,7 @@ def main(snakemake):
         code=snakemake.params.code,
         threads=snakemake.threads,
         devices=snakemake.resources.get("gpu", 1),
+        save_minutes=snakemake.params.save_minutes,
     )
 
 

@@ -22,7 +22,7 @@ Precision = Literal["float32", "bfloat16"]
 # two keys that say the same; setting one for a model takes the place of the other
 LENGTHS = ("max_iters", "epochs")
 # keys that say how the work is done; what comes out of it does not depend on them
-HOW_ONLY = frozenset({"gpus_per_run"})
+HOW_ONLY = frozenset({"gpus_per_run", "save_minutes"})
 
 
 def _weights_or_scheme(value: object) -> object:
@@ -51,6 +51,8 @@ ClassWeights = Annotated[
 Iterations = Annotated[Count, Field(le=10**9)]
 Epochs = Annotated[Count, Field(le=10**6)]
 Batch = Annotated[Count, Field(le=10**6)]
+# less than a second would do little but save; more than a day would save nothing
+Minutes = Annotated[float, BeforeValidator(number_from_text), Field(ge=0.01, le=1440)]
 Decay = Annotated[float, BeforeValidator(number_from_text), Field(gt=0, lt=1)]
 
 
@@ -112,6 +114,12 @@ class Training(Section):
         default=None,
         description="GPUs that a run is trained on together: they share each batch evenly and "
         "normalise over all of it, so that the training is the same; default: 1",
+    )
+    save_minutes: Minutes | None = Field(
+        default=None,
+        description="minutes between two saves of the state that an interrupted training goes on "
+        "from, from 0.01 to 1440; it is also saved at each validation; what comes out does not "
+        "depend on it; default: 5",
     )
     image_size: Size | None = Field(
         default=None,

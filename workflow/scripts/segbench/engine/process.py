@@ -1,8 +1,8 @@
 """One of the processes that train a run together; started by `segbench.engine.launch`.
 
 Arguments: the rendered config, the work folder, the digest of the run, the CPU threads of this
-process, the log file or an empty word, the devices with commas between, and the folder for
-failures.
+process, the minutes between two saves, the log file or an empty word, the devices with commas
+between, and the folder for failures.
 """
 
 import logging
@@ -22,7 +22,7 @@ LOG = logging.getLogger(__name__)
 
 def main(arguments: list[str]) -> int:
     """Train, together with the other processes."""
-    config, work, digest, threads, log, devices, failures = arguments
+    config, work, digest, threads, minutes, log, devices, failures = arguments
     rank = int(os.environ["RANK"])
     device = devices.split(",")[rank]
     join_log(Path(log) if log else None, speaks=rank == 0)
@@ -30,7 +30,10 @@ def main(arguments: list[str]) -> int:
     try:
         with stop:
             processes = Processes.joined(device)
-            train_here(Path(config), Path(work), digest, device, int(threads), stop, processes)
+            paths = Path(config), Path(work)
+            train_here(
+                *paths, digest, device, int(threads), stop, processes, save_minutes=float(minutes)
+            )
             processes.leave()
     except Exception as error:
         # when one fails the others lose it in the middle of something; that needs no message

@@ -13,7 +13,7 @@ import torch
 from segbench.engine.build import backbone_weights, load_config
 from segbench.engine.devices import lease_devices
 from segbench.engine.processes import ALONE, Processes
-from segbench.engine.trainer import Trainer
+from segbench.engine.trainer import SAVE_MINUTES, Trainer
 from segbench.errors import DataError
 from segbench.recipe.section import RunSection
 from segbench.system.files import alone, place
@@ -34,6 +34,7 @@ def train(
     code: str,
     threads: int,
     devices: int = 1,
+    save_minutes: float | None = None,
 ) -> None:
     """Train a run to its end, or go on with one that was interrupted.
 
@@ -45,6 +46,7 @@ def train(
         code: digest of the code that shapes a training.
         threads: CPU threads of the network; on a GPU, processes that read images.
         devices: GPUs that the run is trained on, in as many processes.
+        save_minutes: minutes between two saves of the state, None for five.
 
     Raises:
         DataError: the manifest is damaged or of another version.
@@ -63,24 +65,33 @@ def train(
             LOG.info("%s: trained before with the same settings, results reused", section.run)
         else:
             with lease_devices(devices) as leased:
-                _train_on(leased, config_path, place_of_state, digest, threads)
+                minutes = save_minutes or SAVE_MINUTES
+                _train_on(leased, config_path, place_of_state, digest, threads, minutes)
     for name in RESULTS:
         place(place_of_state / name, folder / name)
 
 
 def _train_on(
-    devices: Sequence[str], config_path: Path, work: Path, digest: str, threads: int
+    devices: Sequence[str],
+    config_path: Path,
+    work: Path,
+    digest: str,
+    threads: int,
+    save_minutes: float,
 ) -> None:
     """Train in this process, or in one per device where there are several."""
     if len(devices) == 1:
         with StopRequest() as stop:
-            train_here(config_path, work, digest, devices[0], threads, stop)
+            train_here(
+                config_path, work, digest, devices[0], threads, stop, save_minutes=save_minutes
+            )
         return
     # only where it is needed: it imports a good part of PyTorch
     from segbench.engine.launch import launch
 
     each = str(max(1, threads // len(devices)))
-    arguments = [str(config_path), str(work), digest, each, str(log_file() or "")]
+    minutes = str(save_minutes)
+    arguments = [str(config_path), str(work), digest, each, minutes, str(log_file() or "")]
     launch("segbench.engine.process", [*arguments, ",".join(devices)], len(devices))
 
 
@@ -92,6 +103,7 @@ def train_here(
     threads: int,
     stop: StopRequest,
     processes: Processes = ALONE,
+    save_minutes: float = SAVE_MINUTES,
 ) -> None:
     """Train in this process to the end, alone or together with others.
 
@@ -103,12 +115,14 @@ def train_here(
         threads: CPU threads of the network; on a GPU, processes that read images.
         stop: tells whether a signal asked for the end.
         processes: those that train together.
+        save_minutes: minutes between two saves of the state.
 
     Raises:
         ModelError, StoppedError: as `train`.
     """
     torch.set_num_threads(threads)
-    trainer = Trainer(load_config(config_path), device, work, threads, stop, processes)
+    config = load_config(config_path)
+    trainer = Trainer(config, device, work, threads, stop, processes, save_minutes)
     trainer.train()
     if processes.is_first:
         trainer.finish(digest)

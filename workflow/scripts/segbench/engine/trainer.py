@@ -35,7 +35,7 @@ from segbench.system.stop import StopRequest
 
 LOG = logging.getLogger(__name__)
 LOG_EVERY = 10
-SAVE_EVERY_SECONDS = 300.0
+SAVE_MINUTES = 5.0
 MOST_NAMES = 4  # of images in a message
 
 
@@ -76,6 +76,7 @@ class Trainer:
         threads: CPU threads of the network; on a GPU, processes that read images.
         stop: tells whether a signal asked for the end.
         processes: those that train together.
+        save_minutes: minutes between two saves of the state.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Trainer:
         threads: int,
         stop: StopRequest,
         processes: Processes = ALONE,
+        save_minutes: float = SAVE_MINUTES,
     ) -> None:
         self.config, self.section = config, RunSection.of(config)
         self.device, self.work, self.stop, self.processes = device, work, stop, processes
@@ -103,6 +105,7 @@ class Trainer:
         self.frames: PositionedDataset = loader.dataset  # type: ignore[assignment]
         self.val_loader = validation_loader(config, workers, processes)
         self.rate = 0.0  # of the last iteration
+        self.save_seconds = 60 * save_minutes
         self.saved_at = time.monotonic()
 
     def train(self) -> None:
@@ -217,7 +220,7 @@ class Trainer:
 
     def is_saved(self) -> bool:
         """Whether the state is saved after this iteration."""
-        is_due = time.monotonic() - self.saved_at > SAVE_EVERY_SECONDS
+        is_due = time.monotonic() - self.saved_at >= self.save_seconds
         return self.is_validated() or bool(self.stop.signal) or is_due
 
     def _mean_loss(self) -> float:
