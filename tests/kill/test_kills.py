@@ -42,7 +42,8 @@ state.save_whole = slowly
 trainer.Trainer.validate = validate
 config, manifest, folder, work = sys.argv[1:]
 note("start")
-train.train(Path(config), Path(manifest), Path(folder), Path(work), "code", 2, save_minutes=0.2 / 60)
+paths = [Path(word) for word in (config, manifest, folder, work)]
+train.train(*paths, "code", 2, save_minutes=0.2 / 60)
 """
 
 
