@@ -147,3 +147,29 @@ def test_a_prediction_beyond_the_classes_is_wrong():
     assert counts.tolist() == [[1, 0, 1], [0, 0, 1]]
     with pytest.raises(ValueError, match="neither one of the 2 classes"):
         metrics.confusion_matrix(truth, predicted, 2)
+
+
+def test_dice_and_weighted_iou_equal_those_worked_out_by_hand():
+    # truth: 6 of a, 4 of b, none of c; found 5 of a, 1 of b
+    counts = np.array([[5, 1, 0], [2, 1, 1], [0, 0, 0]])
+    assert metrics.class_dice(counts)[:2] == pytest.approx([10 / (6 + 7), 2 / (4 + 2)])
+    assert np.isnan(metrics.class_dice(counts)[2])
+    # IoU 5/8 and 1/5, weighted by 6 and 4 of 10 pixels
+    assert metrics.frequency_weighted_iou(counts) == pytest.approx(0.6 * 5 / 8 + 0.4 * 1 / 5)
+    assert np.isnan(metrics.frequency_weighted_iou(np.zeros((2, 2), int)))
+
+
+def test_images_are_scored_by_the_classes_that_they_show():
+    both = [[4, 0], [2, 2]]  # IoU 4/6 and 2/4
+    one = [[1, 3], [0, 0]]  # only the first class: 1/4, whatever is predicted as the other
+    void = [[0, 0], [0, 0]]
+    scores = metrics.image_wise_iou(np.array([both, one, void]))
+    assert scores == pytest.approx([(4 / 6 + 2 / 4) / 2, 1 / 4])
+
+
+def test_the_worst_tenth_is_rounded_up_to_whole_images():
+    scores = np.array([0.9, 0.1, 0.5, 0.3] + [0.8] * 8)
+    # two of twelve
+    assert metrics.mean_of_worst(scores) == pytest.approx((0.1 + 0.3) / 2)
+    assert metrics.mean_of_worst(scores[:3]) == pytest.approx(0.1)
+    assert np.isnan(metrics.mean_of_worst(scores[:0]))

@@ -27,7 +27,16 @@ from segbench.report.results import (
     rank,
     training_devices,
 )
-from segbench.report.summary import escaped, facts, landing_page, markdown_page, remarks, verdict
+from segbench.report.summary import (
+    OTHER_SCORES,
+    escaped,
+    facts,
+    landing_page,
+    markdown_page,
+    other_winners,
+    remarks,
+    verdict,
+)
 from segbench.system import logs
 from segbench.system.progress import Progress, duration
 from segbench.system.run_records import MetricsRecord, TrainRecord
@@ -352,3 +361,14 @@ def test_what_a_starting_point_is_worth_is_answered_in_words():
         "fine-tuned against as it is (zero-shot) +50.0 points (+50.0 to +50.0); "
         "fine-tuned against from scratch +5.0 points (+5.0 to +5.0)."
     )
+
+
+def test_a_winner_by_another_score_is_said():
+    scores = {name: [0.5, 0.4] for name in OTHER_SCORES}
+    names = {"model": ["a", "b_c"], "initialization": ["scratch", "scratch"]}
+    assert other_winners(pd.DataFrame(names | scores)) == []
+    scores |= {"aacc": [0.5, 0.6], "miou_worst_tenth": [0.1, 0.2], "macc": [0.5, 0.5]}
+    assert other_winners(pd.DataFrame(names | scores)) == [
+        "The winner depends on the score: by pixel accuracy, the worst tenth of the images it is "
+        "**b\\_c**."
+    ]

@@ -227,6 +227,7 @@ def models_table(
 def _model_row(candidate: Candidate, shown: Mapping[str, str]) -> dict[str, object]:
     runs = candidate.runs
     summed = [run.confusion.sum(0) for run in runs]
+    by_image = [metrics.image_wise_iou(run.confusion) for run in runs]
     interval = candidate.interval
     return {
         "model": candidate.model,
@@ -243,6 +244,10 @@ def _model_row(candidate: Candidate, shown: Mapping[str, str]) -> dict[str, obje
         "unreachable": "; ".join(shown.get(name, name) for name in runs[0].scores.unreachable),
         "aacc": _mean([metrics.pixel_accuracy(counts) for counts in summed]),
         "macc": _mean([metrics.mean_over_classes(metrics.class_accuracy(c)) for c in summed]),
+        "fwiou": _mean([metrics.frequency_weighted_iou(counts) for counts in summed]),
+        # over single images instead of all pixels
+        "miou_images": _mean([float(one.mean()) for one in by_image]),
+        "miou_worst_tenth": _mean([metrics.mean_of_worst(one) for one in by_image]),
         "classes_present": runs[0].scores.classes_present,
         "images": sum(len(run.confusion) for run in runs if run.seed == runs[0].seed),
         "iterations": runs[0].record.iterations,
@@ -266,6 +271,7 @@ def per_class_table(candidates: Sequence[Candidate], classes: Sequence[str]) -> 
                 "iou": metrics.class_iou(counts),
                 "accuracy": metrics.class_accuracy(counts),
                 "precision": metrics.class_precision(counts),
+                "dice": metrics.class_dice(counts),
                 "truth_pixels": counts.sum(1),
             }
             for i, name in enumerate(classes):

@@ -15,6 +15,14 @@ from segbench.report.columns import readable_models
 from segbench.report.results import Candidate, Difference, training_devices
 from segbench.report.tables import html_table, markdown_table, percent
 
+# scores that may rank models otherwise, by their column in `models.csv`
+OTHER_SCORES = {
+    "fwiou": "frequency-weighted IoU",
+    "aacc": "pixel accuracy",
+    "macc": "mean accuracy",
+    "miou_images": "the mean IoU of single images",
+    "miou_worst_tenth": "the worst tenth of the images",
+}
 FEW_IMAGES = 10  # a bootstrap over fewer says little
 # the page is 32 rem wide and the picture of the workflow stands right of it: a long name of a model
 # is broken, and what is still too wide is scrolled
@@ -89,6 +97,25 @@ def remarks(candidates: Sequence[Candidate], manifest: Manifest) -> list[str]:
     ]
 
 
+def other_winners(table: pd.DataFrame) -> list[str]:
+    """Say where another score puts another model first, in a sentence; names are escaped.
+
+    Args:
+        table: `models.csv`, the best by mean IoU first.
+    """
+    winners = dict[tuple[str, str], list[str]]()
+    for column, name in OTHER_SCORES.items():
+        best = table.iloc[int(table[column].argmax())]
+        if best[column] > table[column].iloc[0]:
+            winners.setdefault((best["model"], best["initialization"]), []).append(name)
+    several = table["initialization"].nunique() > 1
+    said = [
+        f"by {', '.join(names)} it is **{escaped(' '.join(one if several else one[:1]))}**"
+        for one, names in winners.items()
+    ]
+    return [f"The winner depends on the score: {'; '.join(said)}."] if said else []
+
+
 def _class_said(index: int, names: Sequence[str]) -> str:
     return f"'{escaped(names[index])}'" if index < len(names) else "a class of the source alone"
 
@@ -140,7 +167,8 @@ def landing_page(
         verdict(candidates, manifest.name),
         "",
     ]
-    lines += [line for one in remarks(candidates, manifest) for line in (one, "")]
+    said = [*remarks(candidates, manifest), *other_winners(table)]
+    lines += [line for one in said for line in (one, "")]
     lines += _starting_points(candidates)
     first_table = html_table(readable_models(table)[list(_narrow_columns(table))])
     lines += _raw_html(f'{TABLE_STYLE}\n<div class="first-table">\n{first_table}\n</div>')
@@ -170,7 +198,8 @@ def markdown_page(
     # what reStructuredText escapes with a backslash, Markdown does too
     lines = [f"# {escaped(experiment)}: {_title(candidates)}", ""]
     lines += [*incomplete(unfinished), verdict(candidates, manifest.name), ""]
-    lines += [line for one in remarks(candidates, manifest) for line in (one, "")]
+    said = [*remarks(candidates, manifest), *other_winners(table)]
+    lines += [line for one in said for line in (one, "")]
     lines += _starting_points(candidates)
     lines += ["![mean IoU](figures/models.png)", ""]
     if _several_starts(candidates):

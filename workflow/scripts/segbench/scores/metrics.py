@@ -87,6 +87,51 @@ def class_precision(counts: Counts) -> Scores:
     return _ratio(hits, predicted, present=predicted > 0)
 
 
+def class_dice(counts: Counts) -> Scores:
+    """Twice the hits over truth and prediction together (F1; Dice 1945), [..., classes].
+
+    NaN for a class that is absent from the truth, as in `class_iou`.
+    """
+    hits, truth, predicted = _marginals(counts)
+    return _ratio(2 * hits, truth + predicted, present=truth > 0)
+
+
+def frequency_weighted_iou(counts: Counts) -> Scores:
+    """IoU of the classes, weighted by their shares of the pixels (Long et al. 2015), [...]."""
+    truth = counts.sum(-1)
+    weighted = np.where(truth > 0, np.nan_to_num(class_iou(counts)) * truth, 0.0).sum(-1)
+    total = truth.sum(-1)
+    return _ratio(weighted, total, present=total > 0)
+
+
+def image_wise_iou(counts: Counts) -> Scores:
+    """Mean IoU of each image by itself, over the classes that its truth shows.
+
+    Large objects count no more than small ones of other images, and an image that fails is not
+    hidden by many that do not (Wang et al. 2023, arXiv 2310.19252).
+
+    Args:
+        counts: of each image, [images, classes, predictions].
+
+    Returns:
+        Fractions [images], without the images whose truth is void.
+    """
+    scores = mean_iou(counts)
+    return scores[~np.isnan(scores)]
+
+
+def mean_of_worst(scores: Scores, share: float = 0.1) -> float:
+    """Mean of the lowest scores.
+
+    Args:
+        scores: [images], none of them NaN.
+        share: which part of them, rounded up to whole images.
+    """
+    if not len(scores):
+        return float("nan")
+    return float(np.sort(scores)[: int(np.ceil(share * len(scores)))].mean())
+
+
 def pixel_accuracy(counts: Counts) -> Scores:
     """Share of all pixels that are right (aAcc), [...]."""
     hits = np.diagonal(counts, axis1=-2, axis2=-1).sum(-1)
