@@ -10,6 +10,7 @@ from segbench.report.tables import NOT_THERE, percent
 
 # where slow passes took this many times as long as fast ones, the machine did other work
 BUSY_FACTOR, BUSY_MARK = 2.0, "*"
+EQUAL_MARK = " ="  # of a model that the data do not tell from the best
 
 
 def readable_models(table: pd.DataFrame) -> pd.DataFrame:
@@ -17,7 +18,15 @@ def readable_models(table: pd.DataFrame) -> pd.DataFrame:
     readable = pd.DataFrame({"model": table["model"]})
     if table["initialization"].nunique() > 1:
         readable["init."] = table["initialization"]
-    readable["mean IoU %"] = [percent(value) for value in table["miou"]]
+    readable["rank"] = [
+        f"{low}" if low == high else f"{low} to {high}"
+        for low, high in zip(table["rank_low"], table["rank_high"], strict=True)
+    ]
+    others = table["as_good_as_best"] & (np.arange(len(table)) > 0)
+    readable["mean IoU %"] = [
+        f"{percent(value)}{EQUAL_MARK * is_equal}"
+        for value, is_equal in zip(table["miou"], others, strict=True)
+    ]
     readable["95 % interval"] = [
         f"{percent(low)} to {percent(high)}"
         for low, high in zip(table["miou_ci_low"], table["miou_ci_high"], strict=True)

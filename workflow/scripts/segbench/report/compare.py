@@ -11,7 +11,7 @@ from segbench.datasets.check import findings_of
 from segbench.datasets.manifest import Manifest
 from segbench.datasets.meaning import Shown
 from segbench.report import columns, figures, gains, gallery, plotting, results, summary, tables
-from segbench.report.columns import BUSY_MARK
+from segbench.report.columns import BUSY_MARK, EQUAL_MARK
 from segbench.report.results import Candidate, Run
 
 LOG = logging.getLogger(__name__)
@@ -132,7 +132,9 @@ def _note(candidates: Sequence[Candidate]) -> str:
     return (
         f"Mean IoU over the classes present in the validation images, mean over the {over}. "
         f"The 95 % interval is over {candidates[0].interval_covers}; ± is the standard deviation "
-        f"over {over}. ms/image is the 10th percentile of single forward passes; {BUSY_MARK} marks "
+        f"over {over}. Ranks are 95 % intervals over the same; {EQUAL_MARK.strip()} marks a model "
+        "that these data do not tell from the best (Holm's correction over all pairs, 5 %). ms/image is "
+        f"the 10th percentile of single forward passes; {BUSY_MARK} marks "
         "a machine that did other work meanwhile."
     )
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from segbench.scores import metrics
+from segbench.scores import claims, metrics
 from segbench.scores.bootstrap import Draws, Interval, bootstrap_mean_iou
 from segbench.system.run_records import MetricsRecord, TrainRecord
 
@@ -221,7 +221,16 @@ def models_table(
         candidates: best first.
         shown: how classes are called now, by the names that the runs noted.
     """
-    return pd.DataFrame([_model_row(candidate, shown or {}) for candidate in candidates])
+    table = pd.DataFrame([_model_row(candidate, shown or {}) for candidate in candidates])
+    ranks = claims.rank_intervals([candidate.draws.over_all for candidate in candidates])
+    pairs = pairwise_table(candidates)
+    # the first rows are the pairs with the best
+    told_apart = pairs["p_holm"].iloc[: len(candidates) - 1] < claims.SIGNIFICANCE
+    return table.assign(
+        rank_low=[int(rank.low) for rank in ranks],
+        rank_high=[int(rank.high) for rank in ranks],
+        as_good_as_best=[True, *~told_apart],
+    )
 
 
 def _model_row(candidate: Candidate, shown: Mapping[str, str]) -> dict[str, object]:
@@ -312,18 +321,25 @@ def runs_table(candidates: Sequence[Candidate]) -> pd.DataFrame:
 
 
 def pairwise_table(candidates: Sequence[Candidate]) -> pd.DataFrame:
-    """`pairwise.csv`: one row per pair, the better one first."""
+    """`pairwise.csv`: one row per pair, the better one first.
+
+    `p_lead` is the chance that the first is ahead; `p_holm` is `p_value`, corrected for the number
+    of pairs.
+    """
     columns = ["model", "initialization", "other_model", "other_initialization",
-               "miou_difference", "ci_low", "ci_high"]  # fmt: skip
+               "miou_difference", "ci_low", "ci_high", "p_lead", "p_value"]  # fmt: skip
     rows = []
     for first, second in combinations(candidates, 2):
+        ours, theirs = first.draws.over_all, second.draws.over_all
         difference = Difference(first, second)
         interval = difference.interval
         rows.append(
             [first.model, first.initialization, second.model, second.initialization,
-             difference.miou, interval.low, interval.high]
+             difference.miou, interval.low, interval.high,
+             claims.chance_of_lead(ours, theirs), claims.p_value(ours - theirs)]
         )  # fmt: skip
-    return pd.DataFrame(rows, columns=columns)
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(p_holm=claims.holm(list(table["p_value"])))
 
 
 def _mean(values: Sequence[npt.ArrayLike | None]) -> float:
