@@ -133,8 +133,8 @@ def _note(candidates: Sequence[Candidate]) -> str:
         f"Mean IoU over the classes present in the validation images, mean over the {over}. "
         f"The 95 % interval is over {candidates[0].interval_covers}; ± is the standard deviation "
         f"over {over}. Ranks are 95 % intervals over the same; {EQUAL_MARK.strip()} marks a model "
-        "that these data do not tell from the best (Holm's correction over all pairs, 5 %). ms/image is "
-        f"the 10th percentile of single forward passes; {BUSY_MARK} marks "
+        "that these data do not tell from the best (Holm's correction over all pairs, 5 %). "
+        f"ms/image is the 10th percentile of single forward passes; {BUSY_MARK} marks "
         "a machine that did other work meanwhile."
     )
 
