@@ -45,5 +45,5 @@ def longer(finished: Checkout, cluster: Cluster, tmp_path: Path) -> Checkout:
     copy = Checkout(target)
     copy.edit("smallest.yaml", "  fast_scnn: fast_scnn_8xb4-160k_cityscapes-512x1024\n", "")
     copy.edit("smallest.yaml", "seeds: [0, 1]", "seeds: [0]")
-    copy.edit("smallest.yaml", "max_iters: 6, val_interval: 3", "max_iters: 600, val_interval: 60")
+    copy.edit("smallest.yaml", "max_iters: 6, val_interval: 3", "max_iters: 400, val_interval: 60")
     return copy

@@ -71,7 +71,7 @@ def went_on(checkout) -> int:
         int(line.split(",")[0])
         for line in (checkout.root / RUN / "history.csv").read_text().splitlines()[1:]
     ]
-    assert iterations == list(range(10, 601, 10))
+    assert iterations == list(range(10, 401, 10))
     return int(re.findall(r"going on after iteration (\d+)", log_of_training(checkout))[-1])
 
 
@@ -105,7 +105,7 @@ def test_small_jobs_run_where_snakemake_runs(finished):
 
 
 def test_a_job_over_its_time_is_tried_again_with_more_and_goes_on(longer):
-    longer.edit("smallest.yaml", "max_iters: 600", "max_iters: 2500")
+    longer.edit("smallest.yaml", "max_iters: 400", "max_iters: 1500")
     process = start(longer, "--set-resources", "train_run:runtime=1 + 20 * (attempt - 1)")
     assert process.wait(timeout=600) == 0, said(longer)
     states = Counter(job["JobState"] for job in finished_jobs())
@@ -157,7 +157,7 @@ def test_after_a_kill_of_snakemake_the_same_command_ends_the_work(longer):
 
 
 def test_a_run_that_fails_leaves_the_others_running(longer):
-    longer.edit("smallest.yaml", "max_iters: 600, val_interval: 60", "max_iters: 20")
+    longer.edit("smallest.yaml", "max_iters: 400, val_interval: 60", "max_iters: 20")
     longer.edit(
         "smallest.yaml",
         "models:\n",
@@ -171,7 +171,7 @@ def test_a_run_that_fails_leaves_the_others_running(longer):
 
 
 def test_several_gpus_of_a_run_are_one_job(longer):
-    longer.edit("smallest.yaml", "max_iters: 600, val_interval: 60", "max_iters: 20")
+    longer.edit("smallest.yaml", "max_iters: 400, val_interval: 60", "max_iters: 20")
     longer.edit("smallest.yaml", "batch_size: 2,", "batch_size: 2, gpus_per_run: 2,")
     before = len(finished_jobs())
     process = start(longer, SEGBENCH_DEVICES="cpu,cpu")
@@ -182,7 +182,7 @@ def test_several_gpus_of_a_run_are_one_job(longer):
 
 
 def test_trainings_can_be_an_array(longer):
-    longer.edit("smallest.yaml", "max_iters: 600, val_interval: 60", "max_iters: 20")
+    longer.edit("smallest.yaml", "max_iters: 400, val_interval: 60", "max_iters: 20")
     longer.edit("smallest.yaml", "seeds: [0]", "seeds: [0, 1]")
     process = start(longer, "--slurm-array-jobs=train_run")
     assert process.wait(timeout=300) == 0, said(longer)

@@ -17,6 +17,7 @@ from segbench.config.schema import (
     Name,
     Section,
     Seed,
+    flag_from_text,
     tuple_from_list,
 )
 from segbench.config.training import Training
@@ -50,6 +51,7 @@ def _names_or_path(value: object) -> object:
     return from_home(value) if isinstance(value, str) else value
 
 
+Flag = Annotated[bool, BeforeValidator(flag_from_text, json_schema_input_type=bool)]
 Sha256 = Annotated[str, BeforeValidator(_digits, json_schema_input_type=str)]
 # a file with the names of classes and their counterparts, or the names themselves
 ClassMapOrPath = Annotated[
@@ -195,7 +197,7 @@ class Experiment(Section):
         default=(0,), min_length=1, description="one training per model, initialization and seed"
     )
     training: Training = Field(default=Training(), description="settings for all models")
-    allow_missing: bool = Field(
+    allow_missing: Flag = Field(
         default=False,
         description="compare the runs that are finished, and say which are not; none is trained",
     )

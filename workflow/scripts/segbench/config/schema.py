@@ -34,6 +34,15 @@ def integer_from_text(value: object) -> object:
     return int(value) if isinstance(value, str) and INTEGER.fullmatch(value) else value
 
 
+def flag_from_text(value: object) -> object:
+    """`true` and `false` as they come from a command line, which Snakemake leaves as text."""
+    return (
+        {"true": True, "false": False}.get(value.lower(), value)
+        if isinstance(value, str)
+        else value
+    )
+
+
 def number_from_text(value: object) -> object:
     """Turn '1e-3' (text for YAML) into 0.001, and an integer into a float."""
     if isinstance(value, str) and NUMBER.fullmatch(value):
