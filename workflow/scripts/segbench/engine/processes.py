@@ -38,6 +38,8 @@ class Processes:
         Args:
             device: where this process trains.
         """
+        if device != "cpu":
+            torch.cuda.set_device(device)
         # decisions are exchanged on the CPU, gradients where they are
         dist.init_process_group("gloo" if device == "cpu" else "cpu:gloo,cuda:nccl")
         return cls(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
