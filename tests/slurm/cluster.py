@@ -139,6 +139,11 @@ class Cluster:
         """Kill the node's daemon and all its jobs at once, as a power cut would."""
         self.pid("slurmd", signal.SIGKILL)
         subprocess.run(["pkill", "-9", "slurmstepd"], check=False)
+        # without cgroups the jobs' own processes would live on
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if b"SLURM_JOB_ID=" in (process / "environ").read_bytes():
+                    os.kill(int(process.name), signal.SIGKILL)
 
     def pid(self, name: str, number: int) -> None:
         """Send a signal to a daemon, if it runs."""
