@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -31,6 +32,11 @@ def shared_file(name: str) -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return path
+
+
+def heed_interrupts() -> None:
+    """Undo what a shell in the background hands on to a process: that Ctrl-C is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers import ROOT
+from helpers import ROOT, heed_interrupts
 
 
 @pytest.fixture
@@ -26,6 +26,7 @@ def interrupted(checkout):
                 [Path(sys.executable).parent / "snakemake", "--cores", "2",
                  "--configfile", "smallest.yaml"],
                 cwd=checkout.root, stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
+                preexec_fn=heed_interrupts,
             )  # fmt: skip
         deadline = time.monotonic() + 240
         while moment not in said.read_text() and time.monotonic() < deadline:

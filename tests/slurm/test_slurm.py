@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from cluster import COMMAND, ask
+from helpers import heed_interrupts
 
 SNAKEMAKE = str(Path(sys.executable).parent / "snakemake")
 RUN = "results/smallest/runs/cgnet/scratch/seed0"
@@ -46,7 +47,7 @@ def start(checkout, *more: str, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [SNAKEMAKE, *COMMAND, *more], cwd=checkout.root, text=True, start_new_session=True,
         stdout=(checkout.root / "said.txt").open("w"), stderr=subprocess.STDOUT,
-        env=os.environ | environment,
+        env=os.environ | environment, preexec_fn=heed_interrupts,
     )  # fmt: skip
 
 
