@@ -1,5 +1,6 @@
 """Ctrl-C, at any moment, ends with one line that says that the work goes on next time."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -33,7 +34,11 @@ def interrupted(checkout):
             time.sleep(0.05)
         time.sleep(seconds)
         os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(timeout=60) != 0
+        try:
+            assert process.wait(timeout=60) != 0
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         return said.read_text()
 
     return run
