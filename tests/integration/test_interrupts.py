@@ -1,4 +1,4 @@
-"""Ctrl-C, at any moment, ends with one line that says that the work goes on next time."""
+"""Ctrl-C ends with one line that says that the work goes on next time."""
 
 import contextlib
 import os
@@ -15,24 +15,25 @@ from helpers import ROOT, heed_interrupts
 
 @pytest.fixture
 def interrupted(checkout):
-    """Run the smallest experiment in a terminal's process group until it says something."""
+    """Run the smallest experiment as from a terminal until it says something."""
     for name in ("smallest.yaml", "tiny_rural.yaml"):
         shutil.copy(ROOT / "tests" / name, checkout.root)
     checkout.edit("smallest.yaml", "max_iters: 6", "max_iters: 5000")
 
-    def run(moment: str, seconds: float) -> str:
+    def run(moment: str) -> str:
+        """Interrupt once it says a word or writes a log; one job at a time, so none just starts."""
         said = checkout.root / "said.txt"
         with said.open("w") as file:
             process = subprocess.Popen(
-                [Path(sys.executable).parent / "snakemake", "--cores", "2",
+                [Path(sys.executable).parent / "snakemake", "--cores", "1",
                  "--configfile", "smallest.yaml"],
                 cwd=checkout.root, stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
                 preexec_fn=heed_interrupts,
             )  # fmt: skip
         deadline = time.monotonic() + 240
-        while moment not in said.read_text() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        time.sleep(seconds)
+        log = checkout.root / moment
+        while not (log.is_file() or moment in said.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.02)
         os.killpg(process.pid, signal.SIGINT)
         try:
             assert process.wait(timeout=60) != 0
@@ -45,18 +46,34 @@ def interrupted(checkout):
 
 
 @pytest.mark.parametrize(
-    ("moment", "seconds"),
+    "moment",
     [
-        pytest.param("rule obtain_dataset", 0.5, id="while a script imports"),
-        pytest.param("rule prepare_dataset", 1.5, id="while configs are rendered"),
-        pytest.param("rule check_model", 2.0, id="while models are checked"),
-        pytest.param("it/s", 0.5, id="while a model is trained"),
+        pytest.param("results/logs/prepare_dataset/tiny_rural.log", id="while data are prepared"),
+        pytest.param("results/logs/check_model/smallest/cgnet_scratch.log", id="while it checks"),
+        pytest.param("it/s", id="while a model is trained"),
     ],
 )
-def test_an_interrupt_is_one_line(interrupted, moment, seconds):
-    said = interrupted(moment, seconds)
+def test_an_interrupt_is_one_line(interrupted, moment):
+    said = interrupted(moment)
     assert "Traceback" not in said
     assert "KeyboardInterrupt" not in said
     assert "Error in rule" not in said
     assert said.count("Interrupted. Run the same command again: what is finished is kept") == 1
     assert "it/s" not in moment or "its state is saved; run again to go on" in said
+
+
+def test_a_script_that_still_imports_ends_without_a_traceback(tmp_path):
+    script = tmp_path / ".snakemake/scripts/tmp.render_config.py"
+    script.parent.mkdir(parents=True)
+    script.write_text("import segbench.errors\nraise KeyboardInterrupt\n")
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow/scripts")}
+    done = subprocess.run(
+        [sys.executable, script], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert done.stderr == ""
+    script.write_text("import segbench.errors\nraise ValueError('seen')\n")
+    done = subprocess.run(
+        [sys.executable, script], env=environment, capture_output=True, text=True, check=False
+    )
+    assert "ValueError: seen" in done.stderr
