@@ -142,8 +142,9 @@ def test_renaming_a_module_leaves_digests_alone(tmp_path, monkeypatch, digests_a
     for path in copy.rglob("*.py"):
         text = path.read_text().replace("segbench.scores.metrics", "segbench.scoring.tally")
         text = text.replace(
-            "from segbench.scores import metrics", "from segbench.scoring import tally"
-        )
+            "from segbench.scores import claims, metrics",
+            "from segbench.scores import claims\nfrom segbench.scoring import tally",
+        ).replace("from segbench.scores import metrics", "from segbench.scoring import tally")
         if "from segbench.scoring import tally" in text:
             text = re.sub(r"\bmetrics\.(?!json)", "tally.", text)
         path.write_text(text)

@@ -120,7 +120,8 @@ def test_messages_of_a_script_are_escaped_on_the_terminal_and_in_its_log(tmp_pat
         "import logging, types; from pathlib import Path\n"
         "from segbench.system.logs import run_script\n"
         "log = logging.getLogger('segbench.x')\n"
-        f"snakemake = types.SimpleNamespace(log=[{str(tmp_path / 'a.log')!r}])\n"
+        f"log_path, output = {str(tmp_path / 'a.log')!r}, {str(tmp_path / 'a.txt')!r}\n"
+        "snakemake = types.SimpleNamespace(log=[log_path], input=[], output=[output])\n"
         "run_script(lambda s: log.warning('label %s', '\\x1b[2J\\udcff'), snakemake)\n"
     )
     done = subprocess.run(
