@@ -6,9 +6,16 @@ CORES ?= $(shell nproc 2>/dev/null || echo 2)
 VENV := .venv
 READY := $(VENV)/.installed
 BIN := $(abspath $(VENV))/bin
+# a folder that `make bundle` fills, and from which `make setup` installs without a network
+BUNDLE ?=
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+  $(if $(BUNDLE),--no-index --find-links "$(BUNDLE)/wheels")
+# where `make bundle` puts it
+TO ?= bundle
+WHEEL = $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --wheel-dir "$(TO)/wheels"
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help demo setup test test-kill test-slurm test-zoo lint format docs bench publish lock clean
+.PHONY: help demo setup bundle test test-kill test-slurm test-zoo lint format docs bench publish lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | \
@@ -21,21 +28,33 @@ $(READY): envs/requirements.lock
 	  { echo "segbench needs Python 3.11 or newer; name one with: make PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing the pinned packages into $(VENV) (about two minutes) ..."
+	@test -z "$(BUNDLE)" || test -d "$(BUNDLE)/wheels" || { echo "$(BUNDLE) is not a bundle: it has no wheels"; exit 1; }
 	@# torch comes with its own dependencies (on Linux with CUDA), everything else exactly as locked
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --constraint envs/requirements.lock "$$(grep '^torch==' envs/requirements.lock)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
-	  --requirement envs/requirements.lock
+	$(INSTALL) --constraint envs/requirements.lock "$$(grep '^torch==' envs/requirements.lock)"
+	$(INSTALL) --no-deps --requirement envs/requirements.lock
 	@# so that `python -m segbench` works in this environment
 	@echo "$(CURDIR)/workflow/scripts" > "$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')/segbench.pth"
+	@test -z "$(BUNDLE)" || $(BIN)/python -m segbench bundle take "$(BUNDLE)"
 	@touch $(READY)
+
+bundle: setup  ## all that an experiment needs from the network: make bundle EXPERIMENT=FILE TO=DIR
+	@test -f "$(EXPERIMENT)" || \
+	  { echo "usage: make bundle EXPERIMENT=config/experiments/idd_lite.yaml TO=DIR"; exit 1; }
+	rm -f resources/fetched.txt
+	snakemake fetch --cores 1 --configfile $(EXPERIMENT)
+	@mkdir -p "$(TO)/wheels"
+	$(WHEEL) "$$(grep '^torch==' envs/requirements.lock)" --constraint envs/requirements.lock
+	$(WHEEL) --no-deps --requirement envs/requirements.lock
+	$(BIN)/python -m segbench bundle add "$(TO)" $$(cat resources/fetched.txt)
 
 demo: setup  ## draw two datasets, train three models on the CPU, write the report (five minutes)
 	snakemake --cores $(CORES)
 	@echo "The report: file://$(CURDIR)/results/demo/report.html"
 
 test: setup  ## run every test; they train on the CPU (20 minutes on two cores)
-	python -m pytest
+	@# files with the long tests come first, so that no core waits for another at the end
+	python -m pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder \
+	  tests/integration tests/kill tests/dryrun tests/unit
 
 test-kill: setup  ## kill a training twenty times and compare every bit (five minutes)
 	SEGBENCH_KILLS=20 python -m pytest tests/kill -s

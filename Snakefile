@@ -46,6 +46,7 @@ localrules:
     pass_checks,
     all,
     zoo,
+    fetch,
     prepare,
     check,
     train,
@@ -55,6 +56,7 @@ localrules:
 
 onstart:
     say_where_it_runs(workflow.local_exec)
+    write_run_list(Path(RESULTS), *STARTS.listed)
 
 
 onsuccess:
@@ -79,6 +81,17 @@ rule zoo:
     """The table of the published models: results/zoo.csv."""
     input:
         rules.list_zoo.output,
+
+
+rule fetch:
+    """All that comes from the network, weights and archives, and a list of it for `make bundle`."""
+    input:
+        list(WEIGHTS),
+        list(DOWNLOADS),
+    output:
+        "resources/fetched.txt",
+    shell:
+        ": > {output}; for file in {input:q}; do echo $file >> {output}; done"
 
 
 rule prepare:

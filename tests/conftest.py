@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from helpers import ROOT, Checkout, shared_file
 from hypothesis import settings
 
@@ -21,11 +22,22 @@ def checkout(tmp_path: Path) -> Checkout:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A checkout in which the smallest experiment was run from end to end, really training."""
-    checkout = Checkout.copy_of(ROOT, tmp_path_factory.mktemp("finished") / "checkout")
-    shutil.copy(ROOT / "tests" / "smallest.yaml", checkout.root / "smallest.yaml")
-    shutil.copy(ROOT / "tests" / "tiny_rural.yaml", checkout.root / "tiny_rural.yaml")
-    checkout.run("--cores", "2", "--configfile", "smallest.yaml", expect=0)
+    """A checkout in which the smallest experiment was run from end to end, really training.
+
+    All processes of pytest-xdist share one; the first that needs it makes it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    checkout = Checkout(shared / "finished" / "checkout")
+    with FileLock(shared / "finished.lock"):
+        if not (shared / "finished.done").exists():
+            # what a process that was stopped left
+            shutil.rmtree(checkout.root, ignore_errors=True)
+            Checkout.copy_of(ROOT, checkout.root)
+            shutil.copy(ROOT / "tests" / "smallest.yaml", checkout.root / "smallest.yaml")
+            shutil.copy(ROOT / "tests" / "tiny_rural.yaml", checkout.root / "tiny_rural.yaml")
+            checkout.run("--cores", "2", "--configfile", "smallest.yaml", expect=0)
+            (shared / "finished.done").touch()
     return checkout
 
 
@@ -57,4 +69,5 @@ def imagenet_weights() -> Path:
 
 def pytest_configure() -> None:
     """Keep two cores from being oversubscribed by the libraries of every process."""
-    os.environ.setdefault("OMP_NUM_THREADS", "2")
+    beside_others = "PYTEST_XDIST_WORKER" in os.environ
+    os.environ.setdefault("OMP_NUM_THREADS", "1" if beside_others else "2")

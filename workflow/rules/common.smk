@@ -18,6 +18,7 @@ from segbench.errors import SegbenchError
 from segbench.system.failures import Listener, write_page
 from segbench.system.origins import restore_order, stale
 from segbench.system.provenance import package_versions
+from segbench.system.run_list import write_run_list
 from segbench.plan.report_path import link_report
 from segbench.plan.refusals import refuse_problems
 from segbench.plan.run_settings import settings_of, settings_that_count

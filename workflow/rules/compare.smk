@@ -16,6 +16,7 @@ rule compare_tables:
         readme=f"{RESULTS}/README.md",
         runs=f"{RESULTS}/tables/runs.csv",
         pairwise=f"{RESULTS}/tables/pairwise.csv",
+        record=f"{RESULTS}/tables/comparison.json",
         summary=report(
             f"{RESULTS}/tables/summary.rst",
             category="Comparison",

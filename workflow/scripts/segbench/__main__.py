@@ -1,4 +1,4 @@
-"""The command line beside the workflow: `python -m segbench zoo | docs`.
+"""The command line beside the workflow: what there is, how far it is, and whether it is right.
 
 `make setup` puts it on the path of the environment it makes.
 """
@@ -7,11 +7,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from segbench import documentation
 from segbench.errors import ConfigError, SegbenchError
-from segbench.zoo.index import all_published
-from segbench.zoo.listing import SORT_KEYS, ordered, select, written
-from segbench.zoo.names import config_paths
+from segbench.zoo.listing import SORT_KEYS
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -33,6 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         sys.stderr.close()
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 
@@ -41,8 +40,68 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_zoo(commands.add_parser("zoo", help="list the published models of MMSegmentation's zoo"))
     docs = commands.add_parser("docs", help="write the JSON schemas and the manual's tables")
-    docs.set_defaults(run=lambda options: documentation.write_documentation(ROOT))
+    docs.set_defaults(run=_write_documentation)
+    _add_status(commands.add_parser("status", help="how far the runs of an experiment are"))
+    verify = commands.add_parser("verify", help="recompute every table, and confirm every hash")
+    verify.add_argument("experiment", help="its name, its folder in results/, or its config")
+    verify.set_defaults(run=_verify)
+    bundle = commands.add_parser(
+        "bundle", help="for machines without a network: see docs/offline.md"
+    )
+    bundle.add_argument("action", choices=["add", "verify", "take"])
+    bundle.add_argument("folder", type=Path, help="the bundle")
+    bundle.add_argument("files", type=Path, nargs="*", help="to add: files below resources/")
+    bundle.set_defaults(run=_bundle)
     return parser
+
+
+# what a command needs is imported by it, so that each answers at once
+
+
+def _write_documentation(options: argparse.Namespace) -> None:
+    from segbench.documentation import write_documentation
+
+    write_documentation(ROOT)
+
+
+def _add_status(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("experiment", help="its name, its folder in results/, or its config")
+    parser.add_argument("--watch", action="store_true", help="draw it again every two seconds")
+    parser.add_argument("--all", action="store_true", help="list every run")
+    parser.add_argument("--json", action="store_true", help="for programs: an object per run")
+    parser.set_defaults(run=_show_status)
+
+
+def _show_status(options: argparse.Namespace) -> None:
+    from segbench.plan.find_results import find_results
+    from segbench.report import status
+    from segbench.system.run_status import read_status
+
+    results = find_results(options.experiment)
+    if options.json:
+        print(status.as_json(read_status(results)))
+    else:
+        status.show(results, options.all, options.watch)
+
+
+def _verify(options: argparse.Namespace) -> None:
+    from segbench.plan.find_results import find_results
+    from segbench.report.verify import verify
+
+    print("\n".join(verify(find_results(options.experiment))))
+
+
+def _bundle(options: argparse.Namespace) -> None:
+    from segbench.system import bundle
+
+    if options.action == "add":
+        count = bundle.add_resources(options.folder, options.files)
+        print(f"{options.folder}: {count} files, listed with their hashes in {bundle.LIST}")
+    elif options.action == "verify":
+        print(f"{options.folder}: {len(bundle.verify_bundle(options.folder))} files, all sound")
+    else:
+        count = bundle.take_resources(options.folder, Path())
+        print(f"{options.folder}: {count} weights and archives are in place")
 
 
 def _add_zoo(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +123,10 @@ def _add_zoo(parser: argparse.ArgumentParser) -> None:
 
 
 def _list_zoo(options: argparse.Namespace) -> None:
+    from segbench.zoo.index import all_published
+    from segbench.zoo.listing import ordered, select, written
+    from segbench.zoo.names import config_paths
+
     words = [*options.words, *options.search]
     is_narrowed = options.runnable or options.dataset is not None or options.family is not None
     if options.format == "names" and not is_narrowed:

@@ -121,6 +121,12 @@ class Training(Section):
         "from, from 0.01 to 1440; it is also saved at each validation; what comes out does not "
         "depend on it; default: 5",
     )
+    deterministic: bool | None = Field(
+        default=None,
+        description="on a GPU, use kernels that give the same bits each time, where there are any; "
+        "slower; those without are named in the log of the run; on a CPU trainings always are; "
+        "default: false",
+    )
     image_size: Size | None = Field(
         default=None,
         description="size to which images are resized (ratio kept) before augmentation and at "

@@ -19,6 +19,8 @@ from segbench.engine.devices import device_name, lease_device
 from segbench.engine.predict import predictions
 from segbench.recipe.section import RunSection
 from segbench.scores import metrics
+from segbench.system.files import sha256_of
+from segbench.system.heartbeat import EVALUATION, Pulse, noted_end
 from segbench.system.progress import Progress
 from segbench.system.run_records import MetricsRecord
 
@@ -75,7 +77,9 @@ def evaluate(
 
     names, counts, seconds, pictures = [], [], [], {}
     progress = Progress(f"evaluate {section.run}", total, "images")
-    with lease_device() as device:
+    heartbeat = metrics_path.with_name(EVALUATION)
+    with noted_end(heartbeat, section.run), lease_device() as device:
+        pulse = Pulse(heartbeat, section.run, "evaluating", total, device_name(device))
         model.to(device)
         for i, predicted in enumerate(predictions(model, loader, len(classes), mapped)):
             names.append(predicted.name)
@@ -84,6 +88,8 @@ def evaluate(
             if i in kept:
                 pictures[predicted.name] = predicted.classes
             progress.step()
+            pulse.note(i + 1)
+        pulse.flush()
         height, width = predicted.classes.shape
         latency = latencies(seconds[WARM_UP:] or seconds)
         cost = Cost(
@@ -99,7 +105,12 @@ def evaluate(
     np.savez_compressed(
         predictions_path, allow_pickle=False, names=np.array(list(pictures)), **stored
     )
-    record = score(classes, mapped, np.stack(counts), cost)
+    record = score(classes, mapped, np.stack(counts), cost).model_copy(
+        update={
+            "checkpoint_sha256": sha256_of(checkpoint),
+            "confusion_sha256": sha256_of(confusion_path),
+        }
+    )
     record.write(metrics_path)
     LOG.info("%s: mean IoU %.2f %%", section.run, 100 * record.miou)
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from segbench.engine.mishaps import reader_died
 from segbench.scores import metrics
 
 
@@ -50,7 +52,7 @@ def predictions(
     table = None if class_map is None else _lookup(class_map, classes)
     model.eval()
     with torch.no_grad():
-        for batch in loader:
+        for batch in _read(loader):
             # some heads (SegNeXt's) draw random numbers even here
             torch.manual_seed(0)
             began = _now()
@@ -67,6 +69,23 @@ def predictions(
                 ),
                 seconds=seconds,
             )
+
+
+def _read(loader: DataLoader[object]) -> Iterator[Any]:
+    """The batches of a loader.
+
+    Raises:
+        ModelError: a process that reads images was killed.
+    """
+    batches = iter(loader)
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        except RuntimeError as error:
+            raise reader_died(error) or error from None
+        yield batch
 
 
 def _lookup(class_map: Sequence[int], classes: int) -> npt.NDArray[np.uint8]:

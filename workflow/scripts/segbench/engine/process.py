@@ -1,6 +1,6 @@
 """One of the processes that train a run together; started by `segbench.engine.launch`.
 
-Arguments: the rendered config, the work folder, the digest of the run, the CPU threads of this
+Arguments: the rendered config, the work folder, what shapes the run as JSON, the CPU threads of the
 process, the minutes between two saves, the log file or an empty word, the devices with commas
 between, and the folder for failures.
 """
@@ -15,6 +15,7 @@ from segbench.engine.launch import report_failure
 from segbench.engine.processes import Processes
 from segbench.engine.train import train_here
 from segbench.system.logs import join_log
+from segbench.system.provenance import CameFrom
 from segbench.system.stop import StopRequest
 
 LOG = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ LOG = logging.getLogger(__name__)
 
 def main(arguments: list[str]) -> int:
     """Train, together with the other processes."""
-    config, work, digest, threads, minutes, log, devices, failures = arguments
+    config, work, origin, threads, minutes, log, devices, failures = arguments
     rank = int(os.environ["RANK"])
     device = devices.split(",")[rank]
     join_log(Path(log) if log else None, speaks=rank == 0)
@@ -30,10 +31,11 @@ def main(arguments: list[str]) -> int:
     try:
         with stop:
             processes = Processes.joined(device)
-            paths = Path(config), Path(work)
+            came_from = CameFrom.model_validate_json(origin)
             train_here(
-                *paths, digest, device, int(threads), stop, processes, save_minutes=float(minutes)
-            )
+                Path(config), Path(work), came_from, device, int(threads), stop, processes,
+                save_minutes=float(minutes),
+            )  # fmt: skip
             processes.leave()
     except Exception as error:
         # when one fails the others lose it in the middle of something; that needs no message

@@ -3,10 +3,15 @@
 Imports torch.
 """
 
+import contextlib
 import csv
 import io
+import os
+import re
 import resource
+import socket
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -16,11 +21,37 @@ from torch import nn
 from segbench.engine.devices import device_name
 from segbench.engine.state import TrainingState
 from segbench.recipe.section import RunSection
-from segbench.system.files import write_whole
-from segbench.system.provenance import package_versions
-from segbench.system.run_records import TrainRecord
+from segbench.system.files import sha256_of, write_whole
+from segbench.system.provenance import CameFrom, package_versions
+from segbench.system.run_records import Session, TrainRecord
 
+DRIVER = Path("/proc/driver/nvidia/version")
 CURVES = ("iteration", "loss", "learning_rate", "val_miou", "val_aacc", "val_macc")
+
+
+def note_start(state: TrainingState, device: str) -> None:
+    """Note which process trains from here on."""
+    now = _now()
+    state.sessions.append(
+        {
+            "host": socket.gethostname(),
+            "device": _device(device),
+            "job": os.environ.get("SLURM_JOB_ID", ""),
+            "began": now,
+            "from_iteration": state.iteration,
+            "until": now,
+            "to_iteration": state.iteration,
+        }
+    )
+
+
+def note_progress(state: TrainingState) -> None:
+    """Note how far the process has come; what follows is lost if it is killed."""
+    state.sessions[-1] |= {"until": _now(), "to_iteration": state.iteration}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def write_history(path: Path, history: Sequence[dict[str, float]]) -> None:
@@ -39,7 +70,7 @@ def write_record(
     model: nn.Module,
     device: str,
     *,
-    digest: str | None,
+    came_from: CameFrom | None,
     weights: str,
 ) -> None:
     """Write `train.json`: where a run came from, what it did and what it cost.
@@ -50,7 +81,7 @@ def write_record(
         state: at the end of the training.
         model: what was trained.
         device: where.
-        digest: of everything that shapes the training; None where nothing was trained.
+        came_from: everything that shapes the training; None where nothing was trained.
         weights: what was loaded at the start, in a sentence.
     """
     section, optimizer = RunSection.of(config), config.optim_wrapper.optimizer
@@ -78,8 +109,14 @@ def write_record(
         peak_memory_mb=_peak_bytes(device) / 2**20 if trained else None,
         parameters=sum(p.numel() for p in model.parameters()),
         versions=package_versions(),
-        digest=digest,
+        digest=came_from.digest if came_from else None,
         weights=weights,
+        driver=_driver(device),
+        dataset_sha256=came_from.dataset if came_from else None,
+        config_sha256=came_from.config if came_from else None,
+        weights_sha256=came_from.weights if came_from else None,
+        checkpoint_sha256=sha256_of(path.with_name("best.pth")),
+        sessions=tuple(Session.model_validate(one) for one in state.sessions),
     ).write(path)
 
 
@@ -92,6 +129,17 @@ def _predicted_classes(section: RunSection, config: Config) -> tuple[str, ...]:
 def _device(device: str) -> str:
     name = device_name(device)
     return f"{name}, {torch.get_num_threads()} threads" if device == "cpu" else name
+
+
+def _driver(device: str) -> str | None:
+    """Versions of the GPU's driver, as far as Linux tells it, CUDA and cuDNN."""
+    if device == "cpu":
+        return None
+    libraries = f"CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"  # type: ignore[no-untyped-call]
+    with contextlib.suppress(OSError):
+        found = re.search(r"Kernel Module\S*\s.*?(\d+\.\d[\d.]*)", DRIVER.read_text())
+        return f"driver {found[1]}, {libraries}" if found else libraries
+    return libraries
 
 
 def _peak_bytes(device: str) -> int:

@@ -51,6 +51,7 @@ class TrainingState:
         seconds: of training so far, validations included.
         history: rows of `history.csv` so far.
         losses: of the iterations that no row of the history holds yet.
+        sessions: the processes that trained it one after the other, as `train.json` lists them.
     """
 
     iteration: int = 0
@@ -60,6 +61,7 @@ class TrainingState:
     seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
     losses: list[Tensor] = field(default_factory=list)
+    sessions: list[dict[str, str | int]] = field(default_factory=list)
 
     @classmethod
     def load_or_new(

@@ -11,14 +11,15 @@ from pathlib import Path
 import torch
 
 from segbench.engine.build import backbone_weights, load_config
-from segbench.engine.devices import lease_devices
+from segbench.engine.devices import lease_devices, use_deterministic_kernels
 from segbench.engine.processes import ALONE, Processes
 from segbench.engine.trainer import SAVE_MINUTES, Trainer
 from segbench.errors import DataError
 from segbench.recipe.section import RunSection
 from segbench.system.files import alone, place
+from segbench.system.heartbeat import NAME, Pulse, link_heartbeat, noted_end
 from segbench.system.logs import log_file
-from segbench.system.provenance import run_digest
+from segbench.system.provenance import CameFrom, where_from
 from segbench.system.run_records import TrainRecord
 from segbench.system.stop import StopRequest
 
@@ -56,26 +57,44 @@ def train(
     config = load_config(config_path)
     section = RunSection.of(config)
     source = Path(section.source.checkpoint) if section.source else None
-    digest = run_digest(config_path, manifest_path, code, backbone_weights(config) or source)
-    place_of_state = work / digest
+    initial = backbone_weights(config) or source
+    came_from = where_from(config_path, manifest_path, code, initial)
+    place_of_state = work / came_from.digest
     place_of_state.mkdir(parents=True, exist_ok=True)
+    link_heartbeat(place_of_state, folder)
     # another experiment may be training the same run
     with alone(place_of_state / "lock"):
         if _is_finished(place_of_state):
             LOG.info("%s: trained before with the same settings, results reused", section.run)
         else:
-            with lease_devices(devices) as leased:
-                minutes = save_minutes or SAVE_MINUTES
-                _train_on(leased, config_path, place_of_state, digest, threads, minutes)
+            _train_once(
+                config_path, place_of_state, came_from, threads, devices,
+                save_minutes or SAVE_MINUTES,
+            )  # fmt: skip
     for name in RESULTS:
         place(place_of_state / name, folder / name)
+
+
+def _train_once(
+    config_path: Path,
+    work: Path,
+    came_from: CameFrom,
+    threads: int,
+    devices: int,
+    save_minutes: float,
+) -> None:
+    """Train as soon as devices are free, and note how it ended."""
+    run = RunSection.of(load_config(config_path)).run
+    Pulse(work / NAME, run, "waiting")
+    with noted_end(work / NAME, run), lease_devices(devices) as leased:
+        _train_on(leased, config_path, work, came_from, threads, save_minutes)
 
 
 def _train_on(
     devices: Sequence[str],
     config_path: Path,
     work: Path,
-    digest: str,
+    came_from: CameFrom,
     threads: int,
     save_minutes: float,
 ) -> None:
@@ -83,7 +102,7 @@ def _train_on(
     if len(devices) == 1:
         with StopRequest() as stop:
             train_here(
-                config_path, work, digest, devices[0], threads, stop, save_minutes=save_minutes
+                config_path, work, came_from, devices[0], threads, stop, save_minutes=save_minutes
             )
         return
     # only where it is needed: it imports a good part of PyTorch
@@ -91,14 +110,15 @@ def _train_on(
 
     each = str(max(1, threads // len(devices)))
     minutes = str(save_minutes)
-    arguments = [str(config_path), str(work), digest, each, minutes, str(log_file() or "")]
+    origin = came_from.model_dump_json()
+    arguments = [str(config_path), str(work), origin, each, minutes, str(log_file() or "")]
     launch("segbench.engine.process", [*arguments, ",".join(devices)], len(devices))
 
 
 def train_here(
     config_path: Path,
     work: Path,
-    digest: str,
+    came_from: CameFrom,
     device: str,
     threads: int,
     stop: StopRequest,
@@ -110,7 +130,7 @@ def train_here(
     Args:
         config_path: rendered config.
         work: the run's own work folder.
-        digest: of everything that shapes the training.
+        came_from: everything that shapes the training.
         device: where this process trains.
         threads: CPU threads of the network; on a GPU, processes that read images.
         stop: tells whether a signal asked for the end.
@@ -122,10 +142,12 @@ def train_here(
     """
     torch.set_num_threads(threads)
     config = load_config(config_path)
+    if RunSection.of(config).deterministic:
+        use_deterministic_kernels()
     trainer = Trainer(config, device, work, threads, stop, processes, save_minutes)
     trainer.train()
     if processes.is_first:
-        trainer.finish(digest)
+        trainer.finish(came_from)
 
 
 def _is_finished(work: Path) -> bool:

@@ -18,25 +18,30 @@ import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel, MomentumAnnealingEMA
 from mmengine.optim import OptimWrapper, _ParamScheduler
-from torch import nn
+from torch import Tensor, nn
 
 from segbench.engine.build import build_model, class_rows, training_loader, validation_loader
+from segbench.engine.devices import device_name
+from segbench.engine.mishaps import beyond_memory, is_out_of_memory, largest_batch, reader_died
 from segbench.engine.optimizers import build_optimizer, build_schedulers
 from segbench.engine.predict import predictions
 from segbench.engine.processes import ALONE, Processes
-from segbench.engine.record import write_history, write_record
+from segbench.engine.record import note_progress, note_start, write_history, write_record
 from segbench.engine.sampling import PositionedDataset
 from segbench.engine.state import Stateful, TrainingState, save_whole
 from segbench.errors import ModelError
 from segbench.recipe.section import RunSection
 from segbench.scores import metrics
+from segbench.system.heartbeat import NAME, Pulse
 from segbench.system.progress import Progress, duration
+from segbench.system.provenance import CameFrom
 from segbench.system.stop import StopRequest
 
 LOG = logging.getLogger(__name__)
 LOG_EVERY = 10
 SAVE_MINUTES = 5.0
 MOST_NAMES = 4  # of images in a message
+Batch = dict[str, list[object]]
 
 
 @dataclass(slots=True)
@@ -105,6 +110,11 @@ class Trainer:
         self.frames: PositionedDataset = loader.dataset  # type: ignore[assignment]
         self.val_loader = validation_loader(config, workers, processes)
         self.rate = 0.0  # of the last iteration
+        self.pulse = Pulse(
+            work / NAME if processes.is_first else None, self.section.run, "training", self.last,
+            device_name(device), done,
+        )  # fmt: skip
+        note_start(self.state, device)
         self.save_seconds = 60 * save_minutes
         self.saved_at = time.monotonic()
 
@@ -123,6 +133,7 @@ class Trainer:
             if self.is_logged():
                 self.log()
             progress.step(_detail(self.state.history))
+            self.pulse.note(self.state.iteration)
             if self.is_validated():
                 self.validate()
             self.stop.agree(self.processes.any)
@@ -137,7 +148,7 @@ class Trainer:
         state, parts = self.state, self.parts
         _seed_everything(self.seed, state.iteration, self.processes.rank)
         self.rate = _learning_rate(parts.optim)
-        log = self.stepped.train_step(self._next_batch(), parts.optim)  # type: ignore[operator]
+        log = self._step_on(self._next_batch())
         state.losses.append(self.processes.mean(log["loss"].detach()))
         for scheduler in parts.schedulers:
             scheduler.step()
@@ -150,15 +161,17 @@ class Trainer:
         iteration = self.state.iteration
         row = {"iteration": iteration, "loss": self._mean_loss(), "learning_rate": self.rate}
         self.state.history.append(row)
+        self.pulse.note(loss=row["loss"], learning_rate=row["learning_rate"])
 
     def validate(self) -> None:
         """Score the model, add that to the history, and keep the weights if they are the best."""
         state, classes = self.state, self.config.val_dataloader.dataset.metainfo.classes
-        counts = sum(
-            p.counts for p in predictions(self.parts.scored, self.val_loader, len(classes))
-        )
+        counts = np.zeros((len(classes), len(classes)), np.int64)
+        for predicted in predictions(self.parts.scored, self.val_loader, len(classes)):
+            counts += predicted.counts
+            self.pulse.note()
         self.stepped.train()
-        scores = metrics.summary(self.processes.total(np.asarray(counts)))
+        scores = metrics.summary(self.processes.total(counts))
         state.history[-1] |= {f"val_{key}": scores[key] for key in ("miou", "aacc", "macc")}
         LOG.info(
             "%s: validation at iteration %d: mean IoU %.2f %%, best before %.2f %%",
@@ -173,6 +186,7 @@ class Trainer:
             state.best, state.best_iteration = scores["miou"], state.iteration
             if self.processes.is_first:
                 self._keep_weights()
+        self.pulse.note(miou=state.best)
 
     def save(self) -> None:
         """Save everything that going on needs; one process does it for all."""
@@ -181,11 +195,13 @@ class Trainer:
         now = time.monotonic()
         self.state.seconds += now - self.saved_at
         self.saved_at = now
+        note_progress(self.state)
         self.state.save(self.work, *self.parts.all())
 
-    def finish(self, digest: str) -> None:
+    def finish(self, came_from: CameFrom) -> None:
         """Write the results beside the best weights; no state is needed from here on."""
         state = self.state
+        self.pulse.flush()
         write_history(self.work / "history.csv", state.history)
         write_record(
             self.work / "train.json",
@@ -193,7 +209,7 @@ class Trainer:
             state,
             self.parts.model,
             self.device,
-            digest=digest,
+            came_from=came_from,
             weights=self.weights,
         )
         LOG.info(
@@ -240,14 +256,32 @@ class Trainer:
             "on from the last sound state and most likely meets the same loss."
         )
 
-    def _next_batch(self) -> dict[str, list[object]]:
+    def _step_on(self, batch: Batch) -> dict[str, Tensor]:
+        """Forward, backward and the optimizer's step on a batch."""
+        optim = self.parts.optim
         try:
-            batch: dict[str, list[object]] = next(self.batches)
-        except RuntimeError:  # the signal may have reached the processes that read images, too
+            log: dict[str, Tensor] = self.stepped.train_step(batch, optim)  # type: ignore[operator]
+            return log
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        # outside of the handler, which holds what the iteration took
+        optim.zero_grad()
+        fits = None
+        if self.processes.size == 1:  # the others would wait for this one in vain
+            LOG.info("%s: out of memory; looking for the largest batch", self.section.run)
+            fits = largest_batch(lambda part: self.stepped.train_step(part, optim), batch)  # type: ignore[operator]
+        raise beyond_memory(self.section.run, self.device, self.section.batch_size, fits)
+
+    def _next_batch(self) -> Batch:
+        try:
+            batch: Batch = next(self.batches)
+        except RuntimeError as error:
+            # the signal may have reached the processes that read images, too
             if self.stop.signal:
                 self.save()
             self.stop.obey(self.section.run, self.state.iteration)
-            raise
+            raise reader_died(error) or error from None
         return batch
 
     def _keep_weights(self) -> None:

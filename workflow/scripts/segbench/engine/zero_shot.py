@@ -40,7 +40,7 @@ def take(config_path: Path, folder: Path) -> None:
         TrainingState(),
         model,
         "cpu",
-        digest=None,
+        came_from=None,
         weights=f"{section.source.checkpoint}: {report.sentence()}",
     )
     LOG.info("%s: nothing is trained", section.run)

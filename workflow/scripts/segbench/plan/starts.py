@@ -54,6 +54,12 @@ class StartingPoints:
             found.setdefault((run.model, run.start), run)
         return found
 
+    @property
+    def listed(self) -> tuple[list[str], list[str]]:
+        """Paths of all runs, and of those that are not compared."""
+        not_compared = [run.path for run in self.runs if run.on_source]
+        return [run.path for run in self.runs], not_compared
+
     def run(self, model: str, start: str, repeat: str) -> RunKey:
         """The run whose path has these parts.
 

@@ -12,6 +12,7 @@ from segbench.datasets.manifest import Manifest
 from segbench.datasets.meaning import Shown
 from segbench.report import columns, figures, gains, gallery, plotting, results, summary, tables
 from segbench.report.columns import BUSY_MARK, EQUAL_MARK
+from segbench.report.record import NAME, ComparedRun, ComparisonRecord
 from segbench.report.results import Candidate, Run
 
 LOG = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ def write_tables(
     classes: Sequence[Shown],
     unfinished: Sequence[str] = (),
 ) -> None:
-    """Write the tables and the first page into a folder, and `README.md` beside it.
+    """Write tables, their record and the first page into a folder, and `README.md` beside it.
 
     Args:
         candidates: best first.
@@ -80,7 +81,37 @@ def write_tables(
     (folder / "summary.rst").write_text(page, encoding="utf-8")
     page = summary.markdown_page(candidates, models, manifest, experiment, unfinished)
     (folder.parent / "README.md").write_text(page, encoding="utf-8")
+    _write_record(candidates, prepared, folder, experiment, classes, unfinished)
     LOG.info(summary.verdict(candidates, manifest.name).replace("**", "").replace("\\", ""))
+
+
+def _write_record(
+    candidates: Sequence[Candidate],
+    prepared: Manifest,
+    folder: Path,
+    experiment: str,
+    classes: Sequence[Shown],
+    unfinished: Sequence[str],
+) -> None:
+    """Write what the comparison was made of."""
+    runs = [run for candidate in candidates for run in candidate.runs]
+    ComparisonRecord(
+        experiment=experiment,
+        dataset=prepared.name,
+        content_sha256=prepared.content_sha256,
+        runs=tuple(
+            ComparedRun(
+                model=run.model,
+                initialization=run.initialization,
+                seed=run.seed,
+                fold=run.fold,
+                folder="/".join(run.folder.parts[-3:]),
+            )
+            for run in runs
+        ),
+        classes=tuple((name, tuple(color)) for name, color in classes),
+        unfinished=tuple(unfinished),
+    ).write(folder / NAME)
 
 
 def write_figures(

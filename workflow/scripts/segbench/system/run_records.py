@@ -3,7 +3,30 @@
 Training and evaluation write them, the comparison reads them; neither knows the other.
 """
 
+from pydantic import BaseModel, ConfigDict
+
 from segbench.system.records import Record
+
+
+class Session(BaseModel):
+    """One of the processes that trained a run, one after the other.
+
+    Attributes:
+        host, device: where.
+        job: of SLURM, empty elsewhere.
+        began, until: when it began, and last saved its state; UTC.
+        from_iteration, to_iteration: what it did. Where the next one begins before
+            `to_iteration`, a damaged state was left out.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    host: str
+    device: str
+    job: str
+    began: str
+    from_iteration: int
+    until: str
+    to_iteration: int
 
 
 class TrainRecord(Record):
@@ -30,6 +53,11 @@ class TrainRecord(Record):
         versions: of the packages that can change a result.
         digest: of everything that shapes the training; None where nothing was trained.
         weights: what was loaded at the start, in a sentence.
+        driver: versions of the GPU's driver, CUDA and cuDNN; None on a CPU.
+        dataset_sha256, config_sha256, weights_sha256: of what a model can see of the data, of what
+            counts of the rendered config, and of the file with the initial weights, if any.
+        checkpoint_sha256: of `best.pth`.
+        sessions: the processes that trained it; more than one where it was interrupted.
     """
 
     run: str
@@ -56,6 +84,13 @@ class TrainRecord(Record):
     versions: dict[str, str]
     digest: str | None
     weights: str
+    # records of before do not have these
+    driver: str | None = None
+    dataset_sha256: str | None = None
+    config_sha256: str | None = None
+    weights_sha256: str | None = None
+    checkpoint_sha256: str | None = None
+    sessions: tuple[Session, ...] = ()
 
     @property
     def is_trained(self) -> bool:
@@ -79,6 +114,8 @@ class MetricsRecord(Record):
         flops_at: height and width of that pass.
         latency_ms, latency_p90_ms: 10th and 90th percentile of the forward passes.
         device: what it ran on.
+        checkpoint_sha256, confusion_sha256: of the weights that were evaluated, and of
+            `confusion.npz`.
     """
 
     miou: float
@@ -96,3 +133,6 @@ class MetricsRecord(Record):
     latency_ms: float
     latency_p90_ms: float
     device: str
+    # records of before do not have these
+    checkpoint_sha256: str | None = None
+    confusion_sha256: str | None = None

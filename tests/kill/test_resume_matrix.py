@@ -1,0 +1,106 @@
+"""Whatever a training consists of, interrupted twice it ends with the same bits.
+
+A matrix of what keeps something between two iterations and could be forgotten: every type of
+optimizer and scheduler of the zoo, heads with buffers of their own, and the options of a training.
+"""
+
+import pytest
+import torch
+from helpers import recipe_of
+
+from segbench.engine import train as training
+from segbench.engine import trainer
+from segbench.recipe.render import render
+from segbench.zoo.names import config_path
+
+CGNET = "cgnet_fcn_4xb8-60k_cityscapes-512x1024"  # Adam, PolyLR
+# as published: optimizer and schedulers, and what keeps something of its own
+MODELS = {
+    "SGD, PolyLR, auxiliary heads": "fast_scnn_8xb4-160k_cityscapes-512x1024",
+    "AdamW, LinearLR, drop path": "segformer_mit-b0_8xb1-160k_cityscapes-1024x1024",
+    "a head that draws its bases": "segnext_mscan-t_1xb16-adamw-160k_ade20k-512x512",
+    "a head that averages its bases": "emanet_r50-d8_4xb2-80k_cityscapes-512x1024",
+    "a head with fixed buffers": "stdc1_4xb12-80k_cityscapes-512x1024",
+}
+MULTI_STEP = [
+    {"type": "LinearLR", "start_factor": 0.001, "by_epoch": False, "begin": 0, "end": 1000},
+    {"type": "MultiStepLR", "milestones": [60000, 72000], "by_epoch": False, "begin": 1000,
+     "end": 80000},
+]  # fmt: skip
+CONSTANT = [{"type": "ConstantLR", "factor": 0.1, "by_epoch": False, "begin": 0, "end": 30000}]
+OPTIONS = {
+    "moving average": {"ema": 0.9},
+    "early stopping": {"early_stopping": 2, "learning_rate": 1e-30},
+    "mixed precision": {"precision": "bfloat16"},
+    "rare classes": {"rare_class_sampling": 0.01, "class_weights": "median_frequency"},
+    "MultiStepLR": {"overrides": {"param_scheduler": MULTI_STEP}},
+    "ConstantLR": {"overrides": {"param_scheduler": CONSTANT}},
+    "clipped gradients": {"overrides": {"optim_wrapper": {"clip_grad": {"max_norm": 0.1}}}},
+    "everything at once": {
+        "ema": 0.9, "early_stopping": 9, "precision": "bfloat16", "rare_class_sampling": 0.01,
+        "deterministic": True,
+    },
+}  # fmt: skip
+
+
+@pytest.fixture
+def train(finished, tmp_path, monkeypatch):
+    """Train a model for twelve iterations; gives its best weights and its history."""
+    monkeypatch.chdir(finished.root)
+    manifest = finished.root.joinpath("results/datasets/tiny_rural/manifest.json")
+    manifest = manifest.relative_to(finished.root)
+
+    def run(name, model, **options):
+        settings = {"crop_size": (64, 64), "batch_size": 2, "max_iters": 12, "val_interval": 2}
+        wanted = recipe_of(
+            run="m/scratch/seed0", initialization="scratch", seed=0, **settings | options
+        )
+        config, folder = tmp_path / f"{name}.py", tmp_path / name
+        config.write_text(render(config_path(model), manifest, wanted))
+        folder.mkdir(exist_ok=True)
+        training.train(config, manifest, folder, tmp_path / f"work-{name}", "code", 2)
+        weights = torch.load(folder / "best.pth", weights_only=True)
+        return weights, (folder / "history.csv").read_text()
+
+    return run
+
+
+@pytest.fixture
+def interrupted_at(monkeypatch):
+    """Have trainings interrupted before some iterations, once before each."""
+    seed, left = trainer._seed_everything, list[int]()
+
+    def interrupted(run_seed, iteration, *rank):
+        if iteration in left:
+            left.remove(iteration)
+            raise KeyboardInterrupt
+        seed(run_seed, iteration, *rank)
+
+    monkeypatch.setattr(trainer, "_seed_everything", interrupted)
+    return left
+
+
+def ends_the_same(train, interrupted_at, model, **options):
+    whole, history = train("whole", model, **options)
+    interrupted_at += [3, 8]
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            train("broken", model, **options)
+    resumed, again = train("broken", model, **options)
+    assert interrupted_at == []
+    assert again == history
+    assert resumed["meta"] == whole["meta"]
+    assert resumed["state_dict"].keys() == whole["state_dict"].keys()
+    for key, value in whole["state_dict"].items():
+        assert torch.equal(resumed["state_dict"][key], value), key
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_a_model_of_the_zoo(train, interrupted_at, model):
+    ends_the_same(train, interrupted_at, model)
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_an_option_of_a_training(train, interrupted_at, options):
+    # a training that stops early is interrupted before it does
+    ends_the_same(train, interrupted_at, CGNET, **options | {"max_iters": 12})

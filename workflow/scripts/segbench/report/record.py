@@ -1,0 +1,44 @@
+"""What a comparison was made of, beside its tables, so that it can be made again and compared."""
+
+from pydantic import BaseModel, ConfigDict
+
+from segbench.datasets.meaning import Shown
+from segbench.system.records import Record
+
+NAME = "comparison.json"
+
+
+class ComparedRun(BaseModel):
+    """One run: its model, initialization, seed and fold, and its folder below `runs/`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    model: str
+    initialization: str
+    seed: int
+    fold: int | None
+    folder: str
+
+    @property
+    def key(self) -> tuple[str, str, int, int | None]:
+        """The row of the run table."""
+        return self.model, self.initialization, self.seed, self.fold
+
+
+class ComparisonRecord(Record):
+    """`tables/comparison.json`.
+
+    Attributes:
+        experiment: its name.
+        dataset: name of the prepared dataset.
+        content_sha256: of what a model can see of it.
+        runs: those that were compared.
+        classes: names and colours as they are shown.
+        unfinished: names of the runs that were left out.
+    """
+
+    experiment: str
+    dataset: str
+    content_sha256: str
+    runs: tuple[ComparedRun, ...]
+    classes: tuple[Shown, ...]
+    unfinished: tuple[str, ...] = ()

@@ -1,0 +1,162 @@
+"""Prove that the tables of an experiment follow from its confusion matrices.
+
+Nothing is trusted that can be computed again: scores from counts, tables from scores. Weights and
+counts are confirmed by the hashes that were noted when they were written.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from segbench.datasets.manifest import Manifest
+from segbench.errors import DataError
+from segbench.report.compare import read_runs, write_tables
+from segbench.report.record import NAME, ComparedRun, ComparisonRecord
+from segbench.scores import metrics
+from segbench.system.files import sha256_of
+from segbench.system.run_records import MetricsRecord, TrainRecord
+
+REMEDY = "Remove it and run the workflow again."
+
+
+class VerificationError(DataError):
+    """Something is not what it was, or does not follow from what it is said to."""
+
+
+def verify(results: Path) -> list[str]:
+    """Verify an experiment.
+
+    Args:
+        results: its folder, `results/<experiment>`.
+
+    Returns:
+        What was confirmed, in sentences; what could not be, too.
+
+    Raises:
+        VerificationError: the first thing that is not right.
+        DataError: a record is missing or damaged.
+    """
+    found = ComparisonRecord.read(results / "tables" / NAME)
+    prepared = results.parent / "datasets" / found.dataset
+    if Manifest.read(prepared / "manifest.json").content_sha256 != found.content_sha256:
+        raise VerificationError(
+            f"{prepared}: holds other data than {results} was made from. Run the workflow again."
+        )
+    without_hash = [
+        run.folder
+        for run in found.runs
+        if not _verify_run(results / "runs" / run.folder, found.content_sha256)
+    ]
+    tables = _verify_tables(results, prepared, found)
+    sentences = [
+        f"{len(found.runs)} runs: scores follow from their confusion matrices",
+        f"{len(found.runs) - len(without_hash)} runs: weights and counts are those that were noted",
+        f"{len(tables)} files made again, equal to the byte: {', '.join(tables)}",
+    ]
+    if without_hash:
+        sentences.append(f"no hashes were noted by: {', '.join(without_hash)}")
+    return sentences
+
+
+def _verify_run(folder: Path, dataset: str) -> bool:
+    """Verify one run; tells whether hashes were noted.
+
+    Raises:
+        VerificationError: something is not what it was.
+    """
+    trained = TrainRecord.read(folder / "train.json")
+    scored = MetricsRecord.read(folder / "metrics.json")
+    counts_path, weights = folder / "confusion.npz", folder / "best.pth"
+    _confirm(counts_path, scored.confusion_sha256, "metrics.json")
+    if weights.is_file():  # results are often handed on without
+        _confirm(weights, trained.checkpoint_sha256, "train.json")
+        _confirm(weights, scored.checkpoint_sha256, "metrics.json")
+    # a run that was trained on the source dataset starts from other data
+    if trained.is_trained and trained.dataset_sha256 not in (None, dataset):
+        raise VerificationError(f"{folder}: was trained on other data. {REMEDY}")
+    with np.load(counts_path) as stored:
+        counts = stored["confusion"].sum(0)
+    for name, noted, computed in _scores(scored, counts):
+        if not _same(noted, computed):
+            raise VerificationError(
+                f"{folder / 'metrics.json'}: `{name}` is {noted}, but {counts_path.name} gives "
+                f"{computed}. {REMEDY}"
+            )
+    return scored.confusion_sha256 is not None
+
+
+def _confirm(path: Path, noted: str | None, record: str) -> None:
+    if noted is not None and sha256_of(path) != noted:
+        raise VerificationError(
+            f"{path}: is not the file that {record} was written for: its SHA-256 is "
+            f"{sha256_of(path)[:16]}..., and {noted[:16]}... was noted. {REMEDY}"
+        )
+
+
+def _scores(
+    scored: MetricsRecord, counts: metrics.Counts
+) -> Iterator[tuple[str, float | None, float]]:
+    """Name, noted and computed value of every score."""
+    summary = metrics.summary(counts)
+    for name in ("miou", "aacc", "macc"):
+        yield name, getattr(scored, name), summary[name]
+    for (label, noted), computed in zip(scored.iou.items(), metrics.class_iou(counts), strict=True):
+        yield f"iou.{label}", noted, float(computed)
+
+
+def _same(noted: float | None, computed: float) -> bool:
+    return noted == computed or (noted is None and bool(np.isnan(computed)))
+
+
+def _verify_tables(results: Path, prepared: Path, found: ComparisonRecord) -> list[str]:
+    """Write every table again and compare; names of the files.
+
+    Raises:
+        VerificationError: the first file that differs, with its first line that does.
+    """
+    with tempfile.TemporaryDirectory(prefix="segbench-verify-") as place:
+        again = Path(place) / "tables"
+        again.mkdir()
+        write_tables(
+            candidates=read_runs(
+                [run.key for run in found.runs], [_folder(results, run) for run in found.runs]
+            ),
+            manifest_path=prepared / "manifest.json",
+            frames_path=prepared / "frames.csv",
+            folder=again,
+            experiment=found.experiment,
+            classes=found.classes,
+            unfinished=found.unfinished,
+        )
+        names = sorted(path.name for path in again.iterdir())
+        for name in names:
+            _compare(results / "tables" / name, again / name)
+        _compare(results / "README.md", Path(place) / "README.md")
+    return [*names, "README.md"]
+
+
+def _folder(results: Path, run: ComparedRun) -> Path:
+    return results / "runs" / run.folder
+
+
+def _compare(there: Path, again: Path) -> None:
+    if not there.is_file():
+        raise VerificationError(f"{there}: no such file. Run the workflow again.")
+    ours, theirs = again.read_bytes(), there.read_bytes()
+    if ours == theirs:
+        return
+    lines = list(zip(theirs.split(b"\n"), ours.split(b"\n"), strict=False))
+    number, (noted, computed) = next(
+        (i, pair) for i, pair in enumerate([*lines, (b"(more lines)", b"(the end)")], 1)
+        if pair[0] != pair[1]
+    )  # fmt: skip
+    raise VerificationError(
+        f"{there}: does not follow from the confusion matrices. Line {number} is\n"
+        f"  {_shown(noted)}\nand should be\n  {_shown(computed)}\n{REMEDY}"
+    )
+
+
+def _shown(line: bytes) -> str:
+    return line.decode(errors="replace")[:300]
