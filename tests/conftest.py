@@ -71,3 +71,5 @@ def pytest_configure() -> None:
     """Keep two cores from being oversubscribed by the libraries of every process."""
     beside_others = "PYTEST_XDIST_WORKER" in os.environ
     os.environ.setdefault("OMP_NUM_THREADS", "1" if beside_others else "2")
+    # threads that spin while they wait for each other starve the processes beside them
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

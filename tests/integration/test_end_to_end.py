@@ -121,7 +121,7 @@ def test_the_report_is_complete_and_self_contained(finished):
 
 @pytest.mark.parametrize(
     "name", ["figures/models.png", "figures/per_class.png", "figures/training.png",
-             "gallery/validation.png"],
+             "gallery/predictions.png"],
 )  # fmt: skip
 def test_figures_are_drawn(finished, name):
     picture = np.asarray(Image.open(finished.root / "results/smallest" / name).convert("L"))

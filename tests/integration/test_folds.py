@@ -40,7 +40,7 @@ def test_every_frame_is_scored_in_its_fold_and_the_spread_is_shown(checkout):
     assert "± over folds" in (tables / "models.md").read_text()
     record = json.loads((runs / "seed0-fold1/train.json").read_text())
     assert record["run"] == "fast_scnn/scratch/seed0-fold1"
-    picture = checkout.root / "results/smallest/gallery/validation.png"
+    picture = checkout.root / "results/smallest/gallery/predictions.png"
     assert picture.stat().st_size > 5000
 
 

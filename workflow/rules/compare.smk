@@ -102,7 +102,7 @@ rule compare_figures:
             labels={"shows": "loss and validation", "as": "curves"},
         ),
         gallery=report(
-            f"{RESULTS}/gallery/validation.png",
+            f"{RESULTS}/gallery/predictions.png",
             category="Images",
             caption="../report/gallery.rst",
             labels={"shows": "predictions", "as": "pictures"},

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from segbench.datasets.findings import DatasetCheck, Finding, finding
-from segbench.datasets.manifest import Manifest
+from segbench.datasets.manifest import SPOKEN, Manifest
 from segbench.errors import DataError
 from segbench.system.progress import Progress
 
@@ -57,8 +57,9 @@ def findings_of(manifest: Manifest, frames_path: Path) -> list[Finding]:
 
 def _absent_classes(manifest: Manifest, frames: pd.DataFrame) -> Iterator[Finding]:
     names = manifest.class_names
-    for split, code in (("train", "absent-in-training"), ("val", "absent-in-validation")):
-        pixels = manifest.splits[split].class_pixels
+    for split, summary in manifest.splits.items():
+        code = f"absent-in-{SPOKEN[split]}"
+        pixels = summary.class_pixels
         absent = [name for name, count in zip(names, pixels, strict=True) if count == 0]
         if len(absent) == len(names):
             yield finding("nothing-labelled", absent, split=split)
@@ -120,9 +121,9 @@ def _rare_classes(manifest: Manifest, frames: pd.DataFrame) -> Iterator[Finding]
 
 
 def _few_images(manifest: Manifest, frames: pd.DataFrame) -> Iterator[Finding]:
-    images = manifest.splits["val"].images
+    images, split = manifest.splits[manifest.scored_split].images, SPOKEN[manifest.scored_split]
     if images < FEW_IMAGES:
-        yield finding("few-validation-images", count=images, few=FEW_IMAGES)
+        yield finding("few-scored-images", count=images, few=FEW_IMAGES, split=split)
 
 
 def _shared_groups(manifest: Manifest, frames: pd.DataFrame) -> Iterator[Finding]:

@@ -49,7 +49,7 @@ KINDS: dict[str, Kind] = {
         "rename one of each pair",
     ),
     "in-both-lists": Kind(
-        "error", "frames that both list files name",
+        "error", "frames that two list files name",
         "remove them from one of the two lists; a model that saw them scores too high",
     ),
     "unprintable-name": Kind(
@@ -181,6 +181,10 @@ KINDS: dict[str, Kind] = {
         "warning", "classes without a pixel in the val split",
         "its IoU is NaN and left out of every mean: add images that show it",
     ),
+    "absent-in-test": Kind(
+        "warning", "classes without a pixel in the test split",
+        "its IoU is NaN and left out of every mean: add images that show it",
+    ),
     "absent-in-fold": Kind(
         "warning", "classes without a pixel in the validation images of a fold",
         "its IoU is NaN there and left out of that fold's mean: use fewer folds, or add images "
@@ -206,18 +210,18 @@ KINDS: dict[str, Kind] = {
         "expect a low and unsteady IoU; more images of them help most, then "
         "`training: {{class_weights: median_frequency}}`",
     ),
-    "few-validation-images": Kind(
-        "warning", "fewer than {few} validation images",
-        "intervals will be wide; validate on more images if you can",
+    "few-scored-images": Kind(
+        "warning", "fewer than {few} {split} images",
+        "intervals will be wide; compare on more images if you can",
     ),
     "shared-group": Kind(
-        "warning", "drives or sequences in both splits",
+        "warning", "drives or sequences in more than one split",
         "frames of one drive look alike, so scores come out too high; split by drive. If the same "
-        "name means different drives in the two splits, this can be ignored",
+        "name means different drives in these splits, this can be ignored",
     ),
     "duplicate-across": Kind(
-        "warning", "identical images in both splits",
-        "remove them from one split; a model that saw them scores too high",
+        "warning", "identical images in more than one split",
+        "leave them in one split; a model that saw them scores too high",
     ),
     "duplicate-within": Kind(
         "warning", "identical images within one split",

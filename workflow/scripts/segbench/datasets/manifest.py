@@ -20,7 +20,9 @@ from segbench.datasets.presence import COLUMN, classes_seen
 from segbench.system.records import Record
 
 LOG = logging.getLogger(__name__)
-SPLITS = ("train", "val")
+SPLITS = ("train", "val", "test")
+
+SPOKEN = {"train": "training", "val": "validation", "test": "test"}
 
 Counts = npt.NDArray[np.int64]
 
@@ -68,12 +70,13 @@ class Manifest(Record):
         label_format: the form its labels had.
         values_given: whether the description gives the classes values of their own.
         source: where it came from, as the description says it.
-        content_sha256: of what a model can see.
+        content_sha256: of what a training can see, so without the test split.
         classes: by id, as they were shown when the dataset was prepared; see `shown_with`.
         ignore_index: value of void in the labels.
         image_sizes: height, width and number of images, the most frequent first.
         image_suffixes, images_placed_by: those that occur.
-        splits: `train` and `val`.
+        splits: `train`, `val` and, where there is one, `test`.
+        scored_sha256: of the images and labels that models are compared on.
         folds: in their order; none without cross-validation.
         cooccurrence: in how many images two classes are both seen, [classes][classes].
         findings: what the files gave rise to.
@@ -84,6 +87,7 @@ class Manifest(Record):
     values_given: bool = False
     source: dict[str, object] = Field(default_factory=dict)
     content_sha256: str = ""
+    scored_sha256: str = ""
     classes: tuple[ClassEntry, ...]
     ignore_index: int = IGNORE_INDEX
     image_sizes: tuple[tuple[int, int, int], ...]
@@ -114,22 +118,32 @@ class Manifest(Record):
         return self.model_copy(update={"classes": entries})
 
     @property
+    def scored_split(self) -> str:
+        """The split that models are compared on."""
+        return "test" if "test" in self.splits else "val"
+
+    @property
+    def scored_images(self) -> str:
+        """What its images are called."""
+        return f"{SPOKEN[self.scored_split]} images"
+
+    @property
     def common_size(self) -> tuple[int, int]:
         """Height and width that most images have."""
         height, width, _ = self.image_sizes[0]
         return height, width
 
 
-def write_splits(folder: Path, records: Sequence[FrameRecord]) -> None:
-    """Write `splits/train.txt` and `splits/val.txt`, the names of the frames of each split.
+def write_splits(folder: Path, records: Sequence[FrameRecord], splits: Sequence[str]) -> None:
+    """Write `splits/train.txt` and so on, the names of the frames of each split.
 
     With folds also `splits/fold0/train.txt` and so on; the images lie as for the first fold.
     """
-    for split in SPLITS:
+    for split in splits:
         names = [record["name"] for record in records if record["split"] == split]
         _write_list(folder / "splits" / f"{split}.txt", names)
     for fold in sorted({record["fold"] for record in records if "fold" in record}):
-        for split in SPLITS:
+        for split in ("train", "val"):
             names = [r["name"] for r in records if (r["fold"] == fold) == (split == "val")]
             _write_list(folder / "splits" / f"fold{fold}" / f"{split}.txt", names)
 
@@ -164,12 +178,13 @@ def write_manifest(
         label_format=description.labels.format,
         values_given=any(found.values for found in description.classes.classes),
         source=description.source.model_dump(exclude_none=True),
-        content_sha256=_content_hash(frames),
+        content_sha256=_content_hash(frames[frames["split"] != "test"]),
+        scored_sha256=_content_hash(frames[frames["split"] == description.splits.names[-1]]),
         classes=tuple(ClassEntry(name=c.name, color=c.color) for c in description.classes.classes),
         image_sizes=tuple((*size, number) for size, number in sizes.most_common()),
         image_suffixes=tuple(sorted(frames["suffix"].unique().tolist())),
         images_placed_by=tuple(sorted(frames["placed"].unique().tolist())),
-        splits={split: _summary(frames, pixels, split) for split in SPLITS},
+        splits={split: _summary(frames, pixels, split) for split in description.splits.names},
         folds=_folds(frames, pixels),
         cooccurrence=_cooccurrence(pixels[:, :-1]),
         findings=tuple(findings),
@@ -185,7 +200,7 @@ def _cooccurrence(pixels: Counts) -> tuple[tuple[int, ...], ...]:
 
 
 def _content_hash(frames: pd.DataFrame) -> str:
-    """A hash of what a model can see: names, images and labels, not where they came from."""
+    """A hash of names, images and labels, not of where they came from."""
     columns = ["split", "name", "image_sha256", "label_sha256"]
     columns += ["fold"] if "fold" in frames else []
     return hashlib.sha256(frames[columns].to_csv(index=False).encode()).hexdigest()

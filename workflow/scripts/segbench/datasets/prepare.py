@@ -16,6 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from segbench.datasets.cache import PreparedCache
@@ -74,7 +75,7 @@ def prepare(
         _refuse_undrawable(
             description.splits, [frame for frames in splits.values() for frame in frames]
         )
-    _make_folders(folder, splits)
+    _make_folders(folder, [*description.splits.names, *splits])
     tasks = [Task(split, frame) for split in splits for frame in splits[split]]
     LOG.info("%s: %d images found in %s", description.name, len(tasks), root)
 
@@ -99,7 +100,7 @@ def prepare(
         records, pixels = _draw_splits(records, pixels, folder, description.splits)
     counts = Counter(record["split"] for record in records)
     LOG.info("%s: %s", description.name, ", ".join(f"{n} {split}" for split, n in counts.items()))
-    write_splits(folder, records)
+    write_splits(folder, records, description.splits.names)
     write_manifest(folder, description, records, pixels, findings)
     if cache and listing:
         hashes = {
@@ -111,11 +112,14 @@ def prepare(
 
 
 def _make_folders(folder: Path, splits: Iterable[str]) -> None:
-    """Make the folders of all splits, empty."""
+    """Make the folders of all splits, empty, and leave none of a split that there was before."""
     for split in {*SPLITS, *splits}:
         for kind in KINDS_OF_FILE:
             shutil.rmtree(folder / f"{split}_{kind}", ignore_errors=True)
-            (folder / f"{split}_{kind}").mkdir(parents=True)
+            if split in splits:
+                (folder / f"{split}_{kind}").mkdir(parents=True)
+        if split not in splits:
+            (folder / "splits" / f"{split}.txt").unlink(missing_ok=True)
 
 
 def _adjust() -> None:
@@ -163,10 +167,10 @@ def _gathered(outcomes: Sequence[Outcome]) -> tuple[Records, Counts]:
 def _refuse_undrawable(splits: Splits, frames: Sequence[Frame]) -> None:
     """Before anything is read: make sure that there are enough groups to draw splits from."""
     groups = {frame.group or frame.name for frame in frames}
-    needed = splits.folds.count if splits.folds else 2
+    needed = splits.folds.count if splits.folds else len(splits.names)
     if 0 < len(groups) < needed:
         noun = "group" if len(groups) == 1 else "groups"
-        wanted = f"{needed} folds" if splits.folds else "two splits"
+        wanted = f"{needed} folds" if splits.folds else f"{needed} splits"
         grouped_by = any(frame.group for frame in frames)
         remedies = [
             "Correct `{group}` in the pattern of the images" if grouped_by else "Add images"
@@ -188,17 +192,30 @@ def _draw_splits(
         for record, fold in zip(records, folds.tolist(), strict=True):
             record["fold"] = fold
         # on disk the splits are those of the first fold
-        on_val = folds == 0
+        drawn = np.where(folds == 0, "val", "train")
     else:
-        split = splits.random or RandomSplit()
-        on_val = stratified_split(groups, pixels[:, :-1], split.val, split.seed)
-    for record, val in zip(records, on_val, strict=True):
-        record["split"] = "val" if val else "train"
+        drawn = _drawn(groups, pixels[:, :-1], splits.random or RandomSplit())
+    for record, split in zip(records, drawn.tolist(), strict=True):
+        record["split"] = split
         for kind, suffix in zip(KINDS_OF_FILE, (record["suffix"], ".png"), strict=True):
             name = record["name"] + suffix
             target = folder / f"{record['split']}_{kind}" / name
             (folder / f"{UNSPLIT}_{kind}" / name).rename(target)
     for kind in KINDS_OF_FILE:
         (folder / f"{UNSPLIT}_{kind}").rmdir()
-    order = np.argsort(on_val, kind="stable")
+    order = np.argsort([SPLITS.index(split) for split in drawn], kind="stable")
     return [records[i] for i in order], pixels[order]
+
+
+def _drawn(groups: Sequence[str], pixels: Counts, wanted: RandomSplit) -> npt.NDArray[np.str_]:
+    """The split of each frame: the test split is drawn from all, validation from what is left."""
+    drawn = np.full(len(groups), "train", dtype="<U5")
+    left = np.arange(len(groups))
+    if wanted.test:
+        on_test = stratified_split(groups, pixels, wanted.test, wanted.seed)
+        drawn[on_test] = "test"
+        left = left[~on_test]
+    share = wanted.val / (1 - wanted.test)
+    on_val = stratified_split([groups[i] for i in left.tolist()], pixels[left], share, wanted.seed)
+    drawn[left[on_val]] = "val"
+    return drawn

@@ -29,7 +29,7 @@ def files_that_count(description: DatasetDescription, root: Path) -> Iterator[st
         root: folder that its patterns start at.
     """
     splits = description.splits
-    lists = {name for name in (splits.train, splits.val) if name.endswith(LIST_SUFFIX)}
+    lists = {name for name in splits.values.values() if name.endswith(LIST_SUFFIX)}
     patterns = [
         re.compile(pattern_regex(pattern))
         for pattern in (description.images, description.labels.path)

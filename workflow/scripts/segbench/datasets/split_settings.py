@@ -4,6 +4,7 @@ Knows its schema alone; reads no file.
 """
 
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -19,7 +20,18 @@ class RandomSplit(Section):
     val: Annotated[float, BeforeValidator(number_from_text), Field(gt=0, lt=1)] = Field(
         default=0.2, description="wanted share of the images in the validation split"
     )
+    test: Annotated[float, BeforeValidator(number_from_text), Field(ge=0, lt=1)] = Field(
+        default=0, description="wanted share of the images in a test split; 0: no such split"
+    )
     seed: Seed = Field(default=0, description="another seed draws another split")
+
+    @model_validator(mode="after")
+    def _some_are_left(self) -> Self:
+        if self.val + self.test >= 1:
+            raise ValueError(
+                f"val ({self.val:g}) and test ({self.test:g}) leave no images to train on"
+            )
+        return self
 
 
 class Folds(Section):
@@ -49,7 +61,14 @@ class Splits(Section):
         "`root` with a frame's name at the start of each line",
     )
     val: str = Field(
-        default="val", description="the split that models are compared on, in the same way"
+        default="val",
+        description="the split that chooses the best checkpoint of a training, in the same way; "
+        "models are compared on it, too, where there is no test split",
+    )
+    test: str | None = Field(
+        default=None,
+        description="the split that models are compared on, in the same way; no training sees "
+        "it; default: none",
     )
 
     random: RandomSplit | None = Field(
@@ -71,13 +90,38 @@ class Splits(Section):
 
     @property
     def are_lists(self) -> bool:
-        """Whether both splits are list files, so that patterns need no `{split}`."""
-        return self.train.endswith(LIST_SUFFIX) and self.val.endswith(LIST_SUFFIX)
+        """Whether all splits are list files, so that patterns need no `{split}`."""
+        return all(value.endswith(LIST_SUFFIX) for value in self.values.values())
+
+    @property
+    def values(self) -> dict[str, str]:
+        """What the splits are in the source, by their names here."""
+        given = {"train": self.train, "val": self.val, "test": self.test}
+        return {split: value for split, value in given.items() if value is not None}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The splits that there will be."""
+        return ("train", "val", "test") if self.has_test else ("train", "val")
+
+    @property
+    def has_test(self) -> bool:
+        """Whether models are compared on images that choose nothing."""
+        return self.test is not None or (self.random is not None and self.random.test > 0)
 
     @model_validator(mode="after")
-    def _two_splits(self) -> Self:
-        if self.train == self.val:
-            raise ValueError(f"train and val are both '{self.train}'; they must differ")
+    def _splits_differ(self) -> Self:
+        for (split, value), (other, same) in combinations(self.values.items(), 2):
+            if value == same:
+                raise ValueError(f"{split} and {other} are both '{value}'; they must differ")
+        if self.test is not None and self.are_drawn:
+            raise ValueError(
+                "`test` names a split, but `random` draws them from all images: set "
+                "`random: {test: 0.2}` instead"
+                if self.random
+                else "`test` and `folds` do not go together: with folds every image is scored "
+                "once, by the trainings that do not see it"
+            )
         if self.random and self.folds:
             raise ValueError("`random` and `folds` both draw the splits; give one of them")
         return self

@@ -1,4 +1,4 @@
-"""Which frames make the training and the validation split, and what of the source is left over.
+"""Which frames make which split, and what of the source is left over.
 
 Knows names of files and opens only list files; no image and no label.
 """
@@ -7,6 +7,7 @@ import logging
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
 from pathlib import Path
 
 from segbench.datasets.description import DatasetDescription
@@ -56,7 +57,7 @@ def frames_of_splits(
         splits = {UNSPLIT: frames}
     else:
         splits = {}
-        for split, value in (("train", description.splits.train), ("val", description.splits.val)):
+        for split, value in description.splits.values.items():
             splits[split], twice = _frames_of_split(frames, root, value)
             findings += twice
             if not splits[split]:
@@ -205,8 +206,13 @@ def _refuse_shared(splits: dict[str, list[Frame]]) -> None:
                 collisions.append(
                     f"{other.image} and {frame.image} would both be named '{frame.name}'"
                 )
-    train, val = set(splits.get("train", ())), splits.get("val", [])
-    leaks = [f"{frame.name}: {frame.image}" for frame in val if frame in train]
+    members = {split: set(frames) for split, frames in splits.items()}
+    leaks = [
+        f"{frame.name}: {frame.image} ({one} and {other})"
+        for one, other in combinations(splits, 2)
+        for frame in splits[other]
+        if frame in members[one]
+    ]
     found = [
         finding(code, examples).as_text()
         for code, examples in (("name-collision", collisions), ("in-both-lists", leaks))
@@ -262,7 +268,7 @@ def _of_no_frame(
         if match is None:
             continue
         values = match.groupdict()
-        if by_value and values.get("split") not in (None, splits.train, splits.val):
+        if by_value and values.get("split") not in (None, *splits.values.values()):
             continue
         place, name = [values[key] for key in keys], values["frame"]
         starts = [name, *(name[: joint.start()] for joint in JOINTS.finditer(name))]

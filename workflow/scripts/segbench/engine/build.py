@@ -189,8 +189,17 @@ def validation_loader(
     config: Config, workers: int, processes: Processes = ALONE
 ) -> DataLoader[object]:
     """The validation images one by one, in the order of the split file, or a process's part."""
+    return _one_by_one(config.val_dataloader, workers, processes)
+
+
+def scoring_loader(config: Config, workers: int) -> DataLoader[object]:
+    """The images that models are compared on one by one, in the order of the split file."""
+    return _one_by_one(config.test_dataloader, workers, ALONE)
+
+
+def _one_by_one(settings: Config, workers: int, processes: Processes) -> DataLoader[object]:
     end_threads_of_opencv()
-    frames = DATASETS.build(config.val_dataloader.dataset)
+    frames = DATASETS.build(settings.dataset)
     return DataLoader(
         frames,
         batch_size=1,

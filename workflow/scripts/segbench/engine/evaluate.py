@@ -1,7 +1,7 @@
-"""Evaluate a trained model in one pass over the validation images. Imports torch and mmseg.
+"""Evaluate a trained model in one pass over the images that are compared on.
 
 The confusion matrix of every image is what is stored; every score derives from these counts, in
-`segbench.scores.metrics`. Scores are at the labels' own size.
+`segbench.scores.metrics`. Scores are at the labels' own size. Imports torch and mmseg.
 """
 
 import itertools
@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from segbench.engine.build import build_model, load_config, validation_loader
+from segbench.datasets.manifest import SPOKEN
+from segbench.engine.build import build_model, load_config, scoring_loader
 from segbench.engine.devices import device_name, lease_device
 from segbench.engine.predict import predictions
 from segbench.recipe.section import RunSection
@@ -26,7 +27,7 @@ from segbench.system.run_records import MetricsRecord
 
 LOG = logging.getLogger(__name__)
 WARM_UP = 2
-PROTOCOL = "all validation images, single scale, scored at the label's own size"
+PROTOCOL = "all {split} images, single scale, scored at the label's own size"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,9 @@ def evaluate(
     section = RunSection.of(config)
     mapped = section.source.class_map if section.source and section.is_zero_shot else None
     torch.set_num_threads(threads)
-    loader = validation_loader(config, workers=min(4, threads - 1))
+    loader = scoring_loader(config, workers=min(4, threads - 1))
     total = len(loader)
+    split = Path(config.test_dataloader.dataset.ann_file).stem
     kept = set(np.linspace(0, total - 1, min(gallery_images, total)).round().astype(int).tolist())
 
     names, counts, seconds, pictures = [], [], [], {}
@@ -109,6 +111,8 @@ def evaluate(
         update={
             "checkpoint_sha256": sha256_of(checkpoint),
             "confusion_sha256": sha256_of(confusion_path),
+            "split": split,
+            "protocol": PROTOCOL.format(split=SPOKEN[split]),
         }
     )
     record.write(metrics_path)
@@ -135,7 +139,7 @@ def score(
         unreachable=tuple(itertools.compress(classes, (not one for one in reached))),
         iou={name: _plain(one) for name, one in zip(classes, iou, strict=True)},
         images=len(counts),
-        protocol=PROTOCOL,
+        protocol="",
         **asdict(cost),
     )
 

@@ -1,4 +1,4 @@
-"""Predict validation images one by one and count what is right. Imports torch and mmseg."""
+"""Predict labelled images one by one and count what is right. Imports torch and mmseg."""
 
 import time
 from collections.abc import Iterator, Sequence

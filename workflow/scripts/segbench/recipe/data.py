@@ -17,7 +17,7 @@ LEFTOVERS = (
 
 
 def read_prepared_data(run: Adaptation) -> None:
-    """Train on the prepared dataset and score all of its validation images."""
+    """Train on the prepared dataset, and score all images of the split that is compared on."""
     train = train_pipeline(run.config)
     for name in ("train", "val", "test"):
         run.config.pop(f"{name}_dataloader", None)
@@ -42,7 +42,10 @@ def read_prepared_data(run: Adaptation) -> None:
         "sampler": {"type": "DefaultSampler", "shuffle": False},
         "dataset": val,
     }
-    run.config.test_dataloader = copy.deepcopy(run.config.val_dataloader)
+    run.config.test_dataloader = {
+        **copy.deepcopy(run.config.val_dataloader),
+        "dataset": _dataset(run, run.manifest.scored_split, test),
+    }
     evaluator = {"type": "IoUMetric", "iou_metrics": ["mIoU"]}
     run.config.val_evaluator = run.config.test_evaluator = evaluator
     for leftover in LEFTOVERS:

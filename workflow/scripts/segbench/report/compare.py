@@ -74,7 +74,7 @@ def write_tables(
         folder / "per_class",
         "IoU per class, %",
         f"Mean over the {candidates[0].repeated_over}; {tables.NOT_THERE} marks a class that is "
-        f"absent from the validation images. {protocol}",
+        f"absent from the {candidates[0].scored_images}. {protocol}",
     )
     warnings = findings_of(manifest, frames_path)
     page = summary.landing_page(candidates, models, manifest, experiment, warnings, unfinished)
@@ -138,7 +138,7 @@ def write_figures(
     for stem, figure in drawn.items():
         plotting.save(figure, folder / f"{stem}.svg")
     picture = gallery.plot_gallery(
-        candidates, manifest_path.parent, manifest, f"{name}: validation images"
+        candidates, manifest_path.parent, manifest, f"{name}: {manifest.scored_images}"
     )
     picture.savefig(gallery_path, dpi=110)
 
@@ -161,7 +161,8 @@ def _note(candidates: Sequence[Candidate]) -> str:
     """How to read the table of models."""
     over = candidates[0].repeated_over
     return (
-        f"Mean IoU over the classes present in the validation images, mean over the {over}. "
+        f"Mean IoU over the classes present in the {candidates[0].scored_images}, mean over the "
+        f"{over}. "
         f"The 95 % interval is over {candidates[0].interval_covers}; ± is the standard deviation "
         f"over {over}. Ranks are 95 % intervals over the same; {EQUAL_MARK.strip()} marks a model "
         "that these data do not tell from the best (Holm's correction over all pairs, 5 %). "

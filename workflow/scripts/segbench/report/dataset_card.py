@@ -17,13 +17,13 @@ from matplotlib.figure import Figure
 
 from segbench.datasets.check import findings_of
 from segbench.datasets.findings import Finding
-from segbench.datasets.manifest import Manifest
+from segbench.datasets.manifest import SPOKEN, Manifest
 from segbench.datasets.meaning import Shown
 from segbench.report.plotting import class_handles, color_table, read_image, read_label, save
 from segbench.report.tables import PAGE, html_table, percent
 
 SAMPLES_PER_SPLIT = 3
-SPOKEN = {"train": "training", "val": "validation"}
+COLORS = ("#3b6ea5", "#e0a030", "#5b8c5a")  # of the splits
 
 
 def write_card(
@@ -80,7 +80,12 @@ def plot_classes(manifest: Manifest) -> Figure:
     for axis, column, label in ((axes[0], "pixels", "of the labelled pixels, %"),
                                 (axes[1], "images", "of the images, %")):  # fmt: skip
         sns.barplot(
-            shares, y="class", x=column, hue="split", ax=axis, palette=["#3b6ea5", "#e0a030"]
+            shares,
+            y="class",
+            x=column,
+            hue="split",
+            ax=axis,
+            palette=COLORS[: len(manifest.splits)],
         )
         axis.set(xlabel=label, ylabel="")
         handles, labels = axis.get_legend_handles_labels()
@@ -105,14 +110,16 @@ def plot_classes(manifest: Manifest) -> Figure:
 
 
 def plot_samples(manifest: Manifest, dataset: Path) -> Figure:
-    """Draw images of both splits with their labels laid over them."""
+    """Draw images of every split with their labels laid over them."""
     colors = color_table(manifest)
     height, width = manifest.common_size
     figure, grid = plt.subplots(
-        2, SAMPLES_PER_SPLIT, squeeze=False, layout="constrained",
-        figsize=(4.2 * SAMPLES_PER_SPLIT, 2 * (4.2 * height / width + 0.3) + 0.9),
+        len(manifest.splits), SAMPLES_PER_SPLIT, squeeze=False, layout="constrained",
+        figsize=(
+            4.2 * SAMPLES_PER_SPLIT, len(manifest.splits) * (4.2 * height / width + 0.3) + 0.9
+        ),
     )  # fmt: skip
-    for row, (split, spoken) in enumerate(SPOKEN.items()):
+    for row, split in enumerate(manifest.splits):
         names = (dataset / "splits" / f"{split}.txt").read_text().splitlines()
         chosen = np.linspace(0, len(names) - 1, min(SAMPLES_PER_SPLIT, len(names))).round()
         for axes in grid[row]:
@@ -123,7 +130,7 @@ def plot_samples(manifest: Manifest, dataset: Path) -> Figure:
                 read_image(dataset, split, name), read_label(dataset, split, name), colors
             )
             axes.imshow(picture)
-            axes.set_title(f"{spoken}: {name}", fontsize=10, loc="left")
+            axes.set_title(f"{SPOKEN[split]}: {name}", fontsize=10, loc="left")
     figure.legend(handles=class_handles(manifest), loc="outside lower left", ncols=8, frameon=False)
     figure.suptitle(f"{manifest.name}: images with their labels", x=0.005, ha="left")
     return figure
@@ -142,18 +149,17 @@ def _facts(manifest: Manifest) -> pd.DataFrame:
     sizes = manifest.image_sizes
     common = ", ".join(f"{w}x{h} ({count})" for h, w, count in sizes[:3])
     rows = []
-    for split, spoken in SPOKEN.items():
-        summary = manifest.splits[split]
+    for split, summary in manifest.splits.items():
         labelled = sum(summary.class_pixels)
         ignored = summary.ignored_pixels / (labelled + summary.ignored_pixels)
         rows.append(
             {
-                "split": spoken,
+                "split": SPOKEN[split],
                 "images": f"{summary.images:,}",
                 "drives or sequences": f"{summary.groups:,}",
                 "void pixels %": percent(ignored),
                 "mean brightness %": percent(summary.brightness),
-                "image sizes (both splits)": common + (", ..." if len(sizes) > 3 else ""),
+                "image sizes (all splits)": common + (", ..." if len(sizes) > 3 else ""),
             }
         )
     return pd.DataFrame(rows)
@@ -162,14 +168,13 @@ def _facts(manifest: Manifest) -> pd.DataFrame:
 def _shares(manifest: Manifest) -> pd.DataFrame:
     """Shares of pixels and of images by class and split, in per cent."""
     rows = []
-    for split, spoken in SPOKEN.items():
-        summary = manifest.splits[split]
+    for split, summary in manifest.splits.items():
         total = sum(summary.class_pixels) or 1
         for found, pixels, images in zip(
             manifest.classes, summary.class_pixels, summary.class_images, strict=True
         ):
             share = 100 * images / summary.images
-            rows.append((found.name, spoken, 100 * pixels / total, share))
+            rows.append((found.name, SPOKEN[split], 100 * pixels / total, share))
     return pd.DataFrame(rows, columns=["class", "split", "pixels", "images"])
 
 
@@ -181,7 +186,7 @@ def _class_shares(manifest: Manifest) -> pd.DataFrame:
             **{
                 f"{spoken} {column} %": f"{shares[column][spoken, found.name]:.2f}"
                 for column in ("pixels", "images")
-                for spoken in SPOKEN.values()
+                for spoken in map(SPOKEN.get, manifest.splits)
             },
         }
         for found in manifest.classes

@@ -22,7 +22,7 @@ CELL_WIDTH = 3.0
 def plot_gallery(
     candidates: Sequence[Candidate], dataset: Path, manifest: Manifest, title: str
 ) -> Figure:
-    """Draw a row per stored validation image: image, truth, and each candidate's best seed.
+    """Draw a row per stored image: image, truth, and each candidate's best seed.
 
     Args:
         candidates: best first.
@@ -43,8 +43,8 @@ def plot_gallery(
         figsize=(cell[0] * len(columns), (cell[1] + 0.28) * len(names) + 1.0),
     )  # fmt: skip
     for row, name in enumerate(names):
-        truth = read_label(dataset, "val", name)
-        pictures = [read_image(dataset, "val", name), colors[truth]]
+        truth = read_label(dataset, manifest.scored_split, name)
+        pictures = [read_image(dataset, manifest.scored_split, name), colors[truth]]
         pictures += [colors[one[name]] for one in stored]
         for column, picture in enumerate(pictures):
             axes = grid[row, column]

@@ -65,7 +65,7 @@ class Run:
 
     @property
     def miou(self) -> float:
-        """Mean IoU of the run over all validation images."""
+        """Mean IoU of the run over all images that were scored."""
         return float(metrics.mean_iou(self.confusion.sum(0)))
 
 
@@ -117,6 +117,11 @@ class Candidate:
     def interval_covers(self) -> str:
         """What the interval is over, in words."""
         return "images" if self.seeds == 1 else "images and seeds"
+
+    @property
+    def scored_images(self) -> str:
+        """What the images that were scored are called."""
+        return self.runs[0].scores.scored_images
 
     @property
     def only_class(self) -> int | None:

@@ -44,8 +44,8 @@ def verdict(candidates: Sequence[Candidate], dataset: str) -> str:
     best = candidates[0]
     interval = best.interval
     text = (
-        f"**{escaped(best.label)}** reaches {percent(best.miou)} % mean IoU on the validation "
-        f"images of {escaped(dataset)} (95 % interval {percent(interval.low)} to "
+        f"**{escaped(best.label)}** reaches {percent(best.miou)} % mean IoU on the "
+        f"{best.scored_images} of {escaped(dataset)} (95 % interval {percent(interval.low)} to "
         f"{percent(interval.high)} % over {best.interval_covers}, {_seeds(best)})"
     )
     if len(candidates) == 1:
@@ -59,7 +59,7 @@ def verdict(candidates: Sequence[Candidate], dataset: str) -> str:
         f"(paired 95 % interval {percent(gap.low)} to {percent(gap.high)} points)"
     )
     if len(best.best_run.confusion) < FEW_IMAGES:
-        return f"{text}{ahead}. **Too few validation images** to rely on it."
+        return f"{text}{ahead}. **Too few {best.scored_images}** to rely on it."
     return f"{text}{ahead}{_judgement(difference)}"
 
 
@@ -126,8 +126,10 @@ def facts(candidates: Sequence[Candidate], manifest: Manifest) -> dict[str, str]
     splits = manifest.splits
     return {
         "data": f"{manifest.name}, {splits['train'].images} training and "
-        f"{splits['val'].images} validation images, {len(manifest.classes)} classes, "
-        f"{run.scores.classes_present} of them present in the validation images",
+        f"{splits['val'].images} validation "
+        + (f"and {splits['test'].images} test " if "test" in splits else "")
+        + f"images, {len(manifest.classes)} classes, "
+        f"{run.scores.classes_present} of them present in the {manifest.scored_images}",
         "evaluation": run.scores.protocol,
         "checkpoint": _checkpoint_fact(candidates),
         "training": "; ".join(_training_facts(candidate) for candidate in candidates),
@@ -142,10 +144,12 @@ def _checkpoint_fact(candidates: Sequence[Candidate]) -> str:
     """Which checkpoints are scored, and where they were chosen."""
     trained = any(run.record.is_trained for one in candidates for run in one.runs)
     taken = any(not run.record.is_trained for one in candidates for run in one.runs)
-    facts = [
-        "the best of the validations during training, chosen on the same images as are scored "
-        "here, which makes all scores slightly optimistic"
-    ] * trained
+    where = (
+        "on the validation images, which are others than the test images that are scored here"
+        if candidates[0].runs[0].scores.split == "test"
+        else "on the same images as are scored here, which makes all scores slightly optimistic"
+    )
+    facts = [f"the best of the validations during training, chosen {where}"] * trained
     facts += ["zero-shot: that of the source as it is, chosen without these images"] * taken
     return "; ".join(facts)
 
@@ -207,7 +211,7 @@ def markdown_page(
     lines += [markdown_table(readable_models(table)), ""]
     lines += ["![IoU per class](figures/per_class.png)", ""]
     lines += ["![curves of training](figures/training.png)", ""]
-    lines += ["![predictions](gallery/validation.png)", "", "## Protocol", ""]
+    lines += ["![predictions](gallery/predictions.png)", "", "## Protocol", ""]
     lines += [f"- {name}: {escaped(text)}" for name, text in facts(candidates, manifest).items()]
     return "\n".join(lines) + "\n"
 

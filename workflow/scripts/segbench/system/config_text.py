@@ -1,12 +1,17 @@
-"""What of the text of a rendered config shapes a training: all but how its classes are shown."""
+"""What of the text of a rendered config shapes a training.
+
+How its classes are shown does not, nor which images the trained model is compared on.
+"""
 
 import ast
 
+# where the images that models are compared on come from
+AFTER_TRAINING = frozenset({"test_dataloader"})
 SHOWN_ONLY = "metainfo"  # names and colours of the classes; the model itself has their number
 
 
 def what_counts(text: str) -> str:
-    """A rendered config without the names and colours of its classes.
+    """A rendered config without names and colours of classes, and without its test images.
 
     Args:
         text: Python source of assignments, as it is rendered.
@@ -18,7 +23,12 @@ def what_counts(text: str) -> str:
 
 
 class _WithoutShown(ast.NodeTransformer):
-    """Leaves `metainfo=...` out of every `dict(...)`."""
+    """Leaves out `metainfo=...` of every `dict(...)`, and what happens after a training."""
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST | None:
+        """An assignment, unless it is of what happens after a training."""
+        names = {target.id for target in node.targets if isinstance(target, ast.Name)}
+        return None if names & AFTER_TRAINING else self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """A call without that argument."""

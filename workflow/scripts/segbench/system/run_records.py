@@ -3,6 +3,8 @@
 Training and evaluation write them, the comparison reads them; neither knows the other.
 """
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
 
 from segbench.system.records import Record
@@ -107,7 +109,8 @@ class MetricsRecord(Record):
         unreachable: the other classes.
         iou: by class; None for a class without a pixel in the truth.
         classes_present: how many have one.
-        images: how many were scored.
+        split: that was scored, `val` or `test`.
+        images: how many of them there are.
         protocol: how, in words.
         parameters: of the model.
         flops: of one forward pass; None where they cannot be counted.
@@ -136,3 +139,9 @@ class MetricsRecord(Record):
     # records of before do not have these
     checkpoint_sha256: str | None = None
     confusion_sha256: str | None = None
+    split: Literal["val", "test"] = "val"
+
+    @property
+    def scored_images(self) -> str:
+        """What the images that were scored are called."""
+        return "test images" if self.split == "test" else "validation images"
