@@ -76,13 +76,12 @@ def cityscapes(root: Path) -> Expected:
 
 
 def camvid(root: Path) -> Expected:
-    """<split>/<sequence>_<frame>.png with <split>annot; the test side is left alone."""
+    """<split>/<sequence>_<frame>.png with <split>annot; train, val and test."""
     expected = {}
     for i, (side, sequence, frame) in enumerate([*FRAMES, ("test", "d", "0009")]):
         write_image(root / side / f"{sequence}_{frame}.png", i)
         write_index(root / f"{side}annot" / f"{sequence}_{frame}.png", columns(3, 10, 11, 0))
-        if side != "test":
-            expected[side, f"{sequence}__{frame}"] = columns(3, 10, 255, 0)
+        expected[side, f"{sequence}__{frame}"] = columns(3, 10, 255, 0)
     return expected
 
 

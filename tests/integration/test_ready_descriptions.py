@@ -40,7 +40,7 @@ def test_prepare_and_check_run_on_the_real_layout(name: str, shared: Checkout, t
     folder = shared.root / f"results/datasets/{name}"
     found = {
         (side, path.stem): cv2.imread(str(path), cv2.IMREAD_UNCHANGED).tolist()
-        for side in ("train", "val")
+        for side in ("train", "val", "test")
         for path in (folder / f"{side}_label").glob("*.png")
     }
     assert found == {key: label.tolist() for key, label in expected.items()}

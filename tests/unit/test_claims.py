@@ -52,3 +52,18 @@ def test_no_claim_is_made_of_chance_more_often_than_one_time_in_twenty():
         p_values = [claims.p_value(draws[i] - draws[j]) for i, j in pairs]
         wrong += min(claims.holm(p_values)) < claims.SIGNIFICANCE
     assert wrong / 200 <= 0.07
+
+
+def test_kendalls_tau_counts_pairs_that_agree():
+    # of the six pairs of four models five agree: (5 - 1) / 6
+    assert claims.kendall_tau([4, 3, 2, 1], [4, 2, 3, 1]) == pytest.approx(4 / 6)
+    assert claims.kendall_tau([1, 2, 3], [10, 20, 30]) == 1.0
+    assert claims.kendall_tau([1, 2, 3], [30, 20, 10]) == -1.0
+    # tau-b: one pair is tied in the first: two agree of sqrt(2 * 3)
+    assert claims.kendall_tau([1, 1, 2], [1, 2, 3]) == pytest.approx(2 / np.sqrt(6))
+    assert np.isnan(claims.kendall_tau([1, 1], [1, 2]))
+
+
+def test_ranks_of_a_draw_share_the_better_one():
+    ranks = claims.ranks_of([np.array([0.5, 0.2]), np.array([0.5, 0.4]), np.array([0.1, 0.9])])
+    assert ranks.tolist() == [[1, 3], [1, 2], [3, 1]]

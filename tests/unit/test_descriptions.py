@@ -44,8 +44,8 @@ def test_a_ready_description_prepares_its_real_layout(name, tmp_path):
     prepare(ready(name), tmp_path / "raw", tmp_path / "out")
     labels = {
         (split, path.stem): cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        for split in ("train", "val")
-        for path in (tmp_path / f"out/{split}_label").iterdir()
+        for split in ("train", "val", "test")
+        for path in (tmp_path / f"out/{split}_label").glob("*")
     }
     assert labels.keys() == expected.keys()
     for key, label in expected.items():

@@ -258,7 +258,10 @@ def test_a_frame_in_both_lists_is_an_error(source, tmp_path):
     (source / "train.txt").write_text("1__a\n2__b\n2__b\n")
     (source / "val.txt").write_text("3__c\nimg/train/2/b.jpg\n")
     message = refusal(source, tmp_path, describe(splits=lists))
-    assert "frames that both list files name (1)\n    2__b: img/train/2/b.jpg" in message
+    assert (
+        "frames that two list files name (1)\n    2__b: img/train/2/b.jpg (train and val)"
+        in message
+    )
     assert "remove them from one of the two lists" in message
     (source / "val.txt").write_text("3__c\n")
     told = findings(source, tmp_path, describe(splits=lists))

@@ -120,3 +120,54 @@ def test_one_seed_says_nothing_of_training():
     images = some_images(np.random.default_rng(4), 50, 0.3)
     run = [(0, trained(np.random.default_rng(5), images, 0.1))]
     assert (over_all(run, 100, name="a") == over_all(run, 100, name="b")).all()
+
+
+def of_drives(rng, drives, each, spread=0.06):
+    """Matrices per image of a training on images whose difficulty is that of their drive."""
+    pixels, _ = some_images(rng, drives * each, 0.6)
+    difficulty = np.repeat(rng.normal(0, spread, (drives, 4)), each, axis=0)
+    groups = [f"drive {i}" for i in range(drives) for _ in range(each)]
+    return trained(rng, (pixels, difficulty), 0.0), groups
+
+
+@functools.cache
+def truth_of_drives():
+    rng = np.random.default_rng(98)
+    return float(np.mean([mean_iou(of_drives(rng, 2000, 5)[0].sum(0)) for _ in range(20)]))
+
+
+@pytest.mark.parametrize(("drives", "least"), [(12, 0.89), (40, 0.93)])
+def test_images_of_one_drive_are_alike_so_drives_are_drawn(drives, least):
+    rng, held = np.random.default_rng(2), {"drives": 0, "images": 0}
+    for _ in range(REPEATS):
+        counts, groups = of_drives(rng, drives, 10)
+        for unit, by_fold in (("drives", {0: groups}), ("images", None)):
+            draws = over_all([(0, counts)], DRAWS, seed=int(rng.integers(2**31)), groups=by_fold)
+            found = Interval.of(draws)
+            held[unit] += found.low <= truth_of_drives() <= found.high
+    shares = {unit: count / REPEATS for unit, count in held.items()}
+    print(f"{drives} drives: {shares}")
+    assert least - CHANCE <= shares["drives"] <= 0.97 + CHANCE
+    # what a bootstrap of single images would claim
+    assert shares["images"] < 0.75
+
+
+def test_few_drives_and_drives_of_one_image_are_not_drawn():
+    rng = np.random.default_rng(3)
+    counts, groups = of_drives(rng, 9, 4)
+    plain = over_all([(0, counts)], DRAWS)
+    assert np.array_equal(over_all([(0, counts)], DRAWS, groups={0: groups}), plain)
+    own = [str(i) for i in range(36)]
+    assert np.array_equal(over_all([(0, counts)], DRAWS, groups={0: own}), plain)
+
+
+def test_models_are_scored_on_the_same_drives():
+    rng = np.random.default_rng(4)
+    counts, groups = of_drives(rng, 12, 3)
+    ahead = counts.copy()
+    ahead[:, 0, 0] += 5  # a little better on every image
+    first, second = (
+        over_all([(0, c)], DRAWS, name=name, groups={0: groups})
+        for c, name in ((ahead, "a"), (counts, "b"))
+    )
+    assert (first > second).all()

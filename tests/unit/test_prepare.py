@@ -209,8 +209,8 @@ def test_the_check_warns_of_leaks(source, tmp_path):
     image.write_bytes((source / "img/train/2/a.jpg").read_bytes())
     prepare(describe(), source, tmp_path / "out")
     text = warnings(tmp_path / "out")
-    assert "drives or sequences in both splits (1)\n    1" in text
-    assert "identical images in both splits (1)\n    2__a = 1__b" in text
+    assert "drives or sequences in more than one split (1)\n    1" in text
+    assert "identical images in more than one split (1)\n    2__a = 1__b" in text
 
 
 def test_a_split_without_labels_is_an_error(source, tmp_path):

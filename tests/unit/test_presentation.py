@@ -44,7 +44,7 @@ from segbench.system.run_records import MetricsRecord, TrainRecord
 TRAINED = TrainRecord(
     run="m/scratch/seed0", seed=0, initialization="scratch", dataset="roads", classes=("road",),
     source_classes=None,
-    iterations=8, planned_iterations=8, best_iteration=8, best_val_miou=0.5, crop_size=(64, 96),
+    iterations=8, planned_iterations=8, best_iteration=6, best_val_miou=0.5, crop_size=(64, 96),
     batch_size=2, learning_rate=0.01, optimizer="SGD", precision="float32", ema=None,
     adaptations=(), device="CPU", train_minutes=2.0, peak_memory_mb=1.0, parameters=10,
     versions={}, digest="0" * 16, weights="all random",

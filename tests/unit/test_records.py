@@ -45,7 +45,7 @@ RECORDS: dict[str, Record] = {
     ),
     "check.json": DatasetCheck(
         warnings=(
-            finding("few-validation-images", count=2, few=20),
+            finding("few-scored-images", count=2, few=20, split="validation"),
             replace(finding("unknown-value", ["a.png: 7"]), unknown="7 (pixels: 3, files: 1)"),
         )
     ),

@@ -52,21 +52,25 @@ rule compare_tables:
         "../scripts/compare_tables.py"
 
 
-# drawn only where models start from more than one point
-TRANSFER_FIGURES = (
-    [
-        ("initializations", "mean IoU by starting point", "slopes"),
-        ("gains", "gain per class", "heat map"),
+# drawn only where there is something to compare, or models start from more than one point
+MORE_FIGURES = []
+if len({(run.model, run.initialization) for run in RUNS}) > 1:
+    MORE_FIGURES += [
+        ("ranks", "Comparison", "how sure the ranking is", "ranks"),
+        ("budget", "Training", "half and whole training", "slopes"),
     ]
-    if len({run.initialization for run in RUNS}) > 1
-    else []
-)
+if len({run.initialization for run in RUNS}) > 1:
+    MORE_FIGURES += [
+        ("initializations", "Starting points", "mean IoU by starting point", "slopes"),
+        ("gains", "Starting points", "gain per class", "heat map"),
+    ]
 
 
 rule compare_figures:
     """Draw the figures of the comparison."""
     input:
         manifest=f"{PREPARED}/manifest.json",
+        frames=f"{PREPARED}/frames.csv",
         confusion=of_all_runs("confusion.npz"),
         predictions=of_all_runs("predictions.npz"),
         metrics=of_all_runs("metrics.json"),
@@ -77,11 +81,11 @@ rule compare_figures:
         [
             report(
                 f"{RESULTS}/figures/{name}.svg",
-                category="Starting points",
+                category=category,
                 caption=f"../report/{name}.rst",
                 labels={"shows": shows, "as": kind},
             )
-            for name, shows, kind in TRANSFER_FIGURES
+            for name, category, shows, kind in MORE_FIGURES
         ],
         models=report(
             f"{RESULTS}/figures/models.svg",

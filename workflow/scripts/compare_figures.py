@@ -9,7 +9,7 @@ from segbench.system.logs import run_script
 def main(snakemake):
     folders = [Path(path).parent for path in snakemake.input.confusion]
     write_figures(
-        candidates=read_runs(snakemake.params.runs, folders),
+        candidates=read_runs(snakemake.params.runs, folders, Path(snakemake.input.frames)),
         manifest_path=Path(snakemake.input.manifest),
         folder=Path(snakemake.output.models).parent,
         gallery_path=Path(snakemake.output.gallery),

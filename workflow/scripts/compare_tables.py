@@ -9,7 +9,7 @@ from segbench.system.logs import run_script
 def main(snakemake):
     folders = [Path(path).parent for path in snakemake.input.confusion]
     write_tables(
-        candidates=read_runs(snakemake.params.runs, folders),
+        candidates=read_runs(snakemake.params.runs, folders, Path(snakemake.input.frames)),
         manifest_path=Path(snakemake.input.manifest),
         frames_path=Path(snakemake.input.frames),
         folder=Path(snakemake.output.summary).parent,

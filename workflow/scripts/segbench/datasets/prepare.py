@@ -39,6 +39,7 @@ from segbench.system.progress import Progress
 
 LOG = logging.getLogger(__name__)
 KINDS_OF_FILE = ("img", "label")
+SPOKEN_NUMBERS = {2: "two", 3: "three"}
 CHUNK = 8
 SELDOM = 200_000  # new objects between two collections, some 20 MB
 
@@ -170,7 +171,7 @@ def _refuse_undrawable(splits: Splits, frames: Sequence[Frame]) -> None:
     needed = splits.folds.count if splits.folds else len(splits.names)
     if 0 < len(groups) < needed:
         noun = "group" if len(groups) == 1 else "groups"
-        wanted = f"{needed} folds" if splits.folds else f"{needed} splits"
+        wanted = f"{needed} folds" if splits.folds else f"{SPOKEN_NUMBERS[needed]} splits"
         grouped_by = any(frame.group for frame in frames)
         remedies = [
             "Correct `{group}` in the pattern of the images" if grouped_by else "Add images"

@@ -11,6 +11,7 @@ from segbench.report.tables import NOT_THERE, percent
 # where slow passes took this many times as long as fast ones, the machine did other work
 BUSY_FACTOR, BUSY_MARK = 2.0, "*"
 EQUAL_MARK = " ="  # of a model that the data do not tell from the best
+RISING_MARK = " \N{UPWARDS ARROW}"  # of one whose best validation was its last
 
 
 def readable_models(table: pd.DataFrame) -> pd.DataFrame:
@@ -24,8 +25,10 @@ def readable_models(table: pd.DataFrame) -> pd.DataFrame:
     ]
     others = table["as_good_as_best"] & (np.arange(len(table)) > 0)
     readable["mean IoU %"] = [
-        f"{percent(value)}{EQUAL_MARK * is_equal}"
-        for value, is_equal in zip(table["miou"], others, strict=True)
+        f"{percent(value)}{EQUAL_MARK * is_equal}{RISING_MARK * is_rising}"
+        for value, is_equal, is_rising in zip(
+            table["miou"], others, table["still_rising"], strict=True
+        )
     ]
     readable["95 % interval"] = [
         f"{percent(low)} to {percent(high)}"

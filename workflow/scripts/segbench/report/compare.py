@@ -7,11 +7,23 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from segbench.datasets.check import findings_of
 from segbench.datasets.manifest import Manifest
 from segbench.datasets.meaning import Shown
-from segbench.report import columns, figures, gains, gallery, plotting, results, summary, tables
-from segbench.report.columns import BUSY_MARK, EQUAL_MARK
+from segbench.report import (
+    claims,
+    columns,
+    figures,
+    gains,
+    gallery,
+    plotting,
+    results,
+    summary,
+    tables,
+)
+from segbench.report.columns import BUSY_MARK, EQUAL_MARK, RISING_MARK
 from segbench.report.record import NAME, ComparedRun, ComparisonRecord
 from segbench.report.results import Candidate, Run
 
@@ -19,15 +31,20 @@ LOG = logging.getLogger(__name__)
 
 
 def read_runs(
-    keys: Sequence[tuple[str, str, int, int | None]], folders: Sequence[Path]
+    keys: Sequence[tuple[str, str, int, int | None]], folders: Sequence[Path], frames_path: Path
 ) -> list[Candidate]:
     """Read runs and rank them.
 
     Args:
         keys: model, initialization, seed and fold of each run.
         folders: where each run's files are.
+        frames_path: `frames.csv` of the prepared dataset, which has the drive of each frame.
     """
-    return results.rank([Run.read(*key, folder) for key, folder in zip(keys, folders, strict=True)])
+    frames = pd.read_csv(frames_path, usecols=["name", "group"], dtype=str, keep_default_na=False)
+    drives = dict(zip(frames["name"], frames["group"], strict=True))
+    return results.rank(
+        [Run.read(*key, folder, drives) for key, folder in zip(keys, folders, strict=True)]
+    )
 
 
 def write_tables(
@@ -121,7 +138,7 @@ def write_figures(
     gallery_path: Path,
     classes: Sequence[Shown],
 ) -> None:
-    """Write `models`, `per_class` and `training` as SVG and PNG, and the gallery as PNG."""
+    """Write every figure as SVG and PNG, and the gallery as PNG."""
     manifest = Manifest.read(manifest_path).shown_with(classes)
     name = manifest.name
     per_class = results.per_class_table(candidates, manifest.class_names)
@@ -130,6 +147,9 @@ def write_figures(
         "per_class": figures.plot_per_class(candidates, per_class, f"{name}: IoU per class, %"),
         "training": figures.plot_training(candidates, f"{name}: how the models learnt"),
     }
+    if len(candidates) > 1:
+        drawn["ranks"] = claims.plot_ranks(candidates, f"{name}: how sure the ranking is")
+        drawn["budget"] = claims.plot_budget(candidates, f"{name}: would a longer training differ?")
     if len(gains.initializations(candidates)) > 1:
         drawn["initializations"] = gains.plot_slopes(
             candidates, f"{name}: what the starting point is worth"
@@ -165,7 +185,8 @@ def _note(candidates: Sequence[Candidate]) -> str:
         f"{over}. "
         f"The 95 % interval is over {candidates[0].interval_covers}; ± is the standard deviation "
         f"over {over}. Ranks are 95 % intervals over the same; {EQUAL_MARK.strip()} marks a model "
-        "that these data do not tell from the best (Holm's correction over all pairs, 5 %). "
+        "that these data do not tell from the best (Holm's correction over all pairs, 5 %), "
+        f"{RISING_MARK.strip()} one whose best validation was its last. "
         f"ms/image is the 10th percentile of single forward passes; {BUSY_MARK} marks "
         "a machine that did other work meanwhile."
     )

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from segbench.scores import claims, metrics
-from segbench.scores.bootstrap import Draws, Interval, bootstrap_mean_iou
+from segbench.scores.bootstrap import Draws, Interval, are_drawn, bootstrap_mean_iou
 from segbench.system.run_records import MetricsRecord, TrainRecord
 
 
@@ -28,6 +28,7 @@ class Run:
         record: content of `train.json`.
         history: content of `history.csv`.
         folder: where the files are.
+        groups: the drive of each image; empty where the dataset has none.
     """
 
     model: str
@@ -39,18 +40,34 @@ class Run:
     record: TrainRecord
     history: pd.DataFrame
     folder: Path
+    groups: tuple[str, ...] = ()
 
     @classmethod
     def read(
-        cls, model: str, initialization: str, seed: int, fold: int | None, folder: Path
+        cls,
+        model: str,
+        initialization: str,
+        seed: int,
+        fold: int | None,
+        folder: Path,
+        drives: Mapping[str, str],
     ) -> "Run":
         """Read the files of a run.
+
+        Args:
+            model: of the row of the run table.
+            initialization: of it.
+            seed: of it.
+            fold: of it.
+            folder: where the files are.
+            drives: by name of the frame.
 
         Raises:
             DataError: a record is missing, damaged or of another version.
         """
         with np.load(folder / "confusion.npz") as stored:
-            confusion = stored["confusion"]
+            confusion, names = stored["confusion"], stored["names"].tolist()
+        groups = tuple(drives.get(name, "") for name in names)
         return cls(
             model=model,
             initialization=initialization,
@@ -61,7 +78,14 @@ class Run:
             record=TrainRecord.read(folder / "train.json"),
             history=pd.read_csv(folder / "history.csv"),
             folder=folder,
+            groups=groups if any(groups) else (),
         )
+
+    @property
+    def is_still_rising(self) -> bool:
+        """Whether the best validation was the last, so that more iterations may give more."""
+        record = self.record
+        return record.is_trained and record.best_iteration >= record.iterations
 
     @property
     def miou(self) -> float:
@@ -116,7 +140,18 @@ class Candidate:
     @property
     def interval_covers(self) -> str:
         """What the interval is over, in words."""
-        return "images" if self.seeds == 1 else "images and seeds"
+        drawn = "drives" if self.drives_are_drawn else "images"
+        return drawn if self.seeds == 1 else f"{drawn} and seeds"
+
+    @property
+    def drives_are_drawn(self) -> bool:
+        """Whether the interval is over drives rather than single images."""
+        return are_drawn(self.runs[0].groups)
+
+    @property
+    def is_still_rising(self) -> bool:
+        """Whether half of its runs or more were best at their last validation."""
+        return 2 * sum(run.is_still_rising for run in self.runs) >= len(self.runs)
 
     @property
     def scored_images(self) -> str:
@@ -203,6 +238,7 @@ def rank(runs: Sequence[Run]) -> list[Candidate]:
             draws=bootstrap_mean_iou(
                 [(run.fold or 0, run.confusion) for run in _in_order(group)],
                 name=f"{model}/{initialization}",
+                groups={run.fold or 0: run.groups for run in group},
             ),
         )
         for (model, initialization), group in groups.items()
@@ -265,6 +301,7 @@ def _model_row(candidate: Candidate, shown: Mapping[str, str]) -> dict[str, obje
         "classes_present": runs[0].scores.classes_present,
         "images": sum(len(run.confusion) for run in runs if run.seed == runs[0].seed),
         "iterations": runs[0].record.iterations,
+        "still_rising": candidate.is_still_rising,
         "params": runs[0].scores.parameters,
         "flops": runs[0].scores.flops,
         "latency_ms": min(run.scores.latency_ms for run in runs),

@@ -94,6 +94,34 @@ def remarks(candidates: Sequence[Candidate], manifest: Manifest) -> list[str]:
         "it has learnt nothing, or its starting point does not fit."
         for one in candidates
         if one.only_class is not None
+    ] + [*_few_drives(candidates[0]), *_still_rising(candidates)]
+
+
+def _few_drives(candidate: Candidate) -> list[str]:
+    """Say that images are alike, and that their drives are too few to be drawn."""
+    groups = candidate.runs[0].groups
+    drives, images = len(set(groups)), len(groups)
+    if candidate.drives_are_drawn or not 0 < drives < images:
+        return []
+    return [
+        f"The {images} {candidate.scored_images} come from {drives} drives only. Images of one "
+        f"drive are alike, and so few drives cannot be drawn, so the intervals are over single "
+        "images and most likely too narrow."
+    ]
+
+
+def _still_rising(candidates: Sequence[Candidate]) -> list[str]:
+    """Say whose training may not have come to its end."""
+    rising = [escaped(one.label) for one in candidates if one.is_still_rising]
+    if not rising:
+        return []
+    if len(rising) == sum(one.runs[0].record.is_trained for one in candidates):
+        who = "All trainings were" if len(rising) > 1 else "The training was"
+    else:
+        who = f"Trainings of {', '.join(rising)} were"
+    return [
+        f"**{who} best at the last validation**, so more iterations may give more, and another "
+        "order."
     ]
 
 
@@ -211,6 +239,9 @@ def markdown_page(
     lines += [markdown_table(readable_models(table)), ""]
     lines += ["![IoU per class](figures/per_class.png)", ""]
     lines += ["![curves of training](figures/training.png)", ""]
+    if len(candidates) > 1:
+        lines += ["![ranks](figures/ranks.png)", ""]
+        lines += ["![half and whole training](figures/budget.png)", ""]
     lines += ["![predictions](gallery/predictions.png)", "", "## Protocol", ""]
     lines += [f"- {name}: {escaped(text)}" for name, text in facts(candidates, manifest).items()]
     return "\n".join(lines) + "\n"

@@ -121,7 +121,9 @@ def _verify_tables(results: Path, prepared: Path, found: ComparisonRecord) -> li
         again.mkdir()
         write_tables(
             candidates=read_runs(
-                [run.key for run in found.runs], [_folder(results, run) for run in found.runs]
+                [run.key for run in found.runs],
+                [_folder(results, run) for run in found.runs],
+                prepared / "frames.csv",
             ),
             manifest_path=prepared / "manifest.json",
             frames_path=prepared / "frames.csv",

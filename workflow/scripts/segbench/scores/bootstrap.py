@@ -8,7 +8,7 @@ often the intervals hold the truth.
 
 import functools
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,8 @@ from segbench.scores.metrics import Counts, Scores, mean_iou
 RESAMPLES = 2000
 LEVEL = 0.95
 CHUNK = 250
+# drives, below which drawing them says less than drawing their images
+FEWEST_GROUPS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,16 @@ def bootstrap_mean_iou(
     resamples: int = RESAMPLES,
     seed: int = 0,
     name: str = "",
+    groups: Mapping[int, Sequence[str]] | None = None,
 ) -> Draws:
-    """Mean IoU of a model on resampled validation images, and with other trainings of it.
+    """Mean IoU of a model on resampled images, and with other trainings of it.
 
     Images are drawn with replacement (Efron 1979), and the same draws are used for every run and
     every model that is scored on the same fold, so that scores can be compared draw by draw. The
     trainings of different models have nothing in common, so their chance is drawn by `name`.
+
+    Images of one drive are alike. Where there are drives enough, whole drives are drawn instead of
+    single images (cluster bootstrap; Davison and Hinkley 1997, section 3.8).
 
     Drawing so few seeds with replacement, as the Multi-Bootstrap does, understates their spread: by
     a third at three seeds, and no draw lies beyond the best or the worst of them. So the mean over
@@ -78,16 +84,20 @@ def bootstrap_mean_iou(
         resamples: number of draws.
         seed: decides the draws.
         name: of the model.
+        groups: by fold the drive of each image; none are drawn where there are fewer than
+            `FEWEST_GROUPS`.
 
     Returns:
         The mean IoU of each draw. With one seed it says nothing of training.
     """
     scores: dict[int, list[Scores]] = {}
     for fold, counts in runs:
-        drawn = _mean_iou_of_draws(_draws(len(counts), resamples, seed, fold), counts)
+        units = units_of(groups.get(fold, ()) if groups else (), len(counts))
+        drawn = _mean_iou_of_draws(_draws(units, resamples, seed, fold), counts)
         whole = float(mean_iou(counts.sum(0)))
         # a sample of n images varies by n - 1 parts of n of what it was drawn from
-        widened = whole + (drawn - whole) * np.sqrt(len(counts) / max(1, len(counts) - 1))
+        count = max(units) + 1
+        widened = whole + (drawn - whole) * np.sqrt(count / max(1, count - 1))
         scores.setdefault(fold, []).append(widened)
     # over the folds, in which a seed is the same training setting: [seeds, resamples]
     by_seed = np.mean(list(scores.values()), axis=0)
@@ -105,11 +115,26 @@ def _chance_of_training(by_seed: Scores, seed: int, name: str) -> Scores:
     return np.asarray(rng.standard_t(seeds - 1, resamples) * spread / np.sqrt(seeds))
 
 
+def are_drawn(groups: Sequence[str]) -> bool:
+    """Whether whole drives are drawn: several images in each of enough of them."""
+    return FEWEST_GROUPS <= len(set(groups)) < len(groups)
+
+
+def units_of(groups: Sequence[str], images: int) -> tuple[int, ...]:
+    """What each image is drawn with, as numbers from 0: its drive, or itself alone."""
+    if not are_drawn(groups):
+        return tuple(range(images))
+    numbers = {group: i for i, group in enumerate(dict.fromkeys(groups))}
+    return tuple(numbers[group] for group in groups)
+
+
 @functools.lru_cache(maxsize=32)
-def _draws(images: int, resamples: int, seed: int, fold: int) -> npt.NDArray[np.int64]:
+def _draws(units: tuple[int, ...], resamples: int, seed: int, fold: int) -> npt.NDArray[np.int64]:
     """How often each image of a fold is drawn, [resamples, images]."""
     rng = np.random.default_rng([seed, fold] if fold else seed)
-    return rng.multinomial(images, np.full(images, 1 / images), size=resamples)
+    count = max(units) + 1
+    drawn = rng.multinomial(count, np.full(count, 1 / count), size=resamples)
+    return np.asarray(drawn[:, list(units)])
 
 
 def _mean_iou_of_draws(draws: npt.NDArray[np.int64], counts: Counts) -> Scores:

@@ -6,6 +6,7 @@ Needs NumPy alone.
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from segbench.scores.bootstrap import Interval
 from segbench.scores.metrics import Scores
@@ -49,15 +50,42 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in corrected]
 
 
-def rank_intervals(draws: Sequence[Scores]) -> list[Interval]:
-    """Interval of each model's rank over the draws, 1 for the best; ties share the better one.
+def ranks_of(draws: Sequence[Scores]) -> npt.NDArray[np.int64]:
+    """Rank of each model in each draw, 1 for the best, [models, resamples]; ties share the better.
 
     Args:
         draws: of each model, on the same draws, [resamples].
     """
     scores = np.asarray(draws)
     # how many are better, draw by draw, and oneself
-    ranks = (scores[None] > scores[:, None]).sum(1) + 1
+    return np.asarray((scores[None] > scores[:, None]).sum(1) + 1)
+
+
+def kendall_tau(first: Sequence[float], second: Sequence[float]) -> float:
+    """Kendall's tau-b of two rankings of the same models (Kendall 1945): 1 equal, -1 reversed.
+
+    NaN where one of them tells no two models apart.
+
+    Args:
+        first: a score of each model.
+        second: another score of each model, in the same order.
+    """
+    pairs = np.triu_indices(len(first), 1)
+    one, other = (
+        np.sign(np.subtract.outer(np.asarray(scores), np.asarray(scores)))[pairs]
+        for scores in (first, second)
+    )
+    told_apart = np.sqrt(float((one != 0).sum()) * float((other != 0).sum()))
+    return float((one * other).sum() / told_apart) if told_apart else float("nan")
+
+
+def rank_intervals(draws: Sequence[Scores]) -> list[Interval]:
+    """Interval of each model's rank over the draws, 1 for the best; ties share the better one.
+
+    Args:
+        draws: of each model, on the same draws, [resamples].
+    """
+    ranks = ranks_of(draws)
     lows = np.quantile(ranks, 0.025, axis=1, method="lower")
     highs = np.quantile(ranks, 0.975, axis=1, method="higher")
     return [Interval(float(low), float(high)) for low, high in zip(lows, highs, strict=True)]
