@@ -20,6 +20,7 @@ from segbench.system.origins import restore_order, stale
 from segbench.system.provenance import package_versions
 from segbench.system.run_list import write_run_list
 from segbench.plan.report_path import link_report
+from segbench.plan.chosen_run import files_of_prediction
 from segbench.plan.refusals import refuse_problems
 from segbench.plan.run_settings import settings_of, settings_that_count
 from segbench.plan.reuse import say_what_is_reused
@@ -202,6 +203,14 @@ def known_weights(wildcards):
     """The weights files that a run starts from, except those that are still to be trained."""
     file = STARTS.weights(first_run_of(wildcards))
     return [] if file is None else [str(file.path)]
+
+
+def model_of_prediction(wildcards):
+    """The weights that images are predicted with, or the tables that say which are the best."""
+    try:
+        return files_of_prediction(EXPERIMENT, [run.path for run in RUNS], RESULTS)
+    except SegbenchError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def say_what_failed():

@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="recompute every table, and confirm every hash")
     verify.add_argument("experiment", help="its name, its folder in results/, or its config")
     verify.set_defaults(run=_verify)
+    _add_predict(commands.add_parser("predict", help="predict images with a run or a zoo model"))
     bundle = commands.add_parser(
         "bundle", help="for machines without a network: see docs/offline.md"
     )
@@ -89,6 +90,50 @@ def _verify(options: argparse.Namespace) -> None:
     from segbench.report.verify import verify
 
     print("\n".join(verify(find_results(options.experiment))))
+
+
+def _add_predict(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "model",
+        help="folder of a run, an experiment, whose best run is taken, or a published model",
+    )
+    parser.add_argument(
+        "images", nargs="+", help="folders, images, 'patterns', and .txt files that list paths"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--batch-size", type=_count, default=1, help="images at a time; default: 1")
+    parser.add_argument("--device", help="such as cpu or cuda:0; default: a free GPU, or the CPU")
+    parser.add_argument("--threads", type=_count, help="of the CPU")
+    parser.add_argument(
+        "--no-pictures", action="store_true", help="write neither overlays nor confidence maps"
+    )
+    parser.set_defaults(run=_predict)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number
+
+
+def _predict(options: argparse.Namespace) -> None:
+    from segbench.engine.predicting import predict, say_outcome
+    from segbench.system.logs import speak
+
+    speak()
+    outcome = predict(
+        options.model,
+        options.images,
+        options.out,
+        options.batch_size,
+        not options.no_pictures,
+        options.device,
+        options.threads,
+    )
+    say_outcome(outcome, options.out)
+    if outcome.broken:
+        raise SegbenchError(f"{len(outcome.broken)} images cannot be read; all others are done")
 
 
 def _bundle(options: argparse.Namespace) -> None:

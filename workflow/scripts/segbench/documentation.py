@@ -10,7 +10,14 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaValue
 
-from segbench.config.experiment import Experiment, Model, TransferSource, Weights, WeightsStore
+from segbench.config.experiment import (
+    Experiment,
+    Model,
+    Predict,
+    TransferSource,
+    Weights,
+    WeightsStore,
+)
 from segbench.config.training import Training
 from segbench.datasets.description import (
     About,
@@ -24,8 +31,8 @@ from segbench.datasets.findings import KINDS
 from segbench.datasets.split_settings import Folds, RandomSplit, Splits
 
 SECTIONS: tuple[type[BaseModel], ...] = (
-    Experiment, Model, Training, TransferSource, Weights, WeightsStore, DatasetDescription, About,
-    Source, Labels, Splits, RandomSplit, Folds, ClassList, Class,
+    Experiment, Model, Training, TransferSource, Weights, WeightsStore, Predict,
+    DatasetDescription, About, Source, Labels, Splits, RandomSplit, Folds, ClassList, Class,
 )  # fmt: skip
 TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

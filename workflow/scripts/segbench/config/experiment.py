@@ -167,6 +167,32 @@ ModelOrName = Annotated[
 Entry = TypeVar("Entry", int, str)
 
 
+class Predict(Section):
+    """What `snakemake predict` does: images to predict with a model of this experiment."""
+
+    images: UserPath = Field(
+        description="folder, image, pattern such as `photos/*.jpg`, or `.txt` file with a path in "
+        "each line"
+    )
+    run: UserPath | None = Field(
+        default=None,
+        description="run to predict with, such as `cgnet/scratch/seed0`; default: the best run of "
+        "the best model",
+    )
+    batch_size: Annotated[Count, Field(le=1024)] = Field(
+        default=1, description="images at a time, of those beside each other that are of one size"
+    )
+
+
+def _images_from_text(value: object) -> object:
+    return {"images": value} if isinstance(value, str) else value
+
+
+PredictOrImages = Annotated[
+    Predict, BeforeValidator(_images_from_text, json_schema_input_type=str | Predict)
+]
+
+
 class Experiment(Section):
     """The whole config file."""
 
@@ -197,6 +223,9 @@ class Experiment(Section):
         default=(0,), min_length=1, description="one training per model, initialization and seed"
     )
     training: Training = Field(default=Training(), description="settings for all models")
+    predict: PredictOrImages | None = Field(
+        default=None, description="images that `snakemake predict` predicts with a model of these"
+    )
     allow_missing: Flag = Field(
         default=False,
         description="compare the runs that are finished, and say which are not; none is trained",

@@ -80,7 +80,7 @@ def inspect_image(data: bytes, max_pixels: int) -> Inspected:
             image.draft("L", (1, 1))
             brightness = _brightness(image)
     except UNREADABLE as error:
-        raise UnusableError("unreadable-image", _reason(error)) from None
+        raise UnusableError("unreadable-image", reason_of(error)) from None
     has_hole = is_jpeg and HOLE in data[data.find(START_OF_SCAN) :]
     return Inspected(height, width, round(brightness, 4), has_hole, bits)
 
@@ -146,7 +146,7 @@ def refuse_huge(code: str, width: int, height: int, max_pixels: int) -> None:
         raise UnusableError(code, f"{width}x{height} pixels; the limit is {max_pixels}")
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """The error without the address of the buffer that was decoded."""
     if isinstance(error, UnidentifiedImageError):
         return f"no image, or of an unknown form (known: {', '.join(FORMATS)})"

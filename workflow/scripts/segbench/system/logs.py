@@ -82,6 +82,15 @@ def join_log(path: Path | None, speaks: bool) -> None:
         LOG.setLevel(logging.WARNING)
 
 
+def speak() -> None:
+    """Say on the terminal what a command does, and nothing of what libraries warn of."""
+    warnings.simplefilter("ignore")
+    to_terminal = logging.StreamHandler(sys.stderr)
+    to_terminal.setFormatter(_Plain())
+    LOG.addHandler(to_terminal)
+    LOG.setLevel(logging.INFO)
+
+
 class _Log:
     """What is known of the script that runs."""
 
