@@ -91,8 +91,12 @@ rule fetch:
         list(DOWNLOADS),
     output:
         "resources/fetched.txt",
+    log:
+        logs("fetch"),
+    conda:
+        "envs/segbench.yaml"
     shell:
-        ": > {output}; for file in {input:q}; do echo $file >> {output}; done"
+        "(: > {output}; for file in {input:q}; do echo $file >> {output}; done) 2> {log}"
 
 
 rule prepare:

@@ -28,7 +28,9 @@ def digests_after(tmp_path, monkeypatch):
             assert old in text, f"{name} does not hold {old!r}"
             (copy / LIBRARY / name).write_text(text.replace(old, new, 1))
         monkeypatch.setattr(digests, "LIBRARY", copy / LIBRARY)
-        return {path.stem: digests.code_digest(path) for path in copy.glob("*.py")}
+        # images that were predicted are left as they are
+        scripts = [path for path in copy.glob("*.py") if path.stem != "predict"]
+        return {path.stem: digests.code_digest(path) for path in scripts}
 
     return digests_of
 

@@ -16,8 +16,8 @@ rule predict:
     threads: 8
     resources:
         gpu=1,
+    # no digest of code: images that were predicted by these weights are left, whatever the code
     params:
-        code=code("predict.py"),
         settings=EXPERIMENT.predict and EXPERIMENT.predict.model_dump(),
     script:
         "../scripts/predict.py"

@@ -1,0 +1,90 @@
+"""`python -m segbench verify` names the first thing that does not follow from what was trained."""
+
+import json
+
+import numpy as np
+import pytest
+
+from segbench.__main__ import main
+
+RUN = "results/smallest/runs/cgnet/scratch/seed0"
+
+
+@pytest.fixture
+def here(finished_copy, monkeypatch):
+    monkeypatch.chdir(finished_copy.root)
+    return finished_copy.root
+
+
+def verified(capsys) -> tuple[int, str]:
+    status = main(["verify", "smallest"])
+    said = capsys.readouterr()
+    return status, said.out + said.err
+
+
+def test_results_as_they_were_made_are_confirmed(here, capsys):
+    status, said = verified(capsys)
+    assert status == 0
+    assert "2 runs: scores follow from their confusion matrices" in said
+    assert "2 runs: weights and counts are those that were noted" in said
+    made = {path.name for path in (here / "results/smallest/tables").glob("[!.]*")}
+    assert made <= set(said.replace(",", "").split())
+
+
+def replaced(old, new):
+    return lambda path: path.write_text(path.read_text().replace(old, new, 1))
+
+
+def other_counts(path):
+    with np.load(path) as stored:
+        names, counts = stored["names"], stored["confusion"].copy()
+    counts[0, 0, 0] += 1
+    np.savez_compressed(path, names=names, confusion=counts)
+
+
+def other_score(path):
+    content = json.loads(path.read_text())
+    content["miou"] += 1e-6
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "said"),
+    [
+        (f"{RUN}/best.pth", lambda p: p.write_bytes(p.read_bytes() + b"0"),
+         "best.pth: is not the file that train.json was written for"),
+        (f"{RUN}/confusion.npz", other_counts,
+         "confusion.npz: is not the file that metrics.json was written for"),
+        (f"{RUN}/metrics.json", other_score, "metrics.json: `miou` is"),
+        ("results/smallest/tables/models.csv", replaced("cgnet", "cgnet2"),
+         "models.csv: does not follow from the confusion matrices. Line"),
+        ("results/smallest/README.md", replaced("# smallest", "# biggest"),
+         "README.md: does not follow from the confusion matrices. Line 1 is"),
+        ("results/smallest/tables/pairwise.csv", lambda p: p.unlink(), "pairwise.csv: no such"),
+    ],
+    ids=["weights", "counts", "a score", "a table", "the first page", "a missing table"],
+)  # fmt: skip
+def test_what_was_changed_is_named(here, capsys, path, change, said):
+    file = here / path
+    content = file.read_bytes()
+    file.unlink()  # it may be a hard link into a store that others use
+    file.write_bytes(content)
+    change(file)
+    status, message = verified(capsys)
+    assert status == 1
+    assert said in message
+
+
+def test_results_are_verified_without_their_weights(here, capsys):
+    for path in here.glob("results/smallest/runs/*/*/*/best.pth"):
+        path.unlink()
+    assert verified(capsys)[0] == 0
+
+
+def test_an_interrupted_run_lists_its_processes(here):
+    record = json.loads((here / RUN / "train.json").read_text())
+    (session,) = record["sessions"]
+    assert (session["from_iteration"], session["to_iteration"]) == (0, 6)
+    assert session["began"] <= session["until"]
+    manifest = json.loads((here / "results/datasets/tiny_rural/manifest.json").read_text())
+    assert record["dataset_sha256"] == manifest["content_sha256"]
