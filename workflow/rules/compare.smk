@@ -16,6 +16,7 @@ rule compare_tables:
         readme=f"{RESULTS}/README.md",
         runs=f"{RESULTS}/tables/runs.csv",
         pairwise=f"{RESULTS}/tables/pairwise.csv",
+        slices=f"{RESULTS}/tables/slices.csv",
         record=f"{RESULTS}/tables/comparison.json",
         summary=report(
             f"{RESULTS}/tables/summary.rst",
@@ -53,7 +54,7 @@ rule compare_tables:
 
 
 # drawn only where there is something to compare, or models start from more than one point
-MORE_FIGURES = []
+MORE_FIGURES = [("slices", "Comparison", "mean IoU on parts of the images", "heat map")]
 if len({(run.model, run.initialization) for run in RUNS}) > 1:
     MORE_FIGURES += [
         ("ranks", "Comparison", "how sure the ranking is", "ranks"),

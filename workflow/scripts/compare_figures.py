@@ -14,6 +14,7 @@ def main(snakemake):
         folder=Path(snakemake.output.models).parent,
         gallery_path=Path(snakemake.output.gallery),
         classes=snakemake.params.classes,
+        frames_path=Path(snakemake.input.frames),
     )
 
 

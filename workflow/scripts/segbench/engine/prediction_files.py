@@ -37,7 +37,8 @@ DONE = ".done.csv"  # a line for each image as soon as its files are there
 SHARES = "shares.csv"
 RECORD = "prediction.json"
 OVERLAY_SHARE = 0.55
-LEGEND_SIZE = 16  # pixels of its letters
+# pixels of the letters of a legend, at least and at most, and as a share of the width
+SMALLEST_LETTERS, LARGEST_LETTERS, LETTERS_SHARE = 9, 28, 1 / 45
 
 
 class PredictionRecord(Record):
@@ -283,8 +284,8 @@ def _overlay(image: npt.NDArray[np.uint8], ids: Ids, classes: Sequence[ClassEntr
 
 def _legend(classes: Sequence[ClassEntry], width: int) -> npt.NDArray[np.uint8]:
     """Names of classes beside their colours, in rows of a width; blue, green, red."""
-    font = ImageFont.load_default(LEGEND_SIZE)
-    gap, box = LEGEND_SIZE // 2, LEGEND_SIZE
+    box = round(min(LARGEST_LETTERS, max(SMALLEST_LETTERS, LETTERS_SHARE * width)))
+    font, gap = ImageFont.load_default(box), box // 2
     places, x, y = list[tuple[int, int, ClassEntry]](), gap, gap
     for found in classes:
         needed = box + gap + int(font.getlength(found.name)) + 2 * gap

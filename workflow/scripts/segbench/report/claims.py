@@ -28,21 +28,23 @@ def plot_ranks(candidates: Sequence[Candidate], title: str) -> Figure:
     colors, count = palette(candidates), len(candidates)
     ranks = ranks_of([candidate.draws.over_all for candidate in candidates])
     figure, axes = plt.subplots(
-        figsize=(3.2 + 0.62 * count, 1.6 + 0.5 * count), layout="constrained"
+        figsize=(max(6.5, 3.4 + 0.7 * count), 1.8 + 0.55 * count), layout="constrained"
     )
     for row, candidate in enumerate(candidates):
         shares = np.bincount(ranks[row], minlength=count + 1)[1:] / ranks.shape[1]
         for rank, share in enumerate(shares, start=1):
             if share < LEAST_SHOWN:
                 continue
-            axes.scatter(rank, row, s=620 * share, color=colors[candidate.label], alpha=0.9)
-            axes.text(rank, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=9)
+            axes.scatter(rank, row, s=420 * share, color=colors[candidate.label], zorder=3)
+            axes.annotate(
+                f"{100 * share:.0f}", (rank, row), (9, 7), textcoords="offset points", fontsize=9
+            )
     axes.set_yticks(range(count), [candidate.label for candidate in candidates])
     axes.set_xticks(range(1, count + 1))
     axes.set_xlim(0.4, count + 0.6)
     axes.set_ylim(count - 0.4, -0.6)
     over = candidates[0].interval_covers
-    axes.set_xlabel(f"rank, and in how many per cent of the draws of {over}", fontsize=10)
+    axes.set_xlabel(f"rank, and in how many per cent of the draws\n(of {over})", fontsize=10)
     axes.set_title(title, loc="left")
     sns.despine(figure, left=True)
     return figure

@@ -20,6 +20,7 @@ from segbench.report import (
     gallery,
     plotting,
     results,
+    slices,
     summary,
     tables,
 )
@@ -40,11 +41,15 @@ def read_runs(
         folders: where each run's files are.
         frames_path: `frames.csv` of the prepared dataset, which has the drive of each frame.
     """
-    frames = pd.read_csv(frames_path, usecols=["name", "group"], dtype=str, keep_default_na=False)
+    frames = _frames(frames_path)
     drives = dict(zip(frames["name"], frames["group"], strict=True))
     return results.rank(
         [Run.read(*key, folder, drives) for key, folder in zip(keys, folders, strict=True)]
     )
+
+
+def _frames(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, keep_default_na=False, dtype={"group": str, "name": str})
 
 
 def write_tables(
@@ -94,9 +99,15 @@ def write_tables(
         f"absent from the {candidates[0].scored_images}. {protocol}",
     )
     warnings = findings_of(manifest, frames_path)
-    page = summary.landing_page(candidates, models, manifest, experiment, warnings, unfinished)
+    parts = slices.parts_of(_frames(frames_path), candidates[0].runs[0].names)
+    by_part = slices.scores_of_parts(candidates, parts)
+    slices.slices_table(by_part).to_csv(folder / "slices.csv", index=False)
+    weak = slices.weak_spots(by_part, candidates[0])
+    page = summary.landing_page(
+        candidates, models, manifest, experiment, warnings, unfinished, weak
+    )
     (folder / "summary.rst").write_text(page, encoding="utf-8")
-    page = summary.markdown_page(candidates, models, manifest, experiment, unfinished)
+    page = summary.markdown_page(candidates, models, manifest, experiment, unfinished, weak)
     (folder.parent / "README.md").write_text(page, encoding="utf-8")
     _write_record(candidates, prepared, folder, experiment, classes, unfinished)
     LOG.info(summary.verdict(candidates, manifest.name).replace("**", "").replace("\\", ""))
@@ -137,6 +148,7 @@ def write_figures(
     folder: Path,
     gallery_path: Path,
     classes: Sequence[Shown],
+    frames_path: Path,
 ) -> None:
     """Write every figure as SVG and PNG, and the gallery as PNG."""
     manifest = Manifest.read(manifest_path).shown_with(classes)
@@ -147,6 +159,10 @@ def write_figures(
         "per_class": figures.plot_per_class(candidates, per_class, f"{name}: IoU per class, %"),
         "training": figures.plot_training(candidates, f"{name}: how the models learnt"),
     }
+    parts = slices.parts_of(_frames(frames_path), candidates[0].runs[0].names)
+    drawn["slices"] = slices.plot_slices(
+        slices.scores_of_parts(candidates, parts), candidates, f"{name}: mean IoU on parts, %"
+    )
     if len(candidates) > 1:
         drawn["ranks"] = claims.plot_ranks(candidates, f"{name}: how sure the ranking is")
         drawn["budget"] = claims.plot_budget(candidates, f"{name}: would a longer training differ?")

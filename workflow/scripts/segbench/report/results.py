@@ -29,6 +29,7 @@ class Run:
         history: content of `history.csv`.
         folder: where the files are.
         groups: the drive of each image; empty where the dataset has none.
+        names: of the images.
     """
 
     model: str
@@ -41,6 +42,7 @@ class Run:
     history: pd.DataFrame
     folder: Path
     groups: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     @classmethod
     def read(
@@ -79,6 +81,7 @@ class Run:
             history=pd.read_csv(folder / "history.csv"),
             folder=folder,
             groups=groups if any(groups) else (),
+            names=tuple(names),
         )
 
     @property

@@ -125,6 +125,12 @@ def _still_rising(candidates: Sequence[Candidate]) -> list[str]:
     ]
 
 
+def _weak_spots(best: Candidate, found: Sequence[str]) -> list[str]:
+    if not found:
+        return []
+    return [f"**{escaped(best.label)}** is weakest on {escaped(' and on '.join(found))}."]
+
+
 def other_winners(table: pd.DataFrame) -> list[str]:
     """Say where another score puts another model first, in a sentence; names are escaped.
 
@@ -189,6 +195,7 @@ def landing_page(
     experiment: str,
     warnings: Sequence[Finding],
     unfinished: Sequence[str] = (),
+    weak_spots: Sequence[str] = (),
 ) -> str:
     """Write the report's first page: verdict, table, protocol and warnings."""
     lines = [f"{escaped(experiment)}: {_title(candidates)}"]
@@ -200,6 +207,7 @@ def landing_page(
         "",
     ]
     said = [*remarks(candidates, manifest), *other_winners(table)]
+    said += _weak_spots(candidates[0], weak_spots)
     lines += [line for one in said for line in (one, "")]
     lines += _starting_points(candidates)
     first_table = html_table(readable_models(table)[list(_narrow_columns(table))])
@@ -225,12 +233,14 @@ def markdown_page(
     manifest: Manifest,
     experiment: str,
     unfinished: Sequence[str] = (),
+    weak_spots: Sequence[str] = (),
 ) -> str:
     """Write the result as a Markdown page beside `tables/`, `figures/` and `gallery/`."""
     # what reStructuredText escapes with a backslash, Markdown does too
     lines = [f"# {escaped(experiment)}: {_title(candidates)}", ""]
     lines += [*incomplete(unfinished), verdict(candidates, manifest.name), ""]
     said = [*remarks(candidates, manifest), *other_winners(table)]
+    said += _weak_spots(candidates[0], weak_spots)
     lines += [line for one in said for line in (one, "")]
     lines += _starting_points(candidates)
     lines += ["![mean IoU](figures/models.png)", ""]

@@ -77,6 +77,6 @@ def _latex(text: object) -> str:
     special: dict[str, str | int | None] = {
         **{c: f"\\{c}" for c in "&%$#_{}"},
         "\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
-        NOT_THERE: "--", "±": r"$\pm$",
+        NOT_THERE: "--", "±": r"$\pm$", "\N{UPWARDS ARROW}": r"$\uparrow$",
     }  # fmt: skip
     return str(text).translate(str.maketrans(special))

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from segbench.scores.metrics import Counts, Scores, mean_iou
+from segbench.scores.metrics import Counts, Scores, class_iou, mean_iou, mean_over_classes
 
 RESAMPLES = 2000
+PART_RESAMPLES = 1000
 LEVEL = 0.95
 CHUNK = 250
 # drives, below which drawing them says less than drawing their images
@@ -115,6 +116,63 @@ def _chance_of_training(by_seed: Scores, seed: int, name: str) -> Scores:
     return np.asarray(rng.standard_t(seeds - 1, resamples) * spread / np.sqrt(seeds))
 
 
+@dataclass(frozen=True, slots=True)
+class PartDraws:
+    """Scores of a model on a part of the images, and how far they are from those of the rest.
+
+    Attributes:
+        score: mean IoU of the part.
+        difference: that less the mean IoU of the rest, over the classes that both show.
+        inside: the score on resampled images, [resamples].
+        differences: the difference on resampled images, [resamples]; NaN draws are left out.
+    """
+
+    score: float
+    difference: float
+    inside: Scores
+    differences: Scores
+
+
+def bootstrap_of_part(
+    runs: Sequence[Counts],
+    rows: npt.NDArray[np.bool_],
+    groups: Sequence[str] = (),
+    resamples: int = PART_RESAMPLES,
+    seed: int = 0,
+) -> PartDraws:
+    """Mean IoU of a model on a part of the images, and against the other images.
+
+    Args:
+        runs: matrices per image of each training, int64 [images, classes, predictions].
+        rows: whether each image belongs to the part, [images].
+        groups: the drive of each image; see `bootstrap_mean_iou`.
+        resamples: number of draws.
+        seed: decides the draws.
+
+    Returns:
+        Means over the trainings; their chance is left out.
+    """
+    draws = _draws(units_of(groups, len(rows)), resamples, seed, 0)
+    truth = runs[0].sum(2)
+    both = (truth[rows].sum(0) > 0) & (truth[~rows].sum(0) > 0)
+    score, difference, inside, differences = [], [], [], []
+    for counts in runs:
+        parts = [
+            (class_iou(counts[one].sum(0)), _class_iou_of_draws(draws[:, one], counts[one]))
+            for one in (rows, ~rows)
+        ]
+        (whole, drawn), (whole_rest, drawn_rest) = parts
+        score.append(mean_over_classes(whole))
+        inside.append(mean_over_classes(drawn))
+        difference.append((whole - whole_rest)[both].mean())
+        differences.append(mean_over_classes((drawn - drawn_rest)[:, both]))
+    gaps = np.mean(differences, axis=0)
+    return PartDraws(
+        float(np.mean(score)), float(np.mean(difference)), np.asarray(np.mean(inside, axis=0)),
+        gaps[~np.isnan(gaps)],
+    )  # fmt: skip
+
+
 def are_drawn(groups: Sequence[str]) -> bool:
     """Whether whole drives are drawn: several images in each of enough of them."""
     return FEWEST_GROUPS <= len(set(groups)) < len(groups)
@@ -138,11 +196,16 @@ def _draws(units: tuple[int, ...], resamples: int, seed: int, fold: int) -> npt.
 
 
 def _mean_iou_of_draws(draws: npt.NDArray[np.int64], counts: Counts) -> Scores:
-    """Sum the matrices of each draw, in chunks to keep memory flat: [resamples]."""
+    """Mean IoU of each draw, [resamples]."""
+    return mean_over_classes(_class_iou_of_draws(draws, counts))
+
+
+def _class_iou_of_draws(draws: npt.NDArray[np.int64], counts: Counts) -> Scores:
+    """Sum the matrices of each draw, in chunks to keep memory flat: [resamples, classes]."""
     # exact in float64 below 2**53 pixels, and its matrix product is far faster than integers'
     flat = counts.reshape(len(counts), -1).astype(np.float64)
     scores = [
-        mean_iou(
+        class_iou(
             (chunk.astype(np.float64) @ flat)
             .reshape(len(chunk), *counts.shape[1:])
             .astype(np.int64)
