@@ -17,6 +17,8 @@ rule compare_tables:
         runs=f"{RESULTS}/tables/runs.csv",
         pairwise=f"{RESULTS}/tables/pairwise.csv",
         slices=f"{RESULTS}/tables/slices.csv",
+        methods=f"{RESULTS}/tables/methods.md",
+        references=f"{RESULTS}/tables/references.bib",
         record=f"{RESULTS}/tables/comparison.json",
         summary=report(
             f"{RESULTS}/tables/summary.rst",
@@ -47,6 +49,8 @@ rule compare_tables:
         runs=[(r.model, r.initialization, r.seed, r.fold) for r in RUNS],
         experiment=EXPERIMENT.experiment,
         unfinished=UNFINISHED,
+        configs={name: model.config for name, model in EXPERIMENT.models.items()},
+        citation=TARGET.about.citation or "",
         classes=what_is_shown(TARGET),
         came_from=JOBS.of_drawing(TARGET),
     script:

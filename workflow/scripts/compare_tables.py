@@ -16,6 +16,8 @@ def main(snakemake):
         experiment=snakemake.params.experiment,
         classes=snakemake.params.classes,
         unfinished=snakemake.params.unfinished,
+        configs=snakemake.params.configs,
+        citation=snakemake.params.citation,
     )
 
 

@@ -4,7 +4,7 @@ Reads what evaluation and training stored; needs no network, no GPU and no torch
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +18,7 @@ from segbench.report import (
     figures,
     gains,
     gallery,
+    methods,
     plotting,
     results,
     slices,
@@ -60,6 +61,8 @@ def write_tables(
     experiment: str,
     classes: Sequence[Shown],
     unfinished: Sequence[str] = (),
+    configs: Mapping[str, str] | None = None,
+    citation: str = "",
 ) -> None:
     """Write tables, their record and the first page into a folder, and `README.md` beside it.
 
@@ -71,6 +74,8 @@ def write_tables(
         experiment: its name.
         classes: names and colours of the classes.
         unfinished: names of the runs that are left out.
+        configs: config of each model.
+        citation: what the description of the dataset asks to cite.
     """
     prepared = Manifest.read(manifest_path)
     manifest = prepared.shown_with(classes)
@@ -109,21 +114,23 @@ def write_tables(
     (folder / "summary.rst").write_text(page, encoding="utf-8")
     page = summary.markdown_page(candidates, models, manifest, experiment, unfinished, weak)
     (folder.parent / "README.md").write_text(page, encoding="utf-8")
-    _write_record(candidates, prepared, folder, experiment, classes, unfinished)
+    page = methods.methods_page(candidates, manifest, configs or {})
+    (folder / "methods.md").write_text(page, encoding="utf-8")
+    (folder / "references.bib").write_text(
+        methods.bibliography(configs or {}, citation), encoding="utf-8"
+    )
+    record = _record(candidates, prepared, experiment, classes)
+    more = {"unfinished": tuple(unfinished), "configs": configs or {}, "citation": citation}
+    record.model_copy(update=more).write(folder / NAME)
     LOG.info(summary.verdict(candidates, manifest.name).replace("**", "").replace("\\", ""))
 
 
-def _write_record(
-    candidates: Sequence[Candidate],
-    prepared: Manifest,
-    folder: Path,
-    experiment: str,
-    classes: Sequence[Shown],
-    unfinished: Sequence[str],
-) -> None:
-    """Write what the comparison was made of."""
+def _record(
+    candidates: Sequence[Candidate], prepared: Manifest, experiment: str, classes: Sequence[Shown]
+) -> ComparisonRecord:
+    """What the comparison was made of."""
     runs = [run for candidate in candidates for run in candidate.runs]
-    ComparisonRecord(
+    return ComparisonRecord(
         experiment=experiment,
         dataset=prepared.name,
         content_sha256=prepared.content_sha256,
@@ -138,8 +145,7 @@ def _write_record(
             for run in runs
         ),
         classes=tuple((name, tuple(color)) for name, color in classes),
-        unfinished=tuple(unfinished),
-    ).write(folder / NAME)
+    )
 
 
 def write_figures(

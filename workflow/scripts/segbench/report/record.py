@@ -1,6 +1,6 @@
 """What a comparison was made of, beside its tables, so that it can be made again and compared."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from segbench.datasets.meaning import Shown
 from segbench.system.records import Record
@@ -34,6 +34,8 @@ class ComparisonRecord(Record):
         runs: those that were compared.
         classes: names and colours as they are shown.
         unfinished: names of the runs that were left out.
+        configs: config of each model.
+        citation: what the description of the dataset asks to cite.
     """
 
     experiment: str
@@ -42,3 +44,5 @@ class ComparisonRecord(Record):
     runs: tuple[ComparedRun, ...]
     classes: tuple[Shown, ...]
     unfinished: tuple[str, ...] = ()
+    configs: dict[str, str] = Field(default_factory=dict)
+    citation: str = ""

@@ -131,6 +131,8 @@ def _verify_tables(results: Path, prepared: Path, found: ComparisonRecord) -> li
             experiment=found.experiment,
             classes=found.classes,
             unfinished=found.unfinished,
+            configs=found.configs,
+            citation=found.citation,
         )
         names = sorted(path.name for path in again.iterdir())
         for name in names:
