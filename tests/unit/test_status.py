@@ -73,6 +73,12 @@ def test_a_run_is_trained_evaluated_and_done(results):
     assert states(results) == ["trained", "evaluating", "done"]
 
 
+def test_a_run_that_is_trained_again_shows_no_scores_of_before(results):
+    folder = leave(results, "m/scratch/seed0")
+    (folder / "metrics.json").write_text("{}")  # Snakemake has removed train.json
+    assert states(results)[0] == "training"
+
+
 def test_a_run_on_the_source_dataset_is_done_once_trained(results):
     write_run_list(results, ["m/source/seed0"], ["m/source/seed0"])
     folder = leave(results, "m/source/seed0", state="done")

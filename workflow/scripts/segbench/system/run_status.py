@@ -104,16 +104,17 @@ def read_status(results: Path) -> ExperimentStatus:
 
 def _status(run: str, folder: Path, not_compared: bool, now: float, here: str) -> RunStatus:
     trained = read_heartbeat(folder / heartbeat.NAME)
-    if (folder / "metrics.json").is_file():
+    if not (folder / "train.json").is_file():
+        # scores of a former training may still be there; those that say they are done are, too
+        if trained is None or trained.state == "done":
+            return _of(run, "waiting", None, now)
+        return _of(run, _state(trained, now, here), trained, now)
+    evaluated = read_heartbeat(folder / EVALUATION)
+    if (folder / "metrics.json").is_file() or not_compared:
         return _of(run, "done", trained, now)
-    if (folder / "train.json").is_file():
-        evaluated = read_heartbeat(folder / EVALUATION)
-        if evaluated is None or evaluated.state == "done":
-            return _of(run, "done" if not_compared else "trained", trained, now)
-        return _of(run, _state(evaluated, now, here), evaluated, now)
-    if trained is None or trained.state == "done":  # done for another experiment, or long ago
-        return _of(run, "waiting", None, now)
-    return _of(run, _state(trained, now, here), trained, now)
+    if evaluated is None or evaluated.state == "done":
+        return _of(run, "trained", trained, now)
+    return _of(run, _state(evaluated, now, here), evaluated, now)
 
 
 def _of(run: str, state: str, beat: Heartbeat | None, now: float) -> RunStatus:
