@@ -115,6 +115,15 @@ def test_many_quiet_runs_are_only_counted(results, capsys):
     assert "m/scratch/seed8" in capsys.readouterr().out
 
 
+def test_no_more_rows_are_drawn_than_are_read(results, capsys):
+    runs = [f"m/scratch/seed{seed}" for seed in range(130)]
+    write_run_list(results, runs, [])
+    for run in runs:
+        leave(results, run)
+    main(["status", str(results)])
+    assert "not listed: 30 training" in capsys.readouterr().out
+
+
 def test_programs_get_json(results, capsys):
     leave(results, "m/scratch/seed0")
     main(["status", str(results), "--json"])

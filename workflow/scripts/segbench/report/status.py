@@ -20,6 +20,7 @@ COLORS = {
 EVERY_SECONDS = 2.0
 # of finished or waiting runs, beyond which only their number is shown
 SHOWN_QUIET = 12
+MOST_SHOWN = 100
 QUIET = ("waiting", "trained", "done")
 COLUMNS = ("run", "state", "", "done", "rate", "left", "loss", "mIoU", "device")
 LEFT = ("run", "state", "", "device")
@@ -74,7 +75,8 @@ def drawn(found: ExperimentStatus, everything: bool = False) -> RenderableType:
     left_out = dict[str, int]()
     quiet = [run for run in found.runs if run.state in QUIET]
     for run in found.runs:
-        if run.state in QUIET and not everything and len(quiet) > SHOWN_QUIET:
+        is_quiet = run.state in QUIET and len(quiet) > SHOWN_QUIET
+        if not everything and (is_quiet or table.row_count >= MOST_SHOWN):
             left_out[run.state] = left_out.get(run.state, 0) + 1
             continue
         table.add_row(*_cells(run))
