@@ -72,3 +72,18 @@ def test_the_page_of_failures_goes_when_nothing_failed(log, tmp_path):
     assert not page.exists()
     write_page(tmp_path / "nowhere/failed.md", [Failure("train_run", log)])
     assert lines_of([]) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "is_interrupted"),
+    [
+        ("Command 'python x.py' died with <Signals.SIGINT: 2>.", True),
+        ("Command 'python x.py' returned non-zero exit status 130.", True),
+        ("Command 'python x.py' returned non-zero exit status 1.", False),
+        ("Command 'python x.py' died with <Signals.SIGKILL: 9>.", False),
+    ],
+)
+def test_a_job_that_ctrl_c_ended_before_snakemake_heeds_it_is_no_failure(said, is_interrupted):
+    listener = Listener()
+    assert listener.filter(record(logging.ERROR, said)) is not is_interrupted
+    assert listener.interrupted is is_interrupted

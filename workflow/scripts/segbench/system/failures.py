@@ -10,7 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-INTERRUPTED = "on user request"
+from segbench.system.interrupts import BY_INTERRUPT
+
+# what Snakemake says of it; a job that Ctrl-C reached first may end before Snakemake heeds it
+INTERRUPTED = re.compile(
+    rf"on user request|died with <Signals.SIGINT|non-zero exit status {BY_INTERRUPT}\b"
+)
 LAST_LINE = (
     "Interrupted. Run the same command again: what is finished is kept, and trainings go on from "
     "their saved states."
@@ -67,7 +72,7 @@ class Listener(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a message is shown."""
-        self.interrupted = self.interrupted or INTERRUPTED in record.getMessage()
+        self.interrupted = self.interrupted or bool(INTERRUPTED.search(record.getMessage()))
         if (log := getattr(record, "log", None)) and hasattr(record, "rule_name"):
             path = Path(str(log[0]))
             outputs = tuple(map(str, getattr(record, "output", ())))

@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
+BY_INTERRUPT = 130  # the status of a script that Ctrl-C ended: 128 and the signal, as in a shell
+
 
 def end_scripts_quietly() -> None:
     """Have a script of a rule end without a traceback if Ctrl-C comes while it still imports."""

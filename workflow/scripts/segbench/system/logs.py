@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from segbench.errors import SegbenchError, escaped
+from segbench.system.interrupts import BY_INTERRUPT
 from segbench.system.origins import write_origin
 
 LOG = logging.getLogger("segbench")
@@ -48,7 +49,7 @@ def _call(main: Callable[[Any], None], snakemake: Any, log_file: TextIO, log_pat
     except OSError as error:
         _stop(f"{error.filename or 'file system'}: {error.strerror or error}")
     except KeyboardInterrupt:
-        _stop("interrupted; run again to go on")
+        _stop("interrupted; run again to go on", BY_INTERRUPT)
     except MemoryError:
         _stop("out of memory; lower `batch_size` or `crop_size`, or give the job more memory")
     except Exception as error:
@@ -97,9 +98,9 @@ class _Log:
     path: Path | None = None
 
 
-def _stop(message: str) -> NoReturn:
+def _stop(message: str, status: int = 1) -> NoReturn:
     LOG.error(message)
-    sys.exit(1)
+    sys.exit(status)
 
 
 def _configure(log_file: TextIO) -> None:
