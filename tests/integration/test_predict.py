@@ -120,6 +120,17 @@ def test_a_second_call_goes_on_where_the_first_was_stopped(here, tmp_path):
     outcome = predict(RUN, [IMAGES], out, device="cpu")
     assert (outcome.done, outcome.before) == (4, 4)
     assert (out / "shares.csv").read_bytes() == whole
+    # nothing was added to the line that was cut off: a third call finds all of them
+    outcome = predict(RUN, [IMAGES], out, device="cpu")
+    assert (outcome.done, outcome.before) == (0, 8)
+
+
+def test_results_below_the_images_are_not_predicted(here, photos):
+    (photos / "cut.jpg").unlink()
+    predict(RUN, [str(photos)], photos / "out", device="cpu")
+    outcome = predict(RUN, [str(photos)], photos / "out", device="cpu")
+    assert (outcome.done, outcome.before) == (0, 4)
+    assert len(rows(photos / "out")) == 4
 
 
 def test_results_of_two_models_are_never_mixed(here, tmp_path):

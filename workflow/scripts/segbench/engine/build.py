@@ -92,6 +92,14 @@ def build_model(
     return model, _load_source(model, config)
 
 
+def trained_model(config: Config, checkpoint: Path) -> nn.Module:
+    """Build a model on the CPU with the weights that its training kept."""
+    model, _ = build_model(config, load=False)
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+    model.load_state_dict(state)
+    return model
+
+
 def class_axes(config: Config) -> dict[str, int]:
     """Find the entries of a model whose shape depends on the number of classes.
 

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from segbench.datasets.manifest import SPOKEN
-from segbench.engine.build import build_model, load_config, scoring_loader
+from segbench.engine.build import load_config, scoring_loader, trained_model
 from segbench.engine.devices import device_name, lease_device
 from segbench.engine.predict import predictions
 from segbench.recipe.section import RunSection
@@ -66,9 +66,7 @@ def evaluate(
     """
     config = load_config(config_path)
     classes = config.val_dataloader.dataset.metainfo.classes
-    model, _ = build_model(config, load=False)
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    model.load_state_dict(state)
+    model = trained_model(config, checkpoint)
     section = RunSection.of(config)
     mapped = section.source.class_map if section.source and section.is_zero_shot else None
     torch.set_num_threads(threads)

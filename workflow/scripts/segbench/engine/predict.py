@@ -49,7 +49,7 @@ def predictions(
         class_map: class id for each id that the model predicts, negative where there is none. Such
             a prediction is wrong, never ignored: it is counted as id `classes`.
     """
-    table = None if class_map is None else _lookup(class_map, classes)
+    table = None if class_map is None else class_table(class_map, classes)
     model.eval()
     with torch.no_grad():
         for batch in _read(loader):
@@ -88,11 +88,11 @@ def _read(loader: DataLoader[object]) -> Iterator[Any]:
         yield batch
 
 
-def _lookup(class_map: Sequence[int], classes: int) -> npt.NDArray[np.uint8]:
-    """Class ids by predicted id, uint8 [256]."""
-    table = np.full(256, classes, np.uint8)
+def class_table(class_map: Sequence[int], no_class: int) -> npt.NDArray[np.uint8]:
+    """Class ids by predicted id, uint8 [256]; `no_class` where there is none."""
+    table = np.full(256, no_class, np.uint8)
     for i, mapped in enumerate(class_map):
-        table[i] = classes if mapped < 0 else mapped
+        table[i] = no_class if mapped < 0 else mapped
     return table
 
 

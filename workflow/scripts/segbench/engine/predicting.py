@@ -47,7 +47,7 @@ def predict(
     Raises:
         SegbenchError: what is named is not there, or does not fit together.
     """
-    images = find_images(named)
+    images = find_images(named, folder)
     if threads:
         torch.set_num_threads(threads)
     if device is not None:

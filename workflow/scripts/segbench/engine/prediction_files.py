@@ -5,7 +5,8 @@ Imports cv2 and, through the predictor, torch.
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -70,12 +71,13 @@ class Outcome:
     broken: list[tuple[Path, str]] = field(default_factory=list)
 
 
-def find_images(named: Sequence[str]) -> dict[Path, str]:
+def find_images(named: Sequence[str], results: Path) -> dict[Path, str]:
     """The images that a user names, and what to call their results.
 
     Args:
         named: folders, which are searched through; images; patterns such as `a/*.jpg`; and `.txt`
             files with a path in each line.
+        results: folder for the results; what lies there is no image to predict.
 
     Returns:
         Names by path: the path below the folder that was named, without its suffix. Where two
@@ -88,15 +90,17 @@ def find_images(named: Sequence[str]) -> dict[Path, str]:
     for name in named:
         images = list(_images_of(name))
         for path, below in images:
-            found.setdefault(path.absolute(), below)
+            if not path.absolute().is_relative_to(results.absolute()):
+                found.setdefault(path.absolute(), below)
         if not images:
             raise DataError(
                 f"{name}: no image is there. Name a folder, images, a pattern in quotes, or a "
                 f".txt file with a path in each line; images end in {', '.join(SUFFIXES)}."
             )
     stems = [str(Path(below).with_suffix("")) for below in found.values()]
+    times = Counter(stems)
     return {
-        path: below if stems.count(stem) > 1 else stem
+        path: below if times[stem] > 1 else stem
         for (path, below), stem in zip(found.items(), stems, strict=True)
     }
 
@@ -149,6 +153,8 @@ def predict_images(
     ahead = {path: name for path, name in images.items() if name not in rows}
     outcome = Outcome(before=len(images) - len(ahead))
     progress = Progress(f"predict with {predictor.name}", len(ahead), "images")
+    # without the line that a kill cut off, to which the next one would be added
+    write_whole(folder / DONE, _as_csv(rows.values()))
     with (folder / DONE).open("a", newline="", encoding="utf-8") as noted:
         writer = csv.writer(noted)
         for batch in _batches(ahead, batch_size, outcome, progress):
@@ -309,12 +315,15 @@ def _row(name: str, ids: Ids, confidence: Ids, classes: int) -> list[str]:
 
 def _write_shares(path: Path, rows: Sequence[list[str]], classes: Sequence[ClassEntry]) -> None:
     """Write `shares.csv`: a row per image with the share of each class, fractions."""
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream)
     names = [_plain(found.name) for found in classes]
-    writer.writerow(["image", "height", "width", "mean_confidence", *names])
-    writer.writerows([_plain(row[0]), *row[1:]] for row in rows)
-    write_whole(path, stream.getvalue().encode("utf-8", "backslashreplace"))
+    head = ["image", "height", "width", "mean_confidence", *names]
+    write_whole(path, _as_csv([head, *([_plain(row[0]), *row[1:]] for row in rows)]))
+
+
+def _as_csv(rows: Iterable[Sequence[str]]) -> bytes:
+    stream = io.StringIO(newline="")
+    csv.writer(stream).writerows(rows)
+    return stream.getvalue().encode("utf-8", "backslashreplace")
 
 
 def _plain(text: str) -> str:

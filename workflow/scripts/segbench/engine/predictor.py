@@ -16,8 +16,9 @@ from mmengine.dataset import Compose, pseudo_collate
 from torch import Tensor, nn
 
 from segbench.datasets.manifest import ClassEntry, Manifest, SplitSummary
-from segbench.engine.build import build_model, load_config
+from segbench.engine.build import build_model, load_config, trained_model
 from segbench.engine.checkpoints.class_rows import load_whole
+from segbench.engine.predict import class_table
 from segbench.errors import ModelError
 from segbench.recipe.context import Recipe
 from segbench.recipe.render import render
@@ -83,9 +84,7 @@ def predictor_of_run(folder: Path, device: str) -> Predictor:
         if not (folder / name).is_file():
             raise ModelError(f"{folder}: is not a finished run: it has no {name}")
     config = load_config(folder / "config.py")
-    model, _ = build_model(config, load=False)
-    state = torch.load(folder / "best.pth", map_location="cpu", weights_only=True)["state_dict"]
-    model.load_state_dict(state)
+    model = trained_model(config, folder / "best.pth")
     section = RunSection.of(config)
     mapped = section.source.class_map if section.source and section.is_zero_shot else None
     return _ready(section.run, model, config, device, mapped)
@@ -121,10 +120,7 @@ def _ready(
     name: str, model: nn.Module, config: Config, device: str, mapped: Sequence[int] | None
 ) -> Predictor:
     metainfo = config.test_dataloader.dataset.metainfo
-    ids = np.full(256, NO_CLASS, np.uint8)
-    table = range(len(metainfo.classes)) if mapped is None else mapped
-    for i, target in enumerate(table):
-        ids[i] = NO_CLASS if target < 0 else target
+    class_map = range(len(metainfo.classes)) if mapped is None else mapped
     steps = [step for step in config.test_pipeline if step["type"] != "LoadAnnotations"]
     steps[0] = {"type": "mmseg.LoadImageFromNDArray"}
     entries = zip(metainfo.classes, metainfo.palette, strict=True)
@@ -133,7 +129,7 @@ def _ready(
         model=model.to(device).eval(),
         pipeline=Compose(steps),
         classes=tuple(ClassEntry(name=one, color=tuple(color)) for one, color in entries),
-        ids=ids,
+        ids=class_table(class_map, NO_CLASS),
     )
 
 

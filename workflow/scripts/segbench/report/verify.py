@@ -5,7 +5,7 @@ counts are confirmed by the hashes that were noted when they were written.
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -69,30 +69,36 @@ def _verify_run(folder: Path, dataset: str) -> bool:
     trained = TrainRecord.read(folder / "train.json")
     scored = MetricsRecord.read(folder / "metrics.json")
     counts_path, weights = folder / "confusion.npz", folder / "best.pth"
-    _confirm(counts_path, scored.confusion_sha256, "metrics.json")
+    _confirm(counts_path, {"metrics.json": scored.confusion_sha256})
     if weights.is_file():  # results are often handed on without
-        _confirm(weights, trained.checkpoint_sha256, "train.json")
-        _confirm(weights, scored.checkpoint_sha256, "metrics.json")
+        noted = {
+            "train.json": trained.checkpoint_sha256, "metrics.json": scored.checkpoint_sha256
+        }  # fmt: skip
+        _confirm(weights, noted)
     # a run that was trained on the source dataset starts from other data
     if trained.is_trained and trained.dataset_sha256 not in (None, dataset):
         raise VerificationError(f"{folder}: was trained on other data. {REMEDY}")
     with np.load(counts_path) as stored:
         counts = stored["confusion"].sum(0)
-    for name, noted, computed in _scores(scored, counts):
-        if not _same(noted, computed):
+    for name, said, computed in _scores(scored, counts):
+        if not _same(said, computed):
             raise VerificationError(
-                f"{folder / 'metrics.json'}: `{name}` is {noted}, but {counts_path.name} gives "
+                f"{folder / 'metrics.json'}: `{name}` is {said}, but {counts_path.name} gives "
                 f"{computed}. {REMEDY}"
             )
     return scored.confusion_sha256 is not None
 
 
-def _confirm(path: Path, noted: str | None, record: str) -> None:
-    if noted is not None and sha256_of(path) != noted:
-        raise VerificationError(
-            f"{path}: is not the file that {record} was written for: its SHA-256 is "
-            f"{sha256_of(path)[:16]}..., and {noted[:16]}... was noted. {REMEDY}"
-        )
+def _confirm(path: Path, noted: Mapping[str, str | None]) -> None:
+    """Compare a file with the hashes that records noted of it; it is read once."""
+    known = {record: digest for record, digest in noted.items() if digest is not None}
+    found = sha256_of(path) if known else ""
+    for record, digest in known.items():
+        if found != digest:
+            raise VerificationError(
+                f"{path}: is not the file that {record} was written for: its SHA-256 is "
+                f"{found[:16]}..., and {digest[:16]}... was noted. {REMEDY}"
+            )
 
 
 def _scores(
