@@ -259,17 +259,6 @@ class FakeJob:
         self.log = [str(log)]
 
 
-@pytest.fixture
-def quiet_logging():
-    """Take away the handlers that a script adds."""
-    loggers = (logging.getLogger(), logging.getLogger("segbench"))
-    before = [list(logger.handlers) for logger in loggers]
-    yield
-    for logger, handlers in zip(loggers, before, strict=True):
-        logger.handlers = handlers
-    logging.captureWarnings(False)
-
-
 def failing_script(tmp_path, error) -> str:
     def main(job):
         print("a library prints")
@@ -281,7 +270,7 @@ def failing_script(tmp_path, error) -> str:
     return (tmp_path / "logs/x.log").read_text()
 
 
-def test_a_users_error_is_a_message_without_traceback(tmp_path, capsys, quiet_logging):
+def test_a_users_error_is_a_message_without_traceback(tmp_path, capsys):
     log = failing_script(tmp_path, DataError("a.png: broken; copy it again"))
     shown = capsys.readouterr()
     assert "ERROR: a.png: broken; copy it again" in shown.err
@@ -291,7 +280,7 @@ def test_a_users_error_is_a_message_without_traceback(tmp_path, capsys, quiet_lo
     assert "a library prints" in log
 
 
-def test_a_defect_points_to_its_traceback(tmp_path, capsys, quiet_logging):
+def test_a_defect_points_to_its_traceback(tmp_path, capsys):
     log = failing_script(tmp_path, ZeroDivisionError("oops"))
     shown = capsys.readouterr().err
     assert "unexpected ZeroDivisionError: oops" in shown
@@ -300,7 +289,18 @@ def test_a_defect_points_to_its_traceback(tmp_path, capsys, quiet_logging):
     assert "Traceback" in log
 
 
-def test_a_full_or_forbidden_disk_is_a_message(tmp_path, capsys, quiet_logging):
+def test_a_script_leaves_no_handler_behind(tmp_path, capsys):
+    """A handler that outlives its stream prints a traceback for each later message."""
+    loggers = (logging.getLogger(), logging.getLogger("segbench"))
+    before = [list(logger.handlers) for logger in loggers]
+    failing_script(tmp_path, DataError("a.png: broken"))
+    with logs.speaking():
+        logging.getLogger("segbench").info("12 images")
+    assert "12 images" in capsys.readouterr().err
+    assert [list(logger.handlers) for logger in loggers] == before
+
+
+def test_a_full_or_forbidden_disk_is_a_message(tmp_path, capsys):
     failing_script(tmp_path, PermissionError(13, "Permission denied", "/data/x"))
     assert "ERROR: /data/x: no permission" in capsys.readouterr().err
 

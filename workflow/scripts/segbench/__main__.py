@@ -119,19 +119,19 @@ def _count(text: str) -> int:
 
 def _predict(options: argparse.Namespace) -> None:
     from segbench.engine.predicting import predict, say_outcome
-    from segbench.system.logs import speak
+    from segbench.system.logs import speaking
 
-    speak()
-    outcome = predict(
-        options.model,
-        options.images,
-        options.out,
-        options.batch_size,
-        not options.no_pictures,
-        options.device,
-        options.threads,
-    )
-    say_outcome(outcome, options.out)
+    with speaking():
+        outcome = predict(
+            options.model,
+            options.images,
+            options.out,
+            options.batch_size,
+            not options.no_pictures,
+            options.device,
+            options.threads,
+        )
+        say_outcome(outcome, options.out)
     if outcome.broken:
         raise SegbenchError(f"{len(outcome.broken)} images cannot be read; all others are done")
 

@@ -8,7 +8,7 @@ import contextlib
 import logging
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
@@ -29,11 +29,8 @@ def run_script(main: Callable[[Any], None], snakemake: Any) -> None:
     log_path = Path(snakemake.log[0])
     log_path.parent.mkdir(parents=True, exist_ok=True)
     _Log.path = log_path
-    with log_path.open("w", buffering=1) as log_file:
-        _configure(log_file)
-        # libraries print; that belongs into the log, not between the progress of other jobs
-        with contextlib.redirect_stdout(log_file):
-            _call(main, snakemake, log_file, log_path)
+    with log_path.open("w", buffering=1) as log_file, _logging_to(log_file):
+        _call(main, snakemake, log_file, log_path)
 
 
 def _call(main: Callable[[Any], None], snakemake: Any, log_file: TextIO, log_path: Path) -> None:
@@ -78,18 +75,23 @@ def join_log(path: Path | None, speaks: bool) -> None:
         speaks: whether it also speaks on the terminal.
     """
     if path is not None:
-        _configure(path.open("a", buffering=1))
+        _add_handlers(path.open("a", buffering=1))
     if not speaks:
         LOG.setLevel(logging.WARNING)
 
 
-def speak() -> None:
+@contextlib.contextmanager
+def speaking() -> Iterator[None]:
     """Say on the terminal what a command does, and nothing of what libraries warn of."""
-    warnings.simplefilter("ignore")
-    to_terminal = logging.StreamHandler(sys.stderr)
-    to_terminal.setFormatter(_Plain())
-    LOG.addHandler(to_terminal)
+    to_terminal = _terminal_handler()
     LOG.setLevel(logging.INFO)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        LOG.addHandler(to_terminal)
+        try:
+            yield
+        finally:
+            LOG.removeHandler(to_terminal)
 
 
 class _Log:
@@ -103,16 +105,39 @@ def _stop(message: str, status: int = 1) -> NoReturn:
     sys.exit(status)
 
 
-def _configure(log_file: TextIO) -> None:
+@contextlib.contextmanager
+def _logging_to(log_file: TextIO) -> Iterator[None]:
+    """Handlers for a script, which must not outlive the streams they write to."""
+    # libraries print; that belongs into the log, not between the progress of other jobs
+    with warnings.catch_warnings(), contextlib.redirect_stdout(log_file):
+        handlers = _add_handlers(log_file)
+        try:
+            yield
+        finally:
+            logging.captureWarnings(False)
+            for logger, handler in handlers:
+                logger.removeHandler(handler)
+
+
+def _add_handlers(log_file: TextIO) -> list[tuple[logging.Logger, logging.Handler]]:
     logging.captureWarnings(True)
     warnings.simplefilter("default")
     to_file = logging.StreamHandler(log_file)
     to_file.setFormatter(_Escaped("%(asctime)s %(levelname)s %(message)s"))
-    logging.getLogger().addHandler(to_file)
-    to_terminal = logging.StreamHandler(sys.stderr)
-    to_terminal.setFormatter(_Plain())
-    LOG.addHandler(to_terminal)
+    handlers: list[tuple[logging.Logger, logging.Handler]] = [
+        (logging.getLogger(), to_file),
+        (LOG, _terminal_handler()),
+    ]
+    for logger, handler in handlers:
+        logger.addHandler(handler)
     LOG.setLevel(logging.INFO)
+    return handlers
+
+
+def _terminal_handler() -> logging.Handler:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Plain())
+    return handler
 
 
 class _Escaped(logging.Formatter):
