@@ -41,6 +41,7 @@ if workflow.is_main_process:
 # on a cluster these run where Snakemake runs: they take seconds
 localrules:
     list_zoo,
+    place_slices,
     check_dataset,
     describe_dataset,
     render_config,

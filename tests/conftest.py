@@ -14,6 +14,11 @@ settings.register_profile("segbench", deadline=None)
 settings.load_profile("segbench")
 
 
+def pytest_make_parametrize_id(config: pytest.Config, val: object) -> str | None:
+    """Name a case by its value, where pytest would only number it."""
+    return repr(val)[:80] if isinstance(val, dict | list | tuple) else None
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Checkout:
     """A copy of the repository without results, to edit and run."""

@@ -12,7 +12,7 @@ from PIL import Image
 
 from segbench.__main__ import main
 from segbench.engine.build import build_model, load_config
-from segbench.engine.predicting import predict
+from segbench.engine.predict import predict
 from segbench.engine.predictor import predictor_of_zoo
 from segbench.errors import ConfigError, DataError
 

@@ -4,8 +4,10 @@ import os
 import random
 import shutil
 
+import pandas as pd
 import pytest
 from helpers import Checkout
+from segbench.report.verify import verify
 
 
 def test_a_second_experiment_leaves_the_report_of_the_first_alone(finished_copy):
@@ -74,3 +76,23 @@ def test_a_plan_says_which_trainings_are_only_linked(finished_copy):
     finished_copy.edit("smallest.yaml", "max_iters: 6", "max_iters: 9")
     said = finished_copy.run("-n", "--configfile", "smallest.yaml", expect=0)
     assert "only linked" not in said.stderr
+
+
+def test_parts_of_the_users_own_are_scored_without_training(finished_copy):
+    frames = pd.read_csv(finished_copy.root / "results/datasets/tiny_rural/frames.csv")
+    scored = frames[frames["split"] == "val"]["name"].tolist()
+    rows = [f"{name},{'sun' if i < 5 else 'rain'}" for i, name in enumerate(scored)]
+    table = finished_copy.root / "weather.csv"
+    table.write_text("\n".join(["image,weather", *rows[1:]]))
+    slices = ("--cores", "2", "--configfile", "smallest.yaml", "--config", "slices=weather.csv")
+    done = finished_copy.run(*slices, expect=1)
+    assert f"1 of {len(scored)} images that are scored have no row: '{scored[0]}'" in done.stderr
+    table.write_text("\n".join(["image,weather", *rows]))
+    made = {"place_slices", "compare_tables", "compare_figures"}
+    assert set(finished_copy.pending(*slices).values()) == made
+    finished_copy.run(*slices, expect=0)
+    written = pd.read_csv(finished_copy.root / "results/smallest/tables/slices.csv")
+    own = written[written["by"] == "weather"]
+    # of fewer than five images a bootstrap says little
+    assert set(zip(own["part"], own["images"], strict=True)) == {("sun", 5)}
+    assert verify(finished_copy.root / "results/smallest")

@@ -30,7 +30,8 @@ SlurmdParameters=config_overrides
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={lab}/munge/socket
+# a job that is queued again waits until its credentials have expired
+AuthInfo=socket={lab}/munge/socket,cred_expire=15
 StateSaveLocation={lab}/state
 SlurmdSpoolDir={lab}/spool
 SlurmctldPidFile={lab}/slurmctld.pid

@@ -106,7 +106,11 @@ def test_small_jobs_run_where_snakemake_runs(finished):
 
 
 def test_a_job_over_its_time_is_tried_again_with_more_and_goes_on(longer):
-    longer.edit("smallest.yaml", "max_iters: 400", "max_iters: 2000")
+    longer.edit(
+        "smallest.yaml",
+        "max_iters: 400, val_interval: 60",
+        "max_iters: 1200, val_interval: 600, save_minutes: 0.1",
+    )
     process = start(longer, "--set-resources", "train_run:runtime=1 + 20 * (attempt - 1)")
     assert process.wait(timeout=600) == 0, said(longer)
     states = Counter(job["JobState"] for job in finished_jobs())

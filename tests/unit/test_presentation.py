@@ -17,6 +17,7 @@ from segbench.plan.preconditions import refuse_unwritable
 from segbench.report import tables
 from segbench.report.answers import answers
 from segbench.report.columns import readable_models
+from segbench.report.comparison import Comparison
 from segbench.report.gains import plot_gains
 from segbench.report.results import (
     Candidate,
@@ -89,6 +90,14 @@ def candidates(**accuracies: list[list[int]]) -> list[Candidate]:
     )
 
 
+def compared(ranked: list[Candidate]) -> Comparison:
+    """A comparison on two images of whose looks nothing is known."""
+    columns = ["split", "name", "group", "height", "width", "brightness", "classes", "image_sha256"]
+    frames = pd.DataFrame(columns=columns)
+    classes = [(one.name, one.color) for one in MANIFEST.classes]
+    return Comparison(ranked, MANIFEST, frames, classes, experiment="x")
+
+
 def test_models_are_ranked_by_the_mean_over_their_seeds():
     ranked = candidates(low=[[30, 50]], high=[[60, 60], [80, 80]])
     assert [c.model for c in ranked] == ["high", "low"]
@@ -155,12 +164,12 @@ def test_times_of_a_busy_machine_are_marked():
 def test_equal_predictions_give_no_lead():
     ranked = candidates(a=[[50, 60]], b=[[50, 60]])
     assert "**predicts exactly the same**" in verdict(ranked, "roads")
-    assert "leads" not in markdown_page(ranked, models_table(ranked), MANIFEST, "x").splitlines()[0]
+    assert "leads" not in markdown_page(compared(ranked), models_table(ranked)).splitlines()[0]
 
 
 def test_a_long_name_is_broken_before_the_first_table_meets_the_picture_of_the_workflow():
     ranked = candidates(**{"a" * 25: [[50, 60]], "b": [[40, 60]]})
-    page = landing_page(ranked, models_table(ranked), MANIFEST, "x", [])
+    page = landing_page(compared(ranked), models_table(ranked))
     style, _, table = page.partition('<div class="first-table">')
     assert ".first-table { overflow-x: auto }" in style
     assert ".first-table td:first-child { overflow-wrap: anywhere;" in style

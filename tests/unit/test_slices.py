@@ -52,6 +52,14 @@ def test_images_fall_into_thirds_of_brightness_and_drives():
     assert np.flatnonzero(parts["d1"].rows).tolist() == list(range(1, 60, 3))
 
 
+def test_the_users_columns_are_parts_too():
+    weather = ["rain" if i % 4 else "sun" for i in range(60)]
+    own = pd.DataFrame({"weather": weather}, index=NAMES).sample(frac=1, random_state=0)
+    parts = [part for part in parts_of(frames(), NAMES, own) if part.by == "weather"]
+    assert [(part.name, int(part.rows.sum())) for part in parts] == [("rain", 45), ("sun", 15)]
+    assert np.flatnonzero(parts[1].rows).tolist() == list(range(0, 60, 4))
+
+
 def test_sizes_are_parts_where_they_differ_and_single_images_are_none():
     width = [96] * 50 + [48] * 9 + [24]
     parts = {part.name: int(part.rows.sum()) for part in parts_of(frames(width=width), NAMES)}

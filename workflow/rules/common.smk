@@ -25,6 +25,7 @@ from segbench.plan.refusals import refuse_problems
 from segbench.plan.run_settings import settings_of, settings_that_count
 from segbench.plan.reuse import say_what_is_reused
 from segbench.plan.runs import compared_runs
+from segbench.config.paths import located
 from segbench.config.schema import read_yaml
 from segbench.plan.starts import StartingPoints
 from segbench.plan.preconditions import (

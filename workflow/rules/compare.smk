@@ -1,5 +1,30 @@
 # From the runs' confusion matrices to tables, figures and the report. No network is needed.
 
+# the user's table of parts of the images, by name of the frame; a list of one, or of none
+OWN_PARTS = [f"{RESULTS}/check/slices.csv"] if EXPERIMENT.slices else []
+
+
+rule place_slices:
+    """Find the frame for each row of the user's table of parts of the images."""
+    input:
+        table=lambda w: located(EXPERIMENT.slices, FOLDERS),
+        frames=f"{PREPARED}/frames.csv",
+    output:
+        table=f"{RESULTS}/check/slices.csv",
+    log:
+        logs("place_slices"),
+    benchmark:
+        benchmarks("place_slices")
+    # before any training, so that what is wrong is said early
+    priority: 30
+    conda:
+        "../../envs/segbench.yaml"
+    params:
+        code=code("place_slices.py"),
+        scored=TARGET.splits.names[-1],
+    script:
+        "../scripts/place_slices.py"
+
 
 rule compare_tables:
     """Write the tables of the comparison and the report's first page."""
@@ -10,6 +35,7 @@ rule compare_tables:
         confusion=of_all_runs("confusion.npz"),
         metrics=of_all_runs("metrics.json"),
         records=of_all_runs("train.json"),
+        own_parts=OWN_PARTS,
     output:
         multiext(f"{RESULTS}/tables/models", ".csv", ".md", ".tex"),
         multiext(f"{RESULTS}/tables/per_class", ".csv", ".md", ".tex"),
@@ -80,6 +106,7 @@ rule compare_figures:
         predictions=of_all_runs("predictions.npz"),
         metrics=of_all_runs("metrics.json"),
         records=of_all_runs("train.json"),
+        own_parts=OWN_PARTS,
         histories=of_all_runs("history.csv"),
     output:
         multiext(f"{RESULTS}/figures/", "models.png", "per_class.png", "training.png"),

@@ -2,20 +2,22 @@
 
 from pathlib import Path
 
-from segbench.report.compare import read_runs, write_figures
+from segbench.report.compare import write_figures
+from segbench.report.comparison import Comparison
 from segbench.system.logs import run_script
 
 
 def main(snakemake):
-    folders = [Path(path).parent for path in snakemake.input.confusion]
-    write_figures(
-        candidates=read_runs(snakemake.params.runs, folders, Path(snakemake.input.frames)),
-        manifest_path=Path(snakemake.input.manifest),
-        folder=Path(snakemake.output.models).parent,
-        gallery_path=Path(snakemake.output.gallery),
-        classes=snakemake.params.classes,
-        frames_path=Path(snakemake.input.frames),
+    dataset = Path(snakemake.input.manifest).parent
+    compared = Comparison.read(
+        snakemake.params.runs,
+        [Path(path).parent for path in snakemake.input.confusion],
+        dataset,
+        snakemake.params.classes,
+        own_parts=next(map(Path, snakemake.input.own_parts), None),
     )
+    folder = Path(snakemake.output.models).parent
+    write_figures(compared, folder, Path(snakemake.output.gallery), dataset)
 
 
 run_script(main, snakemake)

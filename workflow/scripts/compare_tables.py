@@ -2,23 +2,24 @@
 
 from pathlib import Path
 
-from segbench.report.compare import read_runs, write_tables
+from segbench.report.compare import write_tables
+from segbench.report.comparison import Comparison
 from segbench.system.logs import run_script
 
 
 def main(snakemake):
-    folders = [Path(path).parent for path in snakemake.input.confusion]
-    write_tables(
-        candidates=read_runs(snakemake.params.runs, folders, Path(snakemake.input.frames)),
-        manifest_path=Path(snakemake.input.manifest),
-        frames_path=Path(snakemake.input.frames),
-        folder=Path(snakemake.output.summary).parent,
+    compared = Comparison.read(
+        snakemake.params.runs,
+        [Path(path).parent for path in snakemake.input.confusion],
+        Path(snakemake.input.manifest).parent,
+        snakemake.params.classes,
+        own_parts=next(map(Path, snakemake.input.own_parts), None),
         experiment=snakemake.params.experiment,
-        classes=snakemake.params.classes,
         unfinished=snakemake.params.unfinished,
         configs=snakemake.params.configs,
         citation=snakemake.params.citation,
     )
+    write_tables(compared, Path(snakemake.output.summary).parent)
 
 
 run_script(main, snakemake)

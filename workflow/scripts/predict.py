@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from segbench.engine.predicting import predict, say_outcome
+from segbench.engine.predict import predict, say_outcome
 from segbench.system.logs import run_script
 
 

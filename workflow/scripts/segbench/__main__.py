@@ -118,7 +118,7 @@ def _count(text: str) -> int:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from segbench.engine.predicting import predict, say_outcome
+    from segbench.engine.predict import predict, say_outcome
     from segbench.system.logs import speaking
 
     with speaking():

@@ -226,6 +226,11 @@ class Experiment(Section):
     predict: PredictOrImages | None = Field(
         default=None, description="images that `snakemake predict` predicts with a model of these"
     )
+    slices: UserPath | None = Field(
+        default=None,
+        description="CSV file with a row per image, `image` first, and a column for each way to "
+        "divide them, such as `weather`: models are also scored on each of its values",
+    )
     allow_missing: Flag = Field(
         default=False,
         description="compare the runs that are finished, and say which are not; none is trained",

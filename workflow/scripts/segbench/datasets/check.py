@@ -34,7 +34,7 @@ def check_dataset(manifest_path: Path, frames_path: Path) -> DatasetCheck:
             is damaged or of another version.
     """
     manifest = Manifest.read(manifest_path)
-    findings = findings_of(manifest, frames_path)
+    findings = findings_in(manifest, read_frames(frames_path))
     errors = [found for found in findings if found.level == "error"]
     if errors:
         listing = "\n".join(error.as_text() for error in errors)
@@ -44,9 +44,13 @@ def check_dataset(manifest_path: Path, frames_path: Path) -> DatasetCheck:
     return DatasetCheck(warnings=tuple(findings))
 
 
-def findings_of(manifest: Manifest, frames_path: Path) -> list[Finding]:
+def read_frames(path: Path) -> pd.DataFrame:
+    """`frames.csv` of a prepared dataset, a row per frame."""
+    return pd.read_csv(path, keep_default_na=False, dtype={"group": str, "name": str})
+
+
+def findings_in(manifest: Manifest, frames: pd.DataFrame) -> list[Finding]:
     """What every check finds, those of the preparation included; classes as the manifest says."""
-    frames = pd.read_csv(frames_path, keep_default_na=False, dtype={"group": str, "name": str})
     findings = list(manifest.findings)
     progress = Progress(f"check {manifest.name}", len(CHECKS), "checks")
     for check in CHECKS:

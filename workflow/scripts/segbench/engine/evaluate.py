@@ -16,8 +16,8 @@ from torch import nn
 
 from segbench.datasets.manifest import SPOKEN
 from segbench.engine.build import load_config, scoring_loader, trained_model
+from segbench.engine.confusion import predictions
 from segbench.engine.devices import device_name, lease_device
-from segbench.engine.predict import predictions
 from segbench.recipe.section import RunSection
 from segbench.scores import metrics
 from segbench.system.files import sha256_of

@@ -1,102 +1,102 @@
-"""Predict labelled images one by one and count what is right. Imports torch and mmseg."""
+"""Predict images by what a user calls a model: a run, an experiment or a published model.
 
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+Imports torch and mmseg.
+"""
+
+import logging
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from torch import nn
-from torch.utils.data import DataLoader
 
-from segbench.engine.mishaps import reader_died
-from segbench.scores import metrics
+from segbench.engine.devices import lease_device
+from segbench.engine.prediction_files import Outcome, find_images, predict_images
+from segbench.engine.predictor import Predictor, predictor_of_run, predictor_of_zoo
+from segbench.errors import ConfigError
+from segbench.plan.chosen_run import chosen_run
+from segbench.plan.weights import weights_file
+from segbench.system.fetch import get_weights
+from segbench.system.files import sha256_of
+from segbench.zoo import pretrained
+from segbench.zoo.names import config_path
 
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """One validation image, predicted.
-
-    Attributes:
-        name: of the frame.
-        classes: predicted class ids, uint8 [height, width] at the label's size; one beyond the
-            last class where the prediction has no counterpart.
-        counts: confusion matrix of the image.
-        seconds: of the forward pass, from the decoded image to class ids.
-    """
-
-    name: str
-    classes: npt.NDArray[np.uint8]
-    counts: metrics.Counts
-    seconds: float
+LOG = logging.getLogger(__name__)
+MOST_LISTED = 20  # of broken images
 
 
-def predictions(
-    model: nn.Module,
-    loader: DataLoader[object],
-    classes: int,
-    class_map: Sequence[int] | None = None,
-) -> Iterator[Prediction]:
-    """Predict every image of a loader; leaves the model in evaluation mode.
+def predict(
+    model: str,
+    named: Sequence[str],
+    folder: Path,
+    batch_size: int = 1,
+    pictures: bool = True,
+    device: str | None = None,
+    threads: int | None = None,
+) -> Outcome:
+    """Predict images into a folder; a second call goes on where the first was stopped.
 
     Args:
-        model: an MMSegmentation segmentor.
-        loader: gives one image at a time with its label.
-        classes: number of classes.
-        class_map: class id for each id that the model predicts, negative where there is none. Such
-            a prediction is wrong, never ignored: it is counted as id `classes`.
-    """
-    table = None if class_map is None else class_table(class_map, classes)
-    model.eval()
-    with torch.no_grad():
-        for batch in _read(loader):
-            # some heads (SegNeXt's) draw random numbers even here
-            torch.manual_seed(0)
-            began = _now()
-            sample = model.test_step(batch)[0]  # type: ignore[operator]
-            predicted = sample.pred_sem_seg.data[0].to(torch.uint8).cpu().numpy()
-            predicted = predicted if table is None else table[predicted]
-            seconds = _now() - began
-            truth = batch["data_samples"][0].gt_sem_seg.data[0].to(torch.uint8).cpu().numpy()
-            yield Prediction(
-                name=Path(sample.img_path).stem,
-                classes=predicted,
-                counts=metrics.confusion_matrix(
-                    truth, predicted, classes, more_predictions=int(table is not None)
-                ),
-                seconds=seconds,
-            )
-
-
-def _read(loader: DataLoader[object]) -> Iterator[Any]:
-    """The batches of a loader.
+        model: folder of a run, an experiment, whose best run is taken, or a published model.
+        named: folders, images, patterns, and lists of paths.
+        folder: where to write.
+        batch_size: images at a time, of those beside each other that are of one size.
+        pictures: whether to write overlays and confidence maps, too.
+        device: such as `cpu` or `cuda:0`; by default a free GPU, or the CPU where there is none.
+        threads: of the CPU.
 
     Raises:
-        ModelError: a process that reads images was killed.
+        SegbenchError: what is named is not there, or does not fit together.
     """
-    batches = iter(loader)
-    while True:
-        try:
-            batch = next(batches)
-        except StopIteration:
-            return
-        except RuntimeError as error:
-            raise reader_died(error) or error from None
-        yield batch
+    images = find_images(named, folder)
+    if threads:
+        torch.set_num_threads(threads)
+    if device is not None:
+        return _predict_on(device, model, images, folder, batch_size, pictures)
+    with lease_device() as leased:
+        return _predict_on(leased, model, images, folder, batch_size, pictures)
 
 
-def class_table(class_map: Sequence[int], no_class: int) -> npt.NDArray[np.uint8]:
-    """Class ids by predicted id, uint8 [256]; `no_class` where there is none."""
-    table = np.full(256, no_class, np.uint8)
-    for i, mapped in enumerate(class_map):
-        table[i] = no_class if mapped < 0 else mapped
-    return table
+def say_outcome(outcome: Outcome, folder: Path) -> None:
+    """Log how many images were predicted, and which are broken."""
+    before = f", {outcome.before} had been before" if outcome.before else ""
+    LOG.info("%d images predicted%s: %s", outcome.done, before, folder)
+    for path, reason in outcome.broken[:MOST_LISTED]:
+        LOG.warning("left out: %s: %s", path, reason)
+    if len(outcome.broken) > MOST_LISTED:
+        LOG.warning("and %d more", len(outcome.broken) - MOST_LISTED)
 
 
-def _now() -> float:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter()
+def _predict_on(
+    device: str,
+    model: str,
+    images: dict[Path, str],
+    folder: Path,
+    batch_size: int,
+    pictures: bool,
+) -> Outcome:
+    predictor, checkpoint = _model(model, device)
+    digest = sha256_of(checkpoint)
+    return predict_images(predictor, images, folder, digest, batch_size, pictures)
+
+
+def _model(named: str, device: str) -> tuple[Predictor, Path]:
+    """The model that a user means, and the file of its weights.
+
+    Raises:
+        ConfigError: it is neither a run nor a published model.
+    """
+    if run := chosen_run(named):
+        return predictor_of_run(run, device), run / "best.pth"
+    try:
+        config_path(named)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{named}: is neither a run, nor an experiment in results/, nor a published model: "
+            f"{error}"
+        ) from None
+    url, sha256 = pretrained.published_checkpoint(named)
+    classes = pretrained.classes_of_checkpoint(named)
+    file = weights_file(url, sha256)
+    if not file.path.is_file():
+        get_weights(file.origin, file.sha256, file.path)
+    return predictor_of_zoo(named, classes, file.path, device), file.path

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from segbench.datasets.manifest import ClassEntry, Manifest, SplitSummary
 from segbench.engine.build import build_model, load_config, trained_model
 from segbench.engine.checkpoints.class_rows import load_whole
-from segbench.engine.predict import class_table
+from segbench.engine.confusion import class_table
 from segbench.errors import ModelError
 from segbench.recipe.context import Recipe
 from segbench.recipe.render import render

@@ -21,10 +21,10 @@ from mmengine.optim import OptimWrapper, _ParamScheduler
 from torch import Tensor, nn
 
 from segbench.engine.build import build_model, class_rows, training_loader, validation_loader
+from segbench.engine.confusion import predictions
 from segbench.engine.devices import device_name
 from segbench.engine.mishaps import beyond_memory, is_out_of_memory, largest_batch, reader_died
 from segbench.engine.optimizers import build_optimizer, build_schedulers
-from segbench.engine.predict import predictions
 from segbench.engine.processes import ALONE, Processes
 from segbench.engine.record import note_progress, note_start, write_history, write_record
 from segbench.engine.sampling import PositionedDataset

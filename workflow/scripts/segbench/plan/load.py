@@ -11,6 +11,7 @@ from segbench.config.experiment import RESERVED, TRANSFERRED, Experiment
 from segbench.config.paths import located, looked_in
 from segbench.config.schema import parse_section
 from segbench.datasets.description import DatasetDescription, load_description
+from segbench.datasets.slice_table import SliceTable
 from segbench.errors import ConfigError
 from segbench.zoo.families import crop_problem
 from segbench.zoo.index import needs_of
@@ -86,7 +87,27 @@ def load_datasets(experiment: Experiment, *folders: Path) -> list[DatasetDescrip
             "models are compared on, in its name only. Name another dataset, or leave out "
             "`finetuned` and `zero_shot`."
         )
+    _refuse_slices(experiment, placed[0], folders)
     return placed
+
+
+def _refuse_slices(
+    experiment: Experiment, target: DatasetDescription, folders: Sequence[Path]
+) -> None:
+    if experiment.slices is None:
+        return
+    if target.splits.folds:
+        raise ConfigError(
+            "config: `slices`: each fold has images of its own, so there are no scores on parts "
+            "of them. Leave out `slices` or the folds."
+        )
+    found = located(experiment.slices, folders)
+    if not found.is_file():
+        raise ConfigError(
+            f"config: `slices`: no such file: '{experiment.slices}' "
+            f"({looked_in(experiment.slices, folders)})."
+        )
+    SliceTable.read(found)
 
 
 def _same_but_for_the_name(one: DatasetDescription, other: DatasetDescription) -> bool:

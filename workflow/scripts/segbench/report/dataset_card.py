@@ -15,7 +15,7 @@ import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from segbench.datasets.check import findings_of
+from segbench.datasets.check import findings_in, read_frames
 from segbench.datasets.findings import Finding
 from segbench.datasets.manifest import SPOKEN, Manifest
 from segbench.datasets.meaning import Shown
@@ -43,7 +43,7 @@ def write_card(
         folder: where to write.
     """
     manifest = Manifest.read(manifest_path).shown_with(classes)
-    warnings = findings_of(manifest, frames_path)
+    warnings = findings_in(manifest, read_frames(frames_path))
     (folder / "card.html").write_text(page(manifest, warnings, about), encoding="utf-8")
     save(plot_classes(manifest), folder / "classes.svg")
     samples = plot_samples(manifest, manifest_path.parent)

@@ -33,6 +33,7 @@ class ComparisonRecord(Record):
         content_sha256: of what a model can see of it.
         runs: those that were compared.
         classes: names and colours as they are shown.
+        own_parts: whether the user's table of parts, `check/slices.csv`, took part.
         unfinished: names of the runs that were left out.
         configs: config of each model.
         citation: what the description of the dataset asks to cite.
@@ -43,6 +44,7 @@ class ComparisonRecord(Record):
     content_sha256: str
     runs: tuple[ComparedRun, ...]
     classes: tuple[Shown, ...]
+    own_parts: bool = False
     unfinished: tuple[str, ...] = ()
     configs: dict[str, str] = Field(default_factory=dict)
     citation: str = ""

@@ -33,7 +33,7 @@ class Part:
     """Some of the images.
 
     Attributes:
-        by: what they have in common: `drive`, `brightness` or `size`.
+        by: what they have in common: `drive`, `brightness`, `size`, or a column of the user's.
         name: which of its values.
         rows: whether each image belongs to it, [images].
     """
@@ -84,12 +84,15 @@ class PartScore:
                 self.draws.difference, self.p_value, self.p_holm]  # fmt: skip
 
 
-def parts_of(frames: pd.DataFrame, names: Sequence[str]) -> list[Part]:
-    """The parts into which the images of a dataset fall by themselves.
+def parts_of(
+    frames: pd.DataFrame, names: Sequence[str], own_parts: pd.DataFrame | None = None
+) -> list[Part]:
+    """The parts into which the images of a dataset fall by themselves, and those of the user.
 
     Args:
         frames: `frames.csv` of the prepared dataset.
         names: of the images that were scored, in their order.
+        own_parts: a column for each way in which the user divides them, by name of the frame.
     """
     own = frames.set_index("name").loc[list(names)]
     found = [*_thirds(own["brightness"].to_numpy(float))]
@@ -97,6 +100,9 @@ def parts_of(frames: pd.DataFrame, names: Sequence[str]) -> list[Part]:
     found += _values("size", sizes.tolist())
     if own["group"].nunique() <= MOST_DRIVES:
         found += _values("drive", own["group"].tolist())
+    if own_parts is not None:
+        for by, values in own_parts.loc[list(names)].items():
+            found += _values(str(by), values.tolist())
     return [part for part in found if FEWEST_IMAGES <= part.rows.sum() < len(own)]
 
 

@@ -4,15 +4,16 @@ Numbers come from the tables; nothing is computed here. Names are escaped.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
 
-from segbench.datasets.findings import Finding
 from segbench.datasets.manifest import Manifest
 from segbench.report.answers import answers
 from segbench.report.columns import readable_models
+from segbench.report.comparison import Comparison
 from segbench.report.results import Candidate, Difference, training_devices
+from segbench.report.slices import weak_spots
 from segbench.report.tables import html_table, markdown_table, percent
 
 # scores that may rank models otherwise, by their column in `models.csv`
@@ -188,28 +189,16 @@ def _checkpoint_fact(candidates: Sequence[Candidate]) -> str:
     return "; ".join(facts)
 
 
-def landing_page(
-    candidates: Sequence[Candidate],
-    table: pd.DataFrame,
-    manifest: Manifest,
-    experiment: str,
-    warnings: Sequence[Finding],
-    unfinished: Sequence[str] = (),
-    weak_spots: Sequence[str] = (),
-) -> str:
-    """Write the report's first page: verdict, table, protocol and warnings."""
-    lines = [f"{escaped(experiment)}: {_title(candidates)}"]
-    lines += [
-        "=" * len(lines[0]),
-        "",
-        *incomplete(unfinished),
-        verdict(candidates, manifest.name),
-        "",
-    ]
-    said = [*remarks(candidates, manifest), *other_winners(table)]
-    said += _weak_spots(candidates[0], weak_spots)
-    lines += [line for one in said for line in (one, "")]
-    lines += _starting_points(candidates)
+def landing_page(compared: Comparison, table: pd.DataFrame) -> str:
+    """The report's first page: verdict, table, protocol and warnings.
+
+    Args:
+        compared: the runs.
+        table: `models.csv`.
+    """
+    candidates = compared.candidates
+    lines = [f"{escaped(compared.experiment)}: {_title(candidates)}"]
+    lines += ["=" * len(lines[0]), "", *_findings(compared, table)]
     first_table = html_table(readable_models(table)[list(_narrow_columns(table))])
     lines += _raw_html(f'{TABLE_STYLE}\n<div class="first-table">\n{first_table}\n</div>')
     lines += ["", FIGURE_GOES_HERE, ""]
@@ -217,32 +206,27 @@ def landing_page(
     menu = ", ".join(["*Comparison*", "*Dataset*", "*Images*", *starts])
     lines += [f"More is under {menu} and *Training* in the menu.", ""]
     lines += ["Protocol", "--------", ""]
-    lines += [f":{name}: {escaped(text)}" for name, text in facts(candidates, manifest).items()]
-    if warnings:
+    lines += [f":{name}: {escaped(text)}" for name, text in _facts(compared)]
+    if compared.warnings:
         lines += ["", "Warnings about the data", "-----------------------", ""]
         lines += [
             f"* {escaped(found.problem)} ({found.count}): {escaped(found.remedy)}"
-            for found in warnings
+            for found in compared.warnings
         ]
     return "\n".join(lines) + "\n"
 
 
-def markdown_page(
-    candidates: Sequence[Candidate],
-    table: pd.DataFrame,
-    manifest: Manifest,
-    experiment: str,
-    unfinished: Sequence[str] = (),
-    weak_spots: Sequence[str] = (),
-) -> str:
-    """Write the result as a Markdown page beside `tables/`, `figures/` and `gallery/`."""
+def markdown_page(compared: Comparison, table: pd.DataFrame) -> str:
+    """The result as a Markdown page beside `tables/`, `figures/` and `gallery/`.
+
+    Args:
+        compared: the runs.
+        table: `models.csv`.
+    """
+    candidates = compared.candidates
     # what reStructuredText escapes with a backslash, Markdown does too
-    lines = [f"# {escaped(experiment)}: {_title(candidates)}", ""]
-    lines += [*incomplete(unfinished), verdict(candidates, manifest.name), ""]
-    said = [*remarks(candidates, manifest), *other_winners(table)]
-    said += _weak_spots(candidates[0], weak_spots)
-    lines += [line for one in said for line in (one, "")]
-    lines += _starting_points(candidates)
+    lines = [f"# {escaped(compared.experiment)}: {_title(candidates)}", ""]
+    lines += _findings(compared, table)
     lines += ["![mean IoU](figures/models.png)", ""]
     if _several_starts(candidates):
         lines += ["![mean IoU by starting point](figures/initializations.png)", ""]
@@ -253,8 +237,22 @@ def markdown_page(
         lines += ["![ranks](figures/ranks.png)", ""]
         lines += ["![half and whole training](figures/budget.png)", ""]
     lines += ["![predictions](gallery/predictions.png)", "", "## Protocol", ""]
-    lines += [f"- {name}: {escaped(text)}" for name, text in facts(candidates, manifest).items()]
+    lines += [f"- {name}: {escaped(text)}" for name, text in _facts(compared)]
     return "\n".join(lines) + "\n"
+
+
+def _findings(compared: Comparison, table: pd.DataFrame) -> list[str]:
+    """What both pages say first, in paragraphs."""
+    candidates, manifest = compared.candidates, compared.manifest
+    said = [*incomplete(compared.unfinished), verdict(candidates, manifest.name), ""]
+    remarked = [*remarks(candidates, manifest), *other_winners(table)]
+    remarked += _weak_spots(candidates[0], weak_spots(compared.by_part, candidates[0]))
+    said += [line for one in remarked for line in (one, "")]
+    return said + _starting_points(candidates)
+
+
+def _facts(compared: Comparison) -> Iterable[tuple[str, str]]:
+    return facts(compared.candidates, compared.manifest).items()
 
 
 def _several_starts(candidates: Sequence[Candidate]) -> bool:

@@ -12,7 +12,8 @@ import numpy as np
 
 from segbench.datasets.manifest import Manifest
 from segbench.errors import DataError
-from segbench.report.compare import read_runs, write_tables
+from segbench.report.compare import write_tables
+from segbench.report.comparison import Comparison
 from segbench.report.record import NAME, ComparedRun, ComparisonRecord
 from segbench.scores import metrics
 from segbench.system.files import sha256_of
@@ -125,21 +126,18 @@ def _verify_tables(results: Path, prepared: Path, found: ComparisonRecord) -> li
     with tempfile.TemporaryDirectory(prefix="segbench-verify-") as place:
         again = Path(place) / "tables"
         again.mkdir()
-        write_tables(
-            candidates=read_runs(
-                [run.key for run in found.runs],
-                [_folder(results, run) for run in found.runs],
-                prepared / "frames.csv",
-            ),
-            manifest_path=prepared / "manifest.json",
-            frames_path=prepared / "frames.csv",
-            folder=again,
+        compared = Comparison.read(
+            [run.key for run in found.runs],
+            [_folder(results, run) for run in found.runs],
+            prepared,
+            found.classes,
+            results / "check/slices.csv" if found.own_parts else None,
             experiment=found.experiment,
-            classes=found.classes,
             unfinished=found.unfinished,
             configs=found.configs,
             citation=found.citation,
         )
+        write_tables(compared, again)
         names = sorted(path.name for path in again.iterdir())
         for name in names:
             _compare(results / "tables" / name, again / name)
