@@ -7,6 +7,7 @@ import shutil
 import pandas as pd
 import pytest
 from helpers import Checkout
+
 from segbench.report.verify import verify
 
 

@@ -9,6 +9,7 @@ sys.path.insert(0, str(SCRIPTS))
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
+from segbench.plan.external import outside_runs
 from segbench.plan.job_origins import JobOrigins
 from segbench.zoo.names import config_digest, published_batch
 from segbench.system.code_digest import code_digest
@@ -68,6 +69,7 @@ try:
     refuse_problems(STARTS)
     WEIGHTS = STARTS.files()
     RUNS, UNFINISHED = compared_runs(EXPERIMENT, TARGET, Path(RESULTS))
+    OUTSIDE = outside_runs(EXPERIMENT, TARGET, FOLDERS)
 except SegbenchError as error:
     raise WorkflowError(str(error)) from None
 
@@ -133,7 +135,10 @@ try:
     }
 except SegbenchError as error:
     raise WorkflowError(str(error)) from None
-JOBS = JobOrigins(STARTS, ORIGINS, code)
+OUTSIDE_ORIGINS = {
+    path: run.origin(TARGET, EXPERIMENT, code) for path, run in OUTSIDE.items()
+}
+JOBS = JobOrigins(STARTS, ORIGINS, OUTSIDE_ORIGINS, code)
 
 
 def make_stale_results_again():
@@ -150,6 +155,11 @@ def make_stale_results_again():
 def of_all_runs(name):
     """One file of every run."""
     return [f"{RESULTS}/runs/{run.path}/{name}" for run in RUNS]
+
+
+def of_all_trained(name):
+    """One file of every run of a model."""
+    return [f"{RESULTS}/runs/{run.path}/{name}" for run in RUNS if not run.is_external]
 
 
 def of_all_models(pattern):
@@ -195,6 +205,11 @@ def checked_config(wildcards):
     return f"{RESULTS}/runs/{first_run_of(wildcards).path}/config.py"
 
 
+def outside_run_of(wildcards):
+    """The predictions of another tool that a job is for."""
+    return OUTSIDE[f"{wildcards.model}/external/seed{wildcards.seed}"]
+
+
 def initial_weights(wildcards):
     """The weights files that a run starts from."""
     return STARTS.inputs(run_of(wildcards))
@@ -209,7 +224,9 @@ def known_weights(wildcards):
 def model_of_prediction(wildcards):
     """The weights that images are predicted with, or the tables that say which are the best."""
     try:
-        return files_of_prediction(EXPERIMENT, [run.path for run in RUNS], RESULTS)
+        return files_of_prediction(
+            EXPERIMENT, [run.path for run in RUNS if not run.is_external], RESULTS
+        )
     except SegbenchError as error:
         raise WorkflowError(str(error)) from None
 

@@ -15,6 +15,8 @@ rule evaluate_run:
         logs("evaluate_run", OF_RUN),
     benchmark:
         benchmarks("evaluate_run", OF_RUN)
+    wildcard_constraints:
+        initialization="(?!external)[a-z_]+",
     conda:
         "../../envs/segbench.yaml"
     threads: 8
@@ -26,3 +28,35 @@ rule evaluate_run:
         came_from=JOBS.of_evaluation,
     script:
         "../scripts/evaluate_run.py"
+
+
+rule score_predictions:
+    """Score predictions that another tool made, and store their counts."""
+    input:
+        manifest=f"{PREPARED}/manifest.json",
+        check=f"{PREPARED}/check.json",
+    output:
+        confusion=of_run("confusion.npz", "external"),
+        metrics=of_run("metrics.json", "external"),
+        predictions=of_run("predictions.npz", "external"),
+        history=of_run("history.csv", "external"),
+        record=of_run("train.json", "external"),
+    log:
+        logs("score_predictions", OF_CHECKPOINT),
+    benchmark:
+        benchmarks("score_predictions", OF_CHECKPOINT)
+    # before any training, so that what is wrong is said early
+    priority: 30
+    conda:
+        "../../envs/segbench.yaml"
+    threads: 8
+    params:
+        folder=lambda w: outside_run_of(w).folder,
+        outside=lambda w: outside_run_of(w).words,
+        names=lambda w: f"{PREPARED}/splits/{outside_run_of(w).names_file(TARGET)}",
+        classes=what_is_shown(TARGET),
+        gallery_images=EXPERIMENT.gallery_images,
+        max_pixels=TARGET.max_image_pixels,
+        came_from=lambda w: OUTSIDE_ORIGINS[outside_run_of(w).key.path],
+    script:
+        "../scripts/score_predictions.py"

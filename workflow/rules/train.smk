@@ -85,7 +85,7 @@ rule train_run:
     benchmark:
         benchmarks("train_run", OF_RUN)
     wildcard_constraints:
-        initialization="(?!zero_shot)[a-z_]+",
+        initialization="(?!zero_shot|external)[a-z_]+",
     conda:
         "../../envs/segbench.yaml"
     threads: 8

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from segbench.engine.evaluate import evaluate
+from segbench.engine.evaluation_files import EvaluationFiles
 from segbench.system.logs import run_script
 
 
@@ -10,9 +11,7 @@ def main(snakemake):
     evaluate(
         config_path=Path(snakemake.input.config),
         checkpoint=Path(snakemake.input.checkpoint),
-        confusion_path=Path(snakemake.output.confusion),
-        metrics_path=Path(snakemake.output.metrics),
-        predictions_path=Path(snakemake.output.predictions),
+        files=EvaluationFiles(**{name: Path(path) for name, path in snakemake.output.items()}),
         gallery_images=snakemake.params.gallery_images,
         threads=snakemake.threads,
     )

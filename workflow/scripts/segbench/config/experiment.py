@@ -163,6 +163,46 @@ ModelOrName = Annotated[
 ]
 
 
+def _folders(value: object) -> object:
+    return (value,) if isinstance(value, str) else tuple_from_list(value)
+
+
+class External(Section):
+    """Predictions of another tool: a folder in one line, or a mapping with more."""
+
+    predictions: Annotated[tuple[UserPath, ...], BeforeValidator(_folders)] = Field(
+        min_length=1,
+        description="folder with a file for each image that is scored, or a list of them, one for "
+        "each of several trainings",
+    )
+    files: str = Field(
+        default="",
+        description="how files are called below it, with `{frame}`, such as `{frame}_pred.png`; "
+        "default: like the images",
+    )
+    no_class: Annotated[int, Field(ge=0, le=255)] | None = Field(
+        default=None,
+        description="value of pixels for which no class was predicted; they count as wrong",
+    )
+
+    @field_validator("files")
+    @classmethod
+    def _one_frame(cls, files: str) -> str:
+        if files and files.count("{frame}") != 1:
+            raise ValueError("must contain `{frame}` once, as in '{frame}_pred.png'")
+        return files
+
+
+def _external_from_text(value: object) -> object:
+    return {"predictions": value} if isinstance(value, str | list) else value
+
+
+ExternalOrFolder = Annotated[
+    External,
+    BeforeValidator(_external_from_text, json_schema_input_type=str | list[str] | External),
+]
+
+
 # of a list in which nothing may stand twice
 Entry = TypeVar("Entry", int, str)
 
@@ -225,6 +265,11 @@ class Experiment(Section):
     training: Training = Field(default=Training(), description="settings for all models")
     predict: PredictOrImages | None = Field(
         default=None, description="images that `snakemake predict` predicts with a model of these"
+    )
+    external: dict[Name, ExternalOrFolder] = Field(
+        default={},
+        description="predictions of other tools that stand beside the models: a name of yours for "
+        "each",
     )
     slices: UserPath | None = Field(
         default=None,

@@ -4,16 +4,15 @@ Read with the standard library alone, because a dry run asks it.
 """
 
 import csv
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from segbench.datasets.frame_names import FrameNames, examples
 from segbench.errors import DataError, escaped
 
 IMAGE_COLUMNS = ("image", "frame", "name")
 MOST_VALUES = 20  # of a column; a figure with more parts is no longer read
-MOST_EXAMPLES = 3
 # columns that the tables have already
 TAKEN = frozenset({"brightness", "size", "drive"})
 
@@ -81,13 +80,13 @@ class SliceTable:
         Raises:
             DataError: an image is unknown or could be one of several, or a frame has no row.
         """
-        known = _names(frames)
+        names = FrameNames(frames)
         found, unknown = dict[str, tuple[str, ...]](), list[str]()
         for image, values in self.rows.items():
-            matches = known.get(_plain(image), set())
+            matches = names.meant(image)
             if len(matches) > 1:
                 raise DataError(
-                    f"{self.path}: '{escaped(image)}' may be any of {_some(sorted(matches))}. "
+                    f"{self.path}: '{escaped(image)}' may be any of {examples(matches)}. "
                     "Write one of these."
                 )
             if not matches:
@@ -98,12 +97,12 @@ class SliceTable:
         if unknown:
             raise DataError(
                 f"{self.path}: {len(unknown)} of {len(self.rows)} images are not in the dataset: "
-                f"{_some(unknown)}. Its frames are called as in {_some(sorted(scored))}."
+                f"{examples(unknown)}. Its frames are called as in {examples(sorted(scored))}."
             )
         if missing := [name for name in scored if name not in found]:
             raise DataError(
                 f"{self.path}: {len(missing)} of {len(scored)} images that are scored have no row: "
-                f"{_some(missing)}."
+                f"{examples(missing)}."
             )
         return {name: found[name] for name in scored}
 
@@ -169,26 +168,3 @@ def _wanted() -> str:
         "It must name the columns: `image` first, and then what images are divided by, as in "
         "'image,weather,camera'."
     )
-
-
-def _names(frames: Iterable[str]) -> dict[str, set[str]]:
-    """Frames by each way in which they may be called."""
-    known = defaultdict[str, set[str]](set)
-    whole = set(frames)
-    for name in whole:
-        parts = name.split("__")
-        for start in range(len(parts)):
-            short = "__".join(parts[start:])
-            if short == name or short not in whole:
-                known[short].add(name)
-    return known
-
-
-def _plain(image: str) -> str:
-    path = PurePosixPath(image.replace("\\", "/"))
-    return "__".join((*path.parent.parts, path.stem))
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_EXAMPLES} more" if len(names) > MOST_EXAMPLES else ""
-    return ", ".join(f"'{escaped(name)}'" for name in names[:MOST_EXAMPLES]) + more

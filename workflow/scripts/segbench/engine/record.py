@@ -4,13 +4,10 @@ Imports torch.
 """
 
 import contextlib
-import csv
-import io
 import os
 import re
 import resource
 import socket
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,12 +18,11 @@ from torch import nn
 from segbench.engine.devices import device_name
 from segbench.engine.state import TrainingState
 from segbench.recipe.section import RunSection
-from segbench.system.files import sha256_of, write_whole
+from segbench.system.files import sha256_of
 from segbench.system.provenance import CameFrom, package_versions
 from segbench.system.run_records import Session, TrainRecord
 
 DRIVER = Path("/proc/driver/nvidia/version")
-CURVES = ("iteration", "loss", "learning_rate", "val_miou", "val_aacc", "val_macc")
 
 
 def note_start(state: TrainingState, device: str) -> None:
@@ -52,15 +48,6 @@ def note_progress(state: TrainingState) -> None:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def write_history(path: Path, history: Sequence[dict[str, float]]) -> None:
-    """Write `history.csv`: a row for every loss that was noted, with scores where validated."""
-    stream = io.StringIO(newline="")
-    writer = csv.DictWriter(stream, CURVES)
-    writer.writeheader()
-    writer.writerows(history)
-    write_whole(path, stream.getvalue().encode())
 
 
 def write_record(

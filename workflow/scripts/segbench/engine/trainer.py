@@ -26,7 +26,7 @@ from segbench.engine.devices import device_name
 from segbench.engine.mishaps import beyond_memory, is_out_of_memory, largest_batch, reader_died
 from segbench.engine.optimizers import build_optimizer, build_schedulers
 from segbench.engine.processes import ALONE, Processes
-from segbench.engine.record import note_progress, note_start, write_history, write_record
+from segbench.engine.record import note_progress, note_start, write_record
 from segbench.engine.sampling import PositionedDataset
 from segbench.engine.state import Stateful, TrainingState, save_whole
 from segbench.errors import ModelError
@@ -35,6 +35,7 @@ from segbench.scores import metrics
 from segbench.system.heartbeat import NAME, Pulse
 from segbench.system.progress import Progress, duration
 from segbench.system.provenance import CameFrom
+from segbench.system.run_records import write_history
 from segbench.system.stop import StopRequest
 
 LOG = logging.getLogger(__name__)

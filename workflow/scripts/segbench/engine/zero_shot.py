@@ -6,10 +6,11 @@ from pathlib import Path
 import torch
 
 from segbench.engine.build import build_model, load_config
-from segbench.engine.record import write_history, write_record
+from segbench.engine.record import write_record
 from segbench.engine.state import TrainingState
 from segbench.errors import ModelError
 from segbench.recipe.section import RunSection
+from segbench.system.run_records import write_history
 
 LOG = logging.getLogger(__name__)
 

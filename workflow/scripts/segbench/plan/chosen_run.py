@@ -9,6 +9,7 @@ from pathlib import Path
 
 from segbench.config.experiment import Experiment
 from segbench.errors import ConfigError, did_you_mean
+from segbench.system.run_records import EXTERNAL
 
 TABLES = "tables"
 KEYS = ("model", "initialization")
@@ -67,7 +68,8 @@ def _best_run(results: Path) -> Path:
             f"{results}: is not finished, so its best model is not known. Run the workflow, or "
             f"name a run, such as {results}/runs/MODEL/scratch/seed0."
         ) from None
-    first = models[0]
+    # what another tool predicted cannot predict
+    first = next(model for model in models if model["initialization"] != EXTERNAL)
     own = [run for run in runs if all(run[key] == first[key] for key in KEYS)]
     best = max(own, key=lambda run: float(run["miou"]))
     fold = f"-fold{best['fold']}" if best.get("fold") else ""

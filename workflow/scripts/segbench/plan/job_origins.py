@@ -20,11 +20,13 @@ class JobOrigins:
     Attributes:
         starts: the runs of the experiment.
         datasets: what each prepared dataset comes from, by its name.
+        outside: what the scores of other tools' predictions come from, by path of the run.
         code: digest of a script, given its name, and of the library code that it reaches.
     """
 
     starts: StartingPoints
     datasets: Mapping[str, str]
+    outside: Mapping[str, str]
     code: Callable[[str], str]
 
     def of_config(self, run: RunKey) -> str:
@@ -67,6 +69,8 @@ class JobOrigins:
             expected[f"{folder}/config.py"] = self.of_config(run)
             expected[f"{folder}/best.pth"] = self.of_training(run)
             expected[f"{folder}/confusion.npz"] = self.of_evaluation
+        for path, origin in self.outside.items():
+            expected[f"{results}/runs/{path}/confusion.npz"] = origin
         return expected
 
     def in_order(self) -> list[str]:
@@ -79,6 +83,7 @@ class JobOrigins:
         first += [f"{run}/config.py" for run in runs]
         first += [f"{results}/check/{model}/{start}.json" for model, start in starts.first_runs]
         first += [f"{run}/{file}" for file in ("best.pth", "confusion.npz") for run in runs]
+        first += [f"{results}/runs/{path}/confusion.npz" for path in self.outside]
         first += [_of(name, "card/classes.png") for name in self.datasets]
         return [*first, f"{results}/tables/models.csv", f"{results}/figures/models.png"]
 

@@ -41,6 +41,11 @@ def load_experiment(data: Mapping[str, object], origin: str = "config") -> Exper
             problems += [f"{origin}: {problem}" for problem in _model_problems(experiment, name)]
         except ConfigError as error:  # its own training settings do not fit those for all
             problems.append(f"{origin}: `models.{name}.training`: {error}")
+    problems += [
+        f"{origin}: `external.{name}`: a model has this name, too; choose another one."
+        for name in experiment.external
+        if name in experiment.models
+    ]
     if problems:
         raise ConfigError("\n".join(problems))
     return experiment

@@ -7,6 +7,7 @@ from pathlib import Path
 from segbench.config.experiment import TRANSFERRED, Experiment
 from segbench.datasets.description import DatasetDescription
 from segbench.errors import ConfigError
+from segbench.system.run_records import EXTERNAL
 
 # in paths, what a training on the source dataset stands under instead of its initialization
 SOURCE = "source"
@@ -29,6 +30,11 @@ class RunKey:
     on_source: bool = False
 
     @property
+    def is_external(self) -> bool:
+        """Whether another tool made the predictions, so that nothing is trained."""
+        return self.initialization == EXTERNAL
+
+    @property
     def start(self) -> str:
         """The middle part of its path."""
         return SOURCE if self.on_source else self.initialization
@@ -45,8 +51,19 @@ class RunKey:
 
 
 def run_table(experiment: Experiment, dataset: DatasetDescription) -> list[RunKey]:
-    """Every run that is compared on a dataset, in the order of the config."""
+    """Every run of a model that is compared on a dataset, in the order of the config."""
     return list(_rows(experiment, dataset))
+
+
+def external_runs(experiment: Experiment, dataset: DatasetDescription) -> list[RunKey]:
+    """A row for each folder of another tool's predictions; with folds, for each of these."""
+    folds = dataset.splits.folds
+    return [
+        RunKey(name, EXTERNAL, seed, fold)
+        for name, outside in experiment.external.items()
+        for seed in range(len(outside.predictions))
+        for fold in (range(folds.count) if folds else (None,))
+    ]
 
 
 def compared_runs(
@@ -62,10 +79,15 @@ def compared_runs(
     Raises:
         ConfigError: `allow_missing` leaves nothing to compare.
     """
-    runs = run_table(experiment, dataset)
+    runs = [*run_table(experiment, dataset), *external_runs(experiment, dataset)]
     if not experiment.allow_missing:
         return runs, []
-    finished = [run for run in runs if (results / "runs" / run.path / "metrics.json").is_file()]
+    # what another tool predicted is there already
+    finished = [
+        run
+        for run in runs
+        if run.is_external or (results / "runs" / run.path / "metrics.json").is_file()
+    ]
     if not finished:
         raise ConfigError(
             f"config: `allow_missing`: no run of '{experiment.experiment}' is finished, so nothing "

@@ -41,10 +41,10 @@ def readable_models(table: pd.DataFrame) -> pd.DataFrame:
     readable[f"± over {over}"] = [percent(value) for value in table["miou_std"]]
     readable["pixel acc. %"] = [percent(value) for value in table["aacc"]]
     readable["mean acc. %"] = [percent(value) for value in table["macc"]]
-    readable["params M"] = [f"{value / 1e6:.2f}" for value in table["params"]]
+    readable["params M"] = [_scaled(value, 1e6) for value in table["params"]]
     readable["GFLOPs"] = [_scaled(value, 1e9) for value in table["flops"]]
     readable["ms/image"] = [
-        f"{low:.1f}{BUSY_MARK if high > BUSY_FACTOR * low else ''}"
+        NOT_THERE if np.isnan(low) else f"{low:.1f}{BUSY_MARK * (high > BUSY_FACTOR * low)}"
         for low, high in zip(table["latency_ms"], table["latency_p90_ms"], strict=True)
     ]
     readable["memory GB"] = [_scaled(value, 1024) for value in table["peak_memory_mb"]]

@@ -132,15 +132,18 @@ def write_figures(compared: Comparison, folder: Path, gallery_path: Path, datase
 
 def _protocol(candidates: Sequence[Candidate], dataset: str) -> str:
     """What the numbers rest on, in a sentence."""
-    runs = [run for candidate in candidates for run in candidate.runs]
+    runs = [run for one in candidates if not one.is_external for run in one.runs]
+    outside = [one.model for one in candidates if one.is_external]
     iterations = sorted({run.record.iterations for run in runs} - {0})
-    crops = sorted({"x".join(map(str, run.record.crop_size)) for run in runs})
-    batches = sorted({run.record.batch_size for run in runs})
+    crops = sorted({"x".join(map(str, run.record.crop_size or ())) for run in runs})
+    batches = sorted({run.record.batch_size or 0 for run in runs})
     seeds = sorted({run.seed for run in runs})
+    predicted = f" {_listed(outside)}: predicted outside this workflow." if outside else ""
     return (
         f"Protocol: {dataset}, {runs[0].scores.protocol} ({_images(candidates[0])}); "
         f"{_listed(iterations)} iterations, batch {_listed(batches)}, crop {_listed(crops)}; "
         f"seeds {_listed(seeds)}; {_listed(results.training_devices(candidates))}."
+        f"{predicted}"
     )
 
 

@@ -26,7 +26,7 @@ def plot_slopes(candidates: Sequence[Candidate], title: str) -> Figure:
     """Mean IoU of every model over its starting points: a line per model, a dot per seed."""
     sns.set_theme(style="whitegrid", context="notebook")
     columns = initializations(candidates)
-    models = list(dict.fromkeys(candidate.model for candidate in candidates))
+    models = list(dict.fromkeys(one.model for one in candidates if not one.is_external))
     colors = dict(zip(models, sns.color_palette("colorblind", len(models)), strict=True))
     figure, axes = plt.subplots(figsize=(2.6 + 1.9 * len(columns), 4.8), layout="constrained")
     for number, model in enumerate(models):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from segbench.datasets.manifest import Manifest
-from segbench.report.results import Candidate, training_devices
+from segbench.report.results import Candidate, package_versions, training_devices
 from segbench.scores.bootstrap import RESAMPLES
 from segbench.zoo.papers import Paper, paper_of
 
@@ -39,8 +39,9 @@ def methods_page(
         manifest: of the dataset that they were compared on.
         configs: config of each model.
     """
-    names = list(dict.fromkeys(candidate.model for candidate in candidates))
-    versions = candidates[0].best_run.record.versions
+    names = list(dict.fromkeys(one.model for one in candidates if not one.is_external))
+    outside = [f"`{one.model}`" for one in candidates if one.is_external]
+    versions = package_versions(candidates)
     sentences = [
         _data(manifest),
         f"We compared {_listed([f'`{configs.get(one, one)}`' for one in names])} of "
@@ -48,6 +49,7 @@ def methods_page(
         f"{versions.get('torch', '?')}), each {_starts(candidates)}, with "
         f"{_training(candidates)} on {_listed(training_devices(candidates))}.",
         _checkpoint(candidates),
+        *[f"Predictions of {_listed(outside)} were made with other tools."] * bool(outside),
         "Scores are the mean intersection over union over the classes present in the "
         f"{candidates[0].scored_images}, from integer confusion matrices at the labels' own size.",
         f"Intervals are 95 % percentile intervals of {RESAMPLES:,} bootstrap draws over "
@@ -92,7 +94,7 @@ def _starts(candidates: Sequence[Candidate]) -> str:
         "scratch": "from random weights", "imagenet": "from ImageNet weights of the backbone",
         "finetuned": "fine-tuned", "zero_shot": "as published, without training (zero-shot)",
     }  # fmt: skip
-    found = dict.fromkeys(candidate.initialization for candidate in candidates)
+    found = dict.fromkeys(one.initialization for one in candidates if not one.is_external)
     return _listed([words.get(one, one) for one in found])
 
 
@@ -101,8 +103,8 @@ def _training(candidates: Sequence[Candidate]) -> str:
     if not runs:
         return "no training"
     iterations = sorted({run.record.iterations for run in runs})
-    batches = sorted({run.record.batch_size for run in runs})
-    crops = sorted({"x".join(map(str, run.record.crop_size)) for run in runs})
+    batches = sorted({run.record.batch_size or 0 for run in runs})
+    crops = sorted({"x".join(map(str, run.record.crop_size or ())) for run in runs})
     seeds = len({run.seed for run in runs})
     return (
         f"{_listed(iterations)} iterations of {_listed(batches)} crops of {_listed(crops)} pixels "

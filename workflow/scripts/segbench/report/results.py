@@ -14,7 +14,7 @@ import pandas as pd
 
 from segbench.scores import claims, metrics
 from segbench.scores.bootstrap import Draws, Interval, are_drawn, bootstrap_mean_iou
-from segbench.system.run_records import MetricsRecord, TrainRecord
+from segbench.system.run_records import EXTERNAL, MetricsRecord, TrainRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +152,11 @@ class Candidate:
         return are_drawn(self.runs[0].groups)
 
     @property
+    def is_external(self) -> bool:
+        """Whether another tool made its predictions."""
+        return self.initialization == EXTERNAL
+
+    @property
     def is_still_rising(self) -> bool:
         """Whether half of its runs or more were best at their last validation."""
         return 2 * sum(run.is_still_rising for run in self.runs) >= len(self.runs)
@@ -231,12 +236,12 @@ def rank(runs: Sequence[Run]) -> list[Candidate]:
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         groups.setdefault((run.model, run.initialization), []).append(run)
-    several = len({initialization for _, initialization in groups}) > 1
+    several = len({start for _, start in groups} - {EXTERNAL}) > 1
     candidates = [
         Candidate(
             model=model,
             initialization=initialization,
-            label=f"{model} ({initialization})" if several else model,
+            label=f"{model} ({initialization})" if several or initialization == EXTERNAL else model,
             runs=_in_order(group),
             draws=bootstrap_mean_iou(
                 [(run.fold or 0, run.confusion) for run in _in_order(group)],
@@ -253,7 +258,13 @@ def training_devices(candidates: Sequence[Candidate]) -> list[str]:
     """What the models were trained on; where all are zero-shot, what they were loaded on."""
     runs = [run for candidate in candidates for run in candidate.runs]
     trained = [run for run in runs if run.record.is_trained]
-    return sorted({run.record.device for run in trained or runs})
+    return sorted({run.record.device for run in trained or runs} - {""})
+
+
+def package_versions(candidates: Sequence[Candidate]) -> dict[str, str]:
+    """The packages that the best of the models ran with that were run here."""
+    found = (candidate.best_run.record.versions for candidate in candidates)
+    return next(filter(None, found), {})
 
 
 def models_table(
@@ -307,8 +318,8 @@ def _model_row(candidate: Candidate, shown: Mapping[str, str]) -> dict[str, obje
         "still_rising": candidate.is_still_rising,
         "params": runs[0].scores.parameters,
         "flops": runs[0].scores.flops,
-        "latency_ms": min(run.scores.latency_ms for run in runs),
-        "latency_p90_ms": max(run.scores.latency_p90_ms for run in runs),
+        "latency_ms": min(run.scores.latency_ms or np.nan for run in runs),
+        "latency_p90_ms": max(run.scores.latency_p90_ms or np.nan for run in runs),
         "peak_memory_mb": max(run.record.peak_memory_mb or np.nan for run in runs),
         "train_minutes": _mean([run.record.train_minutes for run in runs]),
         "device": runs[0].record.device,
@@ -355,7 +366,7 @@ def runs_table(candidates: Sequence[Candidate]) -> pd.DataFrame:
             "best_iteration": run.record.best_iteration,
             "learning_rate": run.record.learning_rate,
             "batch_size": run.record.batch_size,
-            "crop_size": "x".join(map(str, run.record.crop_size)),
+            "crop_size": "x".join(map(str, run.record.crop_size or ())),
             "train_minutes": run.record.train_minutes,
             "device": run.record.device,
             "digest": run.record.digest,

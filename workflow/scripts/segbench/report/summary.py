@@ -12,7 +12,12 @@ from segbench.datasets.manifest import Manifest
 from segbench.report.answers import answers
 from segbench.report.columns import readable_models
 from segbench.report.comparison import Comparison
-from segbench.report.results import Candidate, Difference, training_devices
+from segbench.report.results import (
+    Candidate,
+    Difference,
+    package_versions,
+    training_devices,
+)
 from segbench.report.slices import weak_spots
 from segbench.report.tables import html_table, markdown_table, percent
 
@@ -170,7 +175,7 @@ def facts(candidates: Sequence[Candidate], manifest: Manifest) -> dict[str, str]
         "training": "; ".join(_training_facts(candidate) for candidate in candidates),
         "seeds": ", ".join(map(str, sorted({r.seed for c in candidates for r in c.runs}))),
         "hardware": "; ".join(training_devices(candidates)),
-        "packages": ", ".join(f"{n} {v}" for n, v in run.record.versions.items()),
+        "packages": ", ".join(f"{n} {v}" for n, v in package_versions(candidates).items()),
         "content of the data": f"SHA-256 {manifest.content_sha256[:16]}...",
     }
 
@@ -178,7 +183,8 @@ def facts(candidates: Sequence[Candidate], manifest: Manifest) -> dict[str, str]
 def _checkpoint_fact(candidates: Sequence[Candidate]) -> str:
     """Which checkpoints are scored, and where they were chosen."""
     trained = any(run.record.is_trained for one in candidates for run in one.runs)
-    taken = any(not run.record.is_trained for one in candidates for run in one.runs)
+    taken = any(one.initialization == "zero_shot" for one in candidates)
+    outside = [one.model for one in candidates if one.is_external]
     where = (
         "on the validation images, which are others than the test images that are scored here"
         if candidates[0].runs[0].scores.split == "test"
@@ -186,6 +192,7 @@ def _checkpoint_fact(candidates: Sequence[Candidate]) -> str:
     )
     facts = [f"the best of the validations during training, chosen {where}"] * trained
     facts += ["zero-shot: that of the source as it is, chosen without these images"] * taken
+    facts += [f"{name}: not known, predicted elsewhere" for name in outside]
     return "; ".join(facts)
 
 
@@ -256,7 +263,7 @@ def _facts(compared: Comparison) -> Iterable[tuple[str, str]]:
 
 
 def _several_starts(candidates: Sequence[Candidate]) -> bool:
-    return len({candidate.initialization for candidate in candidates}) > 1
+    return len({one.initialization for one in candidates if not one.is_external}) > 1
 
 
 def _starting_points(candidates: Sequence[Candidate]) -> list[str]:
@@ -296,9 +303,11 @@ def _seeds(candidate: Candidate) -> str:
 
 def _training_facts(candidate: Candidate) -> str:
     record = candidate.runs[0].record
-    height, width = record.crop_size
-    if not record.is_trained:
+    if candidate.is_external:
+        return f"{candidate.label} elsewhere"
+    if not record.is_trained or record.crop_size is None:
         return f"{candidate.label} not at all"
+    height, width = record.crop_size
     return (
         f"{candidate.label} {record.iterations} iterations, batch {record.batch_size}, "
         f"crop {height}x{width}, {record.optimizer} {record.learning_rate:.3g}, "

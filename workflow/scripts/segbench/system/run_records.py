@@ -1,13 +1,22 @@
-"""What a run leaves beside its weights and counts: `train.json` and `metrics.json`.
+"""What a run leaves beside its weights and counts: `train.json`, `metrics.json`, `history.csv`.
 
 Training and evaluation write them, the comparison reads them; neither knows the other.
 """
 
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from segbench.system.files import write_whole
 from segbench.system.records import Record
+
+# in tables and paths, what stands in the place of an initialization for another tool's predictions
+EXTERNAL = "external"
+CURVES = ("iteration", "loss", "learning_rate", "val_miou", "val_aacc", "val_macc")
 
 
 class Session(BaseModel):
@@ -67,25 +76,26 @@ class TrainRecord(Record):
     initialization: str
     dataset: str
     classes: tuple[str, ...]
-    source_classes: tuple[str, ...] | None
-    iterations: int
-    planned_iterations: int
-    best_iteration: int
-    best_val_miou: float | None
-    crop_size: tuple[int, int]
-    batch_size: int
-    learning_rate: float | None
-    optimizer: str | None
-    precision: str
-    ema: float | None
-    adaptations: tuple[str, ...]
-    device: str
-    train_minutes: float
-    peak_memory_mb: float | None
-    parameters: int
-    versions: dict[str, str]
-    digest: str | None
-    weights: str
+    # what follows is not known of predictions that were made elsewhere
+    source_classes: tuple[str, ...] | None = None
+    iterations: int = 0
+    planned_iterations: int = 0
+    best_iteration: int = 0
+    best_val_miou: float | None = None
+    crop_size: tuple[int, int] | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    optimizer: str | None = None
+    precision: str = ""
+    ema: float | None = None
+    adaptations: tuple[str, ...] = ()
+    device: str = ""
+    train_minutes: float = 0.0
+    peak_memory_mb: float | None = None
+    parameters: int | None = None
+    versions: dict[str, str] = Field(default_factory=dict)
+    digest: str | None = None
+    weights: str = ""
     # records of before do not have these
     driver: str | None = None
     dataset_sha256: str | None = None
@@ -93,6 +103,11 @@ class TrainRecord(Record):
     weights_sha256: str | None = None
     checkpoint_sha256: str | None = None
     sessions: tuple[Session, ...] = ()
+
+    @property
+    def is_external(self) -> bool:
+        """Whether another tool made the predictions."""
+        return self.initialization == EXTERNAL
 
     @property
     def is_trained(self) -> bool:
@@ -112,7 +127,8 @@ class MetricsRecord(Record):
         split: that was scored, `val` or `test`.
         images: how many of them there are.
         protocol: how, in words.
-        parameters: of the model.
+        parameters: of the model; None, like all that follows, for predictions that were made
+            elsewhere.
         flops: of one forward pass; None where they cannot be counted.
         flops_at: height and width of that pass.
         latency_ms, latency_p90_ms: 10th and 90th percentile of the forward passes.
@@ -130,11 +146,11 @@ class MetricsRecord(Record):
     classes_present: int
     images: int
     protocol: str
-    parameters: int
+    parameters: int | None
     flops: int | None
-    flops_at: tuple[int, int]
-    latency_ms: float
-    latency_p90_ms: float
+    flops_at: tuple[int, int] | None
+    latency_ms: float | None
+    latency_p90_ms: float | None
     device: str
     # records of before do not have these
     checkpoint_sha256: str | None = None
@@ -145,3 +161,12 @@ class MetricsRecord(Record):
     def scored_images(self) -> str:
         """What the images that were scored are called."""
         return "test images" if self.split == "test" else "validation images"
+
+
+def write_history(path: Path, history: Sequence[dict[str, float]]) -> None:
+    """Write `history.csv`: a row for every loss that was noted, with scores where validated."""
+    stream = io.StringIO(newline="")
+    writer = csv.DictWriter(stream, CURVES)
+    writer.writeheader()
+    writer.writerows(history)
+    write_whole(path, stream.getvalue().encode())
