@@ -59,7 +59,7 @@ test: setup  ## run every test; they train on the CPU (30 minutes on two cores)
 test-kill: setup  ## kill a training twenty times and compare every bit (five minutes)
 	SEGBENCH_KILLS=20 python -m pytest tests/kill -s
 
-test-slurm: setup  ## run the workflow on a real SLURM that is started here (root; 15 minutes)
+test-slurm: setup  ## run the workflow on a real SLURM that is started here (root; 25 minutes)
 	python -m pytest tests/slurm -s
 
 test-zoo: setup  ## try every published model (hours), continuing where it stopped

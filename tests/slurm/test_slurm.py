@@ -42,10 +42,10 @@ def wait_for(what, seconds: float = 120):
     raise AssertionError(f"waited {seconds} s in vain")
 
 
-def start(checkout, *more: str, **environment: str) -> subprocess.Popen[str]:
+def start(checkout, *more: str, target: str = "all", **environment: str) -> subprocess.Popen[str]:
     """Start Snakemake as from a terminal."""
     return subprocess.Popen(
-        [SNAKEMAKE, *COMMAND, *more], cwd=checkout.root, text=True, start_new_session=True,
+        [SNAKEMAKE, target, *COMMAND, *more], cwd=checkout.root, text=True, start_new_session=True,
         stdout=(checkout.root / "said.txt").open("w"), stderr=subprocess.STDOUT,
         env=os.environ | environment, preexec_fn=heed_interrupts,
     )  # fmt: skip
@@ -111,7 +111,9 @@ def test_a_job_over_its_time_is_tried_again_with_more_and_goes_on(longer):
         "max_iters: 400, val_interval: 60",
         "max_iters: 1200, val_interval: 600, save_minutes: 0.1",
     )
-    process = start(longer, "--set-resources", "train_run:runtime=1 + 20 * (attempt - 1)")
+    process = start(
+        longer, "--set-resources", "train_run:runtime=1 + 20 * (attempt - 1)", target="train"
+    )
     assert process.wait(timeout=600) == 0, said(longer)
     states = Counter(job["JobState"] for job in finished_jobs())
     assert states["TIMEOUT"] >= 1
@@ -121,7 +123,7 @@ def test_a_job_over_its_time_is_tried_again_with_more_and_goes_on(longer):
 
 
 def test_a_requeued_job_goes_on(longer):
-    process = start(longer)
+    process = start(longer, target="train")
     job = training_job(longer)
     ask("scontrol", "requeue", job)
     assert process.wait(timeout=300) == 0, said(longer)
@@ -129,7 +131,7 @@ def test_a_requeued_job_goes_on(longer):
 
 
 def test_a_node_that_fails_loses_no_work(longer, cluster):
-    process = start(longer)
+    process = start(longer, target="train")
     training_job(longer)
     cluster.kill_node()
     time.sleep(5)
@@ -139,25 +141,25 @@ def test_a_node_that_fails_loses_no_work(longer, cluster):
 
 
 def test_an_interrupt_cancels_the_jobs_and_a_rerun_goes_on(longer):
-    process = start(longer)
+    process = start(longer, target="train")
     job = training_job(longer)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) != 0
     wait_for(lambda: job not in ask("squeue", "-h", "-o", "%i"), 30)
     assert "Interrupted. Run the same command again" in said(longer)
     assert "Traceback" not in said(longer)
-    assert start(longer).wait(timeout=300) == 0, said(longer)
+    assert start(longer, target="train").wait(timeout=300) == 0, said(longer)
     assert went_on(longer) >= 60
 
 
 def test_after_a_kill_of_snakemake_the_same_command_ends_the_work(longer):
-    process = start(longer)
+    process = start(longer, target="train")
     training_job(longer)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait(timeout=10)
     longer.run(*COMMAND, "--unlock", expect=0)
     # the job that is still there holds the training; the new one waits for it, and takes its result
-    assert start(longer).wait(timeout=300) == 0, said(longer)
+    assert start(longer, target="train").wait(timeout=300) == 0, said(longer)
     assert (longer.root / RUN / "best.pth").is_file()
 
 
@@ -179,7 +181,7 @@ def test_several_gpus_of_a_run_are_one_job(longer):
     longer.edit("smallest.yaml", "max_iters: 400, val_interval: 60", "max_iters: 20")
     longer.edit("smallest.yaml", "batch_size: 2,", "batch_size: 2, gpus_per_run: 2,")
     before = len(finished_jobs())
-    process = start(longer, SEGBENCH_DEVICES="cpu,cpu")
+    process = start(longer, target="train", SEGBENCH_DEVICES="cpu,cpu")
     assert process.wait(timeout=300) == 0, said(longer)
     jobs = finished_jobs()[before:]
     assert sum(gpus(job) == 2 for job in jobs) == 1
@@ -189,7 +191,7 @@ def test_several_gpus_of_a_run_are_one_job(longer):
 def test_trainings_can_be_an_array(longer):
     longer.edit("smallest.yaml", "max_iters: 400, val_interval: 60", "max_iters: 20")
     longer.edit("smallest.yaml", "seeds: [0]", "seeds: [0, 1]")
-    process = start(longer, "--slurm-array-jobs=train_run")
+    process = start(longer, "--slurm-array-jobs=train_run", target="train")
     assert process.wait(timeout=300) == 0, said(longer)
     assert re.search(r"array", said(longer))
 

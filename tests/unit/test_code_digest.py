@@ -51,11 +51,12 @@ MEANT = {
     ),
     "how pixels are counted": (
         ("scores/metrics.py", "table[ignore_index] = 0", "table[0] = 0"),
-        {"train_run", "evaluate_run", "check_model", "compare_figures"},  # a score per picture
+        # a score stands above each picture
+        {"train_run", "evaluate_run", "score_predictions", "check_model", "compare_figures"},
     ),
     "what the IoU is, by which a checkpoint is chosen": (
         ("scores/metrics.py", "truth + predicted - hits", "truth + predicted - 2 * hits"),
-        {"train_run", "evaluate_run", "compare_tables", "compare_figures"},
+        {"train_run", "evaluate_run", "score_predictions", "compare_tables", "compare_figures"},
     ),
     "how frames are read, which a registry finds by name": (
         ("engine/dataset.py", "return ", "return not "),

@@ -18,16 +18,9 @@ from segbench.report import tables
 from segbench.report.answers import answers
 from segbench.report.columns import readable_models
 from segbench.report.comparison import Comparison
+from segbench.report.csv_tables import models_table, pairwise_table, per_class_table
 from segbench.report.gains import plot_gains
-from segbench.report.results import (
-    Candidate,
-    Run,
-    models_table,
-    pairwise_table,
-    per_class_table,
-    rank,
-    training_devices,
-)
+from segbench.report.results import Candidate, Run, rank, training_devices
 from segbench.report.summary import (
     OTHER_SCORES,
     escaped,

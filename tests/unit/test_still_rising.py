@@ -9,7 +9,8 @@ from test_presentation import MANIFEST, SCORES, TRAINED, run
 
 from segbench.report.claims import plot_budget, plot_ranks
 from segbench.report.columns import readable_models
-from segbench.report.results import Run, models_table, rank
+from segbench.report.csv_tables import models_table
+from segbench.report.results import Run, rank
 from segbench.report.summary import remarks
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from segbench.report import (
     claims,
     columns,
+    csv_tables,
     figures,
     gains,
     gallery,
@@ -32,13 +33,13 @@ def write_tables(compared: Comparison, folder: Path) -> None:
     """Write tables, their record and the first page into a folder, and `README.md` beside it."""
     candidates, manifest = compared.candidates, compared.manifest
     names = dict(zip(compared.prepared.class_names, manifest.class_names, strict=True))
-    models = results.models_table(candidates, names)
-    per_class = results.per_class_table(candidates, manifest.class_names)
+    models = csv_tables.models_table(candidates, names)
+    per_class = csv_tables.per_class_table(candidates, manifest.class_names)
     for name, table in {
         "models": models,
         "per_class": per_class,
-        "runs": results.runs_table(candidates),
-        "pairwise": results.pairwise_table(candidates),
+        "runs": csv_tables.runs_table(candidates),
+        "pairwise": csv_tables.pairwise_table(candidates),
         "slices": slices.slices_table(compared.by_part),
     }.items():
         table.to_csv(folder / f"{name}.csv", index=False)
@@ -107,7 +108,7 @@ def write_figures(compared: Comparison, folder: Path, gallery_path: Path, datase
     """
     candidates, manifest = compared.candidates, compared.manifest
     name = manifest.name
-    per_class = results.per_class_table(candidates, manifest.class_names)
+    per_class = csv_tables.per_class_table(candidates, manifest.class_names)
     drawn = {
         "models": figures.plot_models(candidates, f"{name}: mean IoU on {_images(candidates[0])}"),
         "per_class": figures.plot_per_class(candidates, per_class, f"{name}: IoU per class, %"),

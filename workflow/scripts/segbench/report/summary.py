@@ -109,8 +109,9 @@ def _few_drives(candidate: Candidate) -> list[str]:
     drives, images = len(set(groups)), len(groups)
     if candidate.drives_are_drawn or not 0 < drives < images:
         return []
+    counted = "one drive" if drives == 1 else f"{drives} drives"
     return [
-        f"The {images} {candidate.scored_images} come from {drives} drives only. Images of one "
+        f"The {images} {candidate.scored_images} come from {counted} only. Images of one "
         f"drive are alike, and so few drives cannot be drawn, so the intervals are over single "
         "images and most likely too narrow."
     ]
