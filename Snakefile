@@ -58,7 +58,7 @@ localrules:
 
 onstart:
     say_where_it_runs(workflow.local_exec)
-    write_run_list(Path(RESULTS), *STARTS.listed)
+    write_run_list(Path(RESULTS), *STARTS.listed, EXPERIMENT.built_from)
 
 
 onsuccess:

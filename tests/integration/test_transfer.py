@@ -172,7 +172,8 @@ def test_a_users_run_is_a_checkpoint_that_knows_its_classes(transferred, checkpo
         "experiment": "own",
         "dataset": "tiny_rural.yaml",
         "source": "zoo",
-        "models": {"fast_scnn": {"config": FAST_SCNN, "checkpoint": own}},
+        # how it was built is known, too
+        "models": {"fast_scnn": {"checkpoint": own}},
         "initializations": ["zero_shot"],
     }
     (transferred.root / "own.yaml").write_text(yaml.safe_dump(settings))

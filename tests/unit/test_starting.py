@@ -11,12 +11,14 @@ from helpers import ROOT
 from segbench.config.class_maps import class_map, sources_of
 from segbench.errors import ConfigError, SegbenchError
 from segbench.plan.load import load_datasets, load_experiment
+from segbench.plan.own_runs import with_models_of_runs
 from segbench.plan.refusals import refuse_problems
 from segbench.plan.run_settings import settings_of
 from segbench.plan.runs import RunKey, run_table
 from segbench.plan.starts import StartingPoints
 from segbench.plan.weights import resolved_url, weights_file
 from segbench.system.fetch import get_weights
+from segbench.system.run_list import write_run_list
 from segbench.system.urls import shown
 from segbench.zoo import pretrained
 
@@ -337,3 +339,34 @@ def test_every_zoo_dataset_with_published_weights_has_known_classes():
     assert len(known["ADE20KDataset"]) == 150
     assert len(known["PascalContextDataset59"]) == 59
     assert json.dumps(known["NightDrivingDataset"]) == json.dumps(known["CityscapesDataset"])
+
+
+@pytest.fixture
+def own_run(tmp_path):
+    """A run whose model was built with an override."""
+    folder = tmp_path / "results/mine/runs/small/scratch/seed0"
+    folder.mkdir(parents=True)
+    for name in ("config.py", "train.json", "best.pth"):
+        (folder / name).touch()
+    built = {"config": FAST_SCNN, "overrides": {"model": {"backbone": {"out_indices": [0, 1, 2]}}}}
+    write_run_list(tmp_path / "results/mine", ["small/scratch/seed0"], [], {"small": built})
+    return folder
+
+
+@pytest.mark.parametrize("file", ["", "best.pth"])
+def test_a_run_of_ones_own_says_how_its_model_is_built(own_run, file):
+    data = {"models": {"small": {"checkpoint": str(own_run / file)}, "other": "pspnet"}}
+    model = with_models_of_runs(data)["models"]["small"]
+    assert model["config"] == FAST_SCNN
+    assert model["overrides"] == {"model": {"backbone": {"out_indices": [0, 1, 2]}}}
+    # what is written comes first, and what is no such run stays as it is
+    written = {"models": {"small": {"config": "x", "checkpoint": {"file": str(own_run)}}}}
+    assert with_models_of_runs(written) == written
+    foreign = {"models": {"small": {"checkpoint": str(own_run.parent)}, "b": 3}, "seeds": [0]}
+    assert with_models_of_runs(foreign) == foreign
+
+
+def test_a_run_of_an_experiment_without_a_list_asks_for_the_config(own_run):
+    (own_run.parents[3] / "runs.json").unlink()
+    with pytest.raises(ConfigError, match=r"`models\.small\.config`: is left out"):
+        with_models_of_runs({"models": {"small": {"checkpoint": str(own_run)}}})

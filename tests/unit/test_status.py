@@ -23,7 +23,7 @@ NOBODY = 2**22 + 1  # beyond the largest number that Linux gives a process
 @pytest.fixture
 def results(tmp_path):
     folder = tmp_path / "results" / "mine"
-    write_run_list(folder, [f"m/scratch/seed{seed}" for seed in range(3)], [])
+    write_run_list(folder, [f"m/scratch/seed{seed}" for seed in range(3)], [], {})
     return folder
 
 
@@ -80,7 +80,7 @@ def test_a_run_that_is_trained_again_shows_no_scores_of_before(results):
 
 
 def test_a_run_on_the_source_dataset_is_done_once_trained(results):
-    write_run_list(results, ["m/source/seed0"], ["m/source/seed0"])
+    write_run_list(results, ["m/source/seed0"], ["m/source/seed0"], {})
     folder = leave(results, "m/source/seed0", state="done")
     (folder / "train.json").write_text("{}")
     assert states(results) == ["done"]
@@ -104,7 +104,7 @@ def test_what_failed_is_said_with_its_cause(results, capsys):
 
 
 def test_many_quiet_runs_are_only_counted(results, capsys):
-    write_run_list(results, [f"m/scratch/seed{seed}" for seed in range(40)], [])
+    write_run_list(results, [f"m/scratch/seed{seed}" for seed in range(40)], [], {})
     leave(results, "m/scratch/seed7")
     main(["status", str(results)])
     shown = capsys.readouterr().out
@@ -117,7 +117,7 @@ def test_many_quiet_runs_are_only_counted(results, capsys):
 
 def test_no_more_rows_are_drawn_than_are_read(results, capsys):
     runs = [f"m/scratch/seed{seed}" for seed in range(130)]
-    write_run_list(results, runs, [])
+    write_run_list(results, runs, [], {})
     for run in runs:
         leave(results, run)
     main(["status", str(results)])
@@ -154,7 +154,7 @@ def test_a_damaged_file_is_no_more_than_not_known(results):
 
 def test_a_thousand_runs_answer_within_seconds(results):
     runs = [f"m{i}/scratch/seed0" for i in range(1000)]
-    write_run_list(results, runs, [])
+    write_run_list(results, runs, [], {})
     for run in runs:
         leave(results, run)
     done = subprocess.run(

@@ -129,7 +129,8 @@ class Model(Section):
 
     config: UserPath = Field(
         description="config name from the zoo, or the path of your own MMSegmentation config, a "
-        ".py file: it is Python and is run, so use only configs that you trust"
+        ".py file: it is Python and is run, so use only configs that you trust; it may be left "
+        "out where `checkpoint` is a run of your own"
     )
     training: Training = Field(
         default=Training(), description="overrides of `training` for this model alone"
@@ -302,6 +303,12 @@ class Experiment(Section):
         return any(
             one in TRANSFERRED for name in self.models for one in self.initializations_of(name)
         )
+
+    @property
+    def built_from(self) -> dict[str, dict[str, object]]:
+        """What decides how each model is built."""
+        kept = {"config", "overrides"}
+        return {name: model.model_dump(include=kept) for name, model in self.models.items()}
 
     @property
     def own_configs(self) -> list[str]:

@@ -13,6 +13,7 @@ from segbench.config.schema import parse_section
 from segbench.datasets.description import DatasetDescription, load_description
 from segbench.datasets.slice_table import SliceTable
 from segbench.errors import ConfigError
+from segbench.plan.own_runs import with_models_of_runs
 from segbench.zoo.families import crop_problem
 from segbench.zoo.index import needs_of
 from segbench.zoo.names import config_path
@@ -29,7 +30,7 @@ def load_experiment(data: Mapping[str, object], origin: str = "config") -> Exper
     Raises:
         ConfigError: one line for every problem found, naming the key and the remedy.
     """
-    experiment = parse_section(Experiment, data, origin)
+    experiment = parse_section(Experiment, with_models_of_runs(data), origin)
     problems: list[str] = []
     if experiment.experiment in RESERVED:
         problems.append(
