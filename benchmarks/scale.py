@@ -53,7 +53,7 @@ def main() -> None:
         print(f"{len(runs)} runs, {os.cpu_count()} cores")
         _report("plan (snakemake -n)", plan, place)
         results = Path(place) / "results/many"
-        write_run_list(results, runs, [])
+        write_run_list(results, runs, [], {})
         for run in runs:
             folder = results / "runs" / run
             folder.mkdir(parents=True)

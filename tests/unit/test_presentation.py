@@ -16,7 +16,7 @@ from segbench.errors import DataError
 from segbench.plan.preconditions import refuse_unwritable
 from segbench.report import tables
 from segbench.report.answers import answers
-from segbench.report.columns import readable_models
+from segbench.report.columns import best_classes, best_models, readable_models
 from segbench.report.comparison import Comparison
 from segbench.report.csv_tables import models_table, pairwise_table, per_class_table
 from segbench.report.gains import plot_gains
@@ -209,7 +209,8 @@ def test_labels_name_the_initialization_only_where_it_differs():
 
 def test_readable_tables_escape_what_they_are_given(tmp_path):
     table = pd.DataFrame({"class": ["a_b & <i>", "x|y"], "IoU %": ["50.0", tables.NOT_THERE]})
-    tables.write_readable(table, tmp_path / "t", "Title <b>", "Note with 5 % & <script>")
+    none = table.map(lambda _: False)
+    tables.write_readable(table, tmp_path / "t", "Title <b>", "Note with 5 % & <script>", none)
     page = (tmp_path / "t.html").read_text()
     assert "<td>a_b &amp; &lt;i&gt;</td>" in page
     assert "<script>" not in page
@@ -217,6 +218,28 @@ def test_readable_tables_escape_what_they_are_given(tmp_path):
     assert r"a\_b \& <i>" in latex
     assert r"IoU \%" in latex
     assert r"x\|y" in (tmp_path / "t.md").read_text()
+
+
+def test_what_is_best_is_bold_in_every_form(tmp_path):
+    table = pd.DataFrame(
+        {"class": ["7", "car", "sky"], "a": ["50.0", "0.0", "80.0"], "b": ["49.0", "0.0", "80.0"]}
+    )
+    tables.write_readable(table, tmp_path / "t", "T", "Note", best_classes(table))
+    assert r"7 & \textbf{50.0} & 49.0 \\" in (tmp_path / "t.tex").read_text()
+    # where none is right at all, none is best; of equal ones both are
+    assert r"car & 0.0 & 0.0 \\" in (tmp_path / "t.tex").read_text()
+    assert r"sky & \textbf{80.0} & \textbf{80.0} \\" in (tmp_path / "t.tex").read_text()
+    assert "<td><b>50.0</b></td>" in (tmp_path / "t.html").read_text()
+    assert "| **50.0** |" in (tmp_path / "t.md").read_text()
+
+
+def test_models_that_the_data_do_not_tell_apart_are_bold_alike():
+    images = [int(a) for a in np.random.default_rng(0).integers(20, 90, 30)]
+    ranked = candidates(a=[images], b=[images[1:] + images[:1]], c=[[a // 3 for a in images]])
+    table = models_table(ranked)
+    bold = best_models(table, readable_models(table))
+    assert bold["mean IoU %"].tolist() == [True, True, False]
+    assert not bold.drop(columns="mean IoU %").to_numpy().any()
 
 
 @pytest.mark.parametrize("text", ["a_b", "`x`", "*x*", ".. raw:: html", "|s|", "a:b", "<u@v>"])

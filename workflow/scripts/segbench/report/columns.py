@@ -67,5 +67,23 @@ def readable_classes(candidates: Sequence[Candidate], table: pd.DataFrame) -> pd
     return pd.concat([readable, pd.DataFrame([mean])], ignore_index=True)
 
 
+def best_models(table: pd.DataFrame, readable: pd.DataFrame) -> pd.DataFrame:
+    """Which cells of the readable table are bold: those that the data do not tell from the best.
+
+    Args:
+        table: `models.csv`.
+        readable: what people read of it.
+    """
+    best = pd.DataFrame(False, index=readable.index, columns=readable.columns)
+    return best.assign(**{"mean IoU %": table["as_good_as_best"].astype(bool)})
+
+
+def best_classes(readable: pd.DataFrame) -> pd.DataFrame:
+    """Which cells of the table of classes are bold: the highest IoU of each class, if any."""
+    numbers = readable.apply(pd.to_numeric, errors="coerce").assign(**{"class": np.nan})
+    best: pd.DataFrame = numbers.eq(numbers.max(axis=1), axis=0) & numbers.gt(0)
+    return best
+
+
 def _scaled(value: float | None, unit: float) -> str:
     return NOT_THERE if value is None or np.isnan(value) else f"{value / unit:.2f}"

@@ -47,18 +47,22 @@ def write_tables(compared: Comparison, folder: Path) -> None:
     protocol = _protocol(candidates, manifest.name)
     if compared.unfinished:
         protocol += f" Incomplete: without {', '.join(compared.unfinished)}."
+    readable = columns.readable_models(models)
     tables.write_readable(
-        columns.readable_models(models),
+        readable,
         folder / "models",
         "Models",
         f"{_note(candidates)} {protocol}",
+        columns.best_models(models, readable),
     )
+    by_class = columns.readable_classes(candidates, per_class)
     tables.write_readable(
-        columns.readable_classes(candidates, per_class),
+        by_class,
         folder / "per_class",
         "IoU per class, %",
         f"Mean over the {candidates[0].repeated_over}; {tables.NOT_THERE} marks a class that is "
         f"absent from the {candidates[0].scored_images}. {protocol}",
+        columns.best_classes(by_class),
     )
     pages = {
         folder / "summary.rst": summary.landing_page(compared, models),

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 NOT_THERE = "–"
+# around what is bold, until it is known how that is written
+BOLD, PLAIN = "\N{START OF TEXT}", "\N{END OF TEXT}"
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
 body {{ font: 15px/1.45 system-ui, sans-serif; margin: 1.5rem; color: #1f2933; background: #fff; }}
@@ -19,7 +21,6 @@ th, td {{ padding: .35rem .8rem; text-align: right; white-space: nowrap; }}
 th:first-child, td:first-child {{ text-align: left; }}
 thead th {{ border-bottom: 2px solid #52606d; vertical-align: bottom; }}
 tbody tr:nth-child(even) {{ background: #f3f5f7; }}
-tbody td.best {{ font-weight: 700; }}
 p {{ max-width: 46rem; color: #52606d; }}
 </style></head><body>
 {table}
@@ -33,19 +34,35 @@ def percent(value: float | None, digits: int = 1) -> str:
     return NOT_THERE if value is None or np.isnan(value) else f"{100 * value:.{digits}f}"
 
 
-def write_readable(table: pd.DataFrame, stem: Path, title: str, note: str) -> None:
-    """Write a table of texts as `<stem>.md`, `<stem>.tex` and `<stem>.html`."""
-    Path(f"{stem}.md").write_text(f"{markdown_table(table)}\n\n{note}\n", encoding="utf-8")
-    latex = _latex_escaped(table).to_latex(
+def write_readable(
+    table: pd.DataFrame, stem: Path, title: str, note: str, best: pd.DataFrame
+) -> None:
+    """Write a table of texts as `<stem>.md`, `<stem>.tex` and `<stem>.html`.
+
+    Args:
+        table: of texts.
+        stem: of the files.
+        title: of the page.
+        note: what stands below the table.
+        best: which cells are bold, of the same shape.
+    """
+    page = markdown_table(table.mask(best, "**" + table + "**"))
+    Path(f"{stem}.md").write_text(f"{page}\n\n{note}\n", encoding="utf-8")
+    marked = table.mask(best, BOLD + table + PLAIN)
+    latex = _latex_escaped(marked).to_latex(
         index=False,
         column_format="l" + "r" * (table.shape[1] - 1),
         caption=_latex(note),
     )
-    Path(f"{stem}.tex").write_text(latex, encoding="utf-8")
     page = PAGE.format(
-        title=html.escape(title), table=html_table(table, title), note=html.escape(note)
+        title=html.escape(title), table=html_table(marked, title), note=html.escape(note)
     )
-    Path(f"{stem}.html").write_text(page, encoding="utf-8")
+    for ending, text, bold, plain in (
+        ("tex", latex, r"\textbf{", "}"),
+        ("html", page, "<b>", "</b>"),
+    ):
+        whole = text.replace(BOLD, bold).replace(PLAIN, plain)
+        Path(f"{stem}.{ending}").write_text(whole, encoding="utf-8")
 
 
 def markdown_table(table: pd.DataFrame) -> str:
