@@ -116,7 +116,7 @@ rule check:
 rule train:
     """Train every run."""
     input:
-        of_all_trained("best.pth"),
+        of_all_runs("best.pth", OWN_RUNS),
 
 
 rule evaluate:

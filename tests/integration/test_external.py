@@ -67,6 +67,13 @@ def test_what_is_wrong_is_said_at_once_and_leaves_the_trained_models_alone(with_
     assert (with_friend.root / "results/smallest/runs/cgnet/scratch/seed0/best.pth").is_file()
 
 
+def test_a_class_is_not_taken_for_none(with_friend):
+    with_friend.edit("smallest.yaml", "predictions: friend,", "predictions: friend, no_class: 6,")
+    done = with_friend.run("-n", *RUN, expect=1)
+    assert "`external.friend.no_class`: 6 is the class 'sky'" in done.stdout
+    assert "Name a value from 7 on" in done.stdout
+
+
 def test_a_folder_that_is_not_there_is_refused_by_the_dry_run(with_friend):
     (with_friend.root / "friend").rename(with_friend.root / "foe")
     done = with_friend.run("-n", *RUN, expect=1)

@@ -3,16 +3,20 @@
 import cv2
 import numpy as np
 import pytest
+from helpers import manifest_of
 from PIL import Image
 
 from segbench.datasets.images import FORMATS
-from segbench.engine.external import Outside
+from segbench.engine.evaluation_files import EvaluationFiles
+from segbench.engine.external import Outside, score_outside
 from segbench.engine.outside_prediction import (
+    SUFFIXES,
     Form,
     UnusablePredictionError,
     read_prediction,
 )
 from segbench.errors import DataError
+from segbench.system.run_records import MetricsRecord, TrainRecord
 
 COLORS = ((0, 0, 0), (255, 0, 0), (0, 0, 255))
 FORM = Form(classes=3, colors=COLORS, no_class=None, max_pixels=10**6)
@@ -103,6 +107,8 @@ def test_what_is_no_prediction_says_its_kind(tmp_path, name, write, kind):
 
 
 def test_only_forms_that_are_read_are_looked_for():
+    known = Image.registered_extensions()
+    assert {known[one] for one in SUFFIXES - {".npy"}} == {"PNG", "BMP", "TIFF"}
     assert {"PNG", "BMP", "TIFF"} <= set(FORMATS)
 
 
@@ -111,6 +117,29 @@ def outside(tmp_path, *files: str, **more) -> Outside:
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).touch()
     return Outside("friend", 0, tmp_path, **more)
+
+
+def test_a_frame_with_a_space_in_its_name_is_scored(tmp_path):
+    name, dataset = "my road__frame 1", tmp_path / "data"
+    for folder in ("val_label", "splits", "friend"):
+        (dataset / folder).mkdir(parents=True)
+    Image.fromarray(IDS).save(dataset / f"val_label/{name}.png")
+    Image.fromarray(IDS).save(dataset / f"friend/{name}.png")
+    (dataset / "splits/val.txt").write_text(f"{name}\n")
+    (dataset / "frames.csv").write_text(f"split,name,group\nval,{name},my road\n")
+    manifest = manifest_of(3)
+    manifest.write(dataset / "manifest.json")
+    files = EvaluationFiles(*(tmp_path / one for one in ("c.npz", "metrics.json", "p.npz")))
+    score_outside(
+        Outside("friend", 0, dataset / "friend"), dataset,
+        [(one.name, one.color) for one in manifest.classes], dataset / "splits/val.txt", files,
+        gallery_images=1, workers=1, max_pixels=10**6,
+    )  # fmt: skip
+    with np.load(files.confusion) as stored:
+        assert stored["names"].tolist() == [name]
+        assert np.array_equal(stored["confusion"][0], np.diag(np.bincount(IDS.ravel())))
+    assert MetricsRecord.read(files.metrics).miou == 1.0
+    assert TrainRecord.read(tmp_path / "train.json").initialization == "external"
 
 
 FRAMES = ["a__1", "a__2", "b__1"]

@@ -69,6 +69,8 @@ try:
     refuse_problems(STARTS)
     WEIGHTS = STARTS.files()
     RUNS, UNFINISHED = compared_runs(EXPERIMENT, TARGET, Path(RESULTS))
+    # those in which a model of the experiment predicts
+    OWN_RUNS = [run for run in RUNS if not run.is_external]
     OUTSIDE = outside_runs(EXPERIMENT, TARGET, FOLDERS)
 except SegbenchError as error:
     raise WorkflowError(str(error)) from None
@@ -152,14 +154,9 @@ def make_stale_results_again():
         workflow.dag.forcefiles.update(stale(JOBS.expected))
 
 
-def of_all_runs(name):
+def of_all_runs(name, runs=RUNS):
     """One file of every run."""
-    return [f"{RESULTS}/runs/{run.path}/{name}" for run in RUNS]
-
-
-def of_all_trained(name):
-    """One file of every run of a model."""
-    return [f"{RESULTS}/runs/{run.path}/{name}" for run in RUNS if not run.is_external]
+    return [f"{RESULTS}/runs/{run.path}/{name}" for run in runs]
 
 
 def of_all_models(pattern):
@@ -224,9 +221,7 @@ def known_weights(wildcards):
 def model_of_prediction(wildcards):
     """The weights that images are predicted with, or the tables that say which are the best."""
     try:
-        return files_of_prediction(
-            EXPERIMENT, [run.path for run in RUNS if not run.is_external], RESULTS
-        )
+        return files_of_prediction(EXPERIMENT, [run.path for run in OWN_RUNS], RESULTS)
     except SegbenchError as error:
         raise WorkflowError(str(error)) from None
 

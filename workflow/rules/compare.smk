@@ -90,7 +90,7 @@ if len({(run.model, run.initialization) for run in RUNS}) > 1:
         ("ranks", "Comparison", "how sure the ranking is", "ranks"),
         ("budget", "Training", "half and whole training", "slopes"),
     ]
-if len({run.initialization for run in RUNS if not run.is_external}) > 1:
+if len({run.initialization for run in OWN_RUNS}) > 1:
     MORE_FIGURES += [
         ("initializations", "Starting points", "mean IoU by starting point", "slopes"),
         ("gains", "Starting points", "gain per class", "heat map"),

@@ -4,7 +4,7 @@ A relative path starts where Snakemake is run; a file that is not there is looke
 config file that names it, and then in the workflow's own folder.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -29,13 +29,20 @@ def from_home(path: str) -> str:
 UserPath = Annotated[str, AfterValidator(from_home)]
 
 
-def located(path: str, folders: Iterable[Path]) -> Path:
+def located(
+    path: str, folders: Iterable[Path], is_there: Callable[[Path], bool] = Path.is_file
+) -> Path:
     """The first file of this path: where Snakemake is run, or in one of some folders.
+
+    Args:
+        path: as it was written.
+        folders: where it is looked for after the working directory.
+        is_there: what must be true of it; `Path.is_dir` looks for a folder instead.
 
     Returns:
         The path as it is where there is no such file.
     """
-    return next((one for one in _candidates(path, folders) if one.is_file()), Path(path))
+    return next((one for one in _candidates(path, folders) if is_there(one)), Path(path))
 
 
 def looked_in(path: str, folders: Iterable[Path]) -> str:

@@ -22,7 +22,7 @@ from segbench.system.progress import Progress
 
 LOG = logging.getLogger(__name__)
 WARM_UP = 2
-HOW = "single scale, scored at the label's own size"
+HOW = "single scale"
 
 
 def evaluate(

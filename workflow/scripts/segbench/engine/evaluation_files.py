@@ -95,7 +95,7 @@ def score(
         evaluated: its images.
         classes: names of the classes, by id.
         split: that was scored.
-        how: each image was predicted and scored, in words.
+        how: each image was predicted, in words.
         cost: of a prediction.
         mapped: class id for each id that the model predicts, where it knows another dataset's.
         checkpoint_sha256: of the weights, if there are any.
@@ -110,7 +110,7 @@ def score(
         iou={name: _plain(one) for name, one in zip(classes, iou, strict=True)},
         images=len(evaluated.counts),
         split=split,
-        protocol=f"all {SPOKEN[split]} images, {how}",
+        protocol=f"all {SPOKEN[split]} images, {how}, scored at the label's own size",
         checkpoint_sha256=checkpoint_sha256,
         **asdict(cost),
     )

@@ -4,7 +4,6 @@ They are counted like those of the models that are trained here, so that both st
 tables. Imports neither torch nor mmseg.
 """
 
-import csv
 import logging
 import os
 import re
@@ -16,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from segbench.datasets.check import read_frames
 from segbench.datasets.frame_names import FrameNames, examples
 from segbench.datasets.manifest import Manifest
 from segbench.engine.evaluation_files import Cost, Evaluated, EvaluationFiles, score, shown_rows
@@ -33,7 +33,7 @@ from segbench.system.progress import Progress
 from segbench.system.run_records import EXTERNAL, TrainRecord, write_history
 
 LOG = logging.getLogger(__name__)
-HOW = "predicted outside this workflow, scored at the label's own size"
+HOW = "predicted outside this workflow"
 REFUSAL = "nothing is scored on a part of the images."
 AT_ONCE = 8  # images that a process is given together
 
@@ -85,8 +85,8 @@ class Outside:
                                if names)  # fmt: skip
             raise DataError(
                 f"external predictions '{self.name}', {self.folder}: {REFUSAL} {listed}. Frames "
-                f"are called as in {examples(scored[:1])}; `files` says how files are called "
-                "otherwise."
+                f"are called as in {examples(scored[:1])}, with one of the endings "
+                f"{', '.join(sorted(SUFFIXES))}; `files` says how files are called otherwise."
             )
         if foreign:
             LOG.warning(
@@ -136,9 +136,9 @@ def score_outside(
         DataError: a file is missing or cannot be used; all of them, with counts and examples.
     """
     manifest = Manifest.read(dataset / "manifest.json")
-    with (dataset / "frames.csv").open(encoding="utf-8", newline="") as file:
-        splits = {row["name"]: row["split"] for row in csv.DictReader(file)}
-    scored = names.read_text(encoding="utf-8").split()
+    frames = read_frames(dataset / "frames.csv")
+    splits = dict(zip(frames["name"], frames["split"], strict=True))
+    scored = names.read_text(encoding="utf-8").splitlines()
     predicted = outside.by_frame(list(splits), scored)
     colors = tuple((int(r), int(g), int(b)) for _, (r, g, b) in classes)
     form = Form(len(colors), colors, outside.no_class, max_pixels)
@@ -181,11 +181,12 @@ def _evaluated(
                     evaluated.pictures[job[0]] = done[1]
             progress.step()
     if problems:
-        listed = "\n".join(
-            f"  {len(found)} of {len(jobs)} files: each {kind}. {examples(found)}"
+        # in one line, which is what is said again at the end
+        listed = "; ".join(
+            f"{len(found)} of {len(jobs)} files: each {kind}: {examples(found)}"
             for kind, found in problems.items()
         )
-        raise DataError(f"external predictions '{outside.name}': {REFUSAL}\n{listed}")
+        raise DataError(f"external predictions '{outside.name}': {REFUSAL} {listed}.")
     return evaluated
 
 

@@ -4,12 +4,13 @@ A dry run asks it: reads names, sizes and times, and no file.
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from segbench.config.experiment import Experiment, External
-from segbench.config.paths import looked_in
+from segbench.config.paths import located, looked_in
 from segbench.datasets.description import DatasetDescription
 from segbench.datasets.meaning import what_is_shown
 from segbench.errors import ConfigError
@@ -43,13 +44,6 @@ class OutsideRun:
         scored = target.splits.names[-1]
         return f"{scored}.txt" if self.key.fold is None else f"fold{self.key.fold}/{scored}.txt"
 
-    @property
-    def listing(self) -> str:
-        """Digest of the names, sizes and times of the files."""
-        files = (Path(place, file) for place, _, files in os.walk(self.folder) for file in files)
-        below = sorted(str(file.relative_to(self.folder)) for file in files)
-        return listing_of(stamps_of(self.folder, below))
-
     def origin(
         self, target: DatasetDescription, experiment: Experiment, code: Callable[[str], str]
     ) -> str:
@@ -62,7 +56,7 @@ class OutsideRun:
         """
         return digest_of(
             code=code("score_predictions.py"),
-            listing=self.listing,
+            listing=_listing(self.folder),
             settings=self.settings.model_dump(exclude={"predictions"}),
             classes=what_is_shown(target),
             images=experiment.gallery_images,
@@ -80,14 +74,21 @@ def outside_runs(
         folders: where relative paths are looked for if the working directory lacks them.
 
     Raises:
-        ConfigError: a folder is not there; names its key.
+        ConfigError: a folder is not there, or a class is said to be none; names the key.
     """
     found = dict[str, OutsideRun]()
+    classes = [name for name, _ in what_is_shown(target)]
     for key in external_runs(experiment, target):
         settings = experiment.external[key.model]
+        if settings.no_class is not None and settings.no_class < len(classes):
+            raise ConfigError(
+                f"config: `external.{key.model}.no_class`: {settings.no_class} is the class "
+                f"'{classes[settings.no_class]}', which would count as wrong everywhere. Name a "
+                f"value from {len(classes)} on."
+            )
         named = settings.predictions[key.seed]
-        folder = next((one for one in _places(named, folders) if one.is_dir()), None)
-        if folder is None:
+        folder = located(named, folders, Path.is_dir)
+        if not folder.is_dir():
             raise ConfigError(
                 f"config: `external.{key.model}`: no such folder: '{named}' "
                 f"({looked_in(named, folders)})."
@@ -96,5 +97,9 @@ def outside_runs(
     return found
 
 
-def _places(named: str, folders: Iterable[Path]) -> list[Path]:
-    return [Path(named), *(folder / named for folder in folders)]
+@cache  # each fold asks for it
+def _listing(folder: Path) -> str:
+    """Digest of the names, sizes and times of the files below a folder."""
+    files = (Path(place, file) for place, _, files in os.walk(folder) for file in files)
+    below = sorted(str(file.relative_to(folder)) for file in files)
+    return listing_of(stamps_of(folder, below))

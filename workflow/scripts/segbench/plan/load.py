@@ -107,13 +107,7 @@ def _refuse_slices(
             "config: `slices`: each fold has images of its own, so there are no scores on parts "
             "of them. Leave out `slices` or the folds."
         )
-    found = located(experiment.slices, folders)
-    if not found.is_file():
-        raise ConfigError(
-            f"config: `slices`: no such file: '{experiment.slices}' "
-            f"({looked_in(experiment.slices, folders)})."
-        )
-    SliceTable.read(found)
+    SliceTable.read(_file_of("slices", experiment.slices, folders))
 
 
 def _same_but_for_the_name(one: DatasetDescription, other: DatasetDescription) -> bool:
@@ -122,15 +116,22 @@ def _same_but_for_the_name(one: DatasetDescription, other: DatasetDescription) -
 
 
 def _described(key: str, path: str, folders: Sequence[Path]) -> DatasetDescription:
+    valid = " 'zoo', or" if key.startswith("source") else ""
+    remedy = (
+        f" Name{valid} the path of a dataset description (config/datasets/ has some, and a "
+        "template for your own)."
+    )
+    return load_description(_file_of(key, path, folders, remedy))
+
+
+def _file_of(key: str, path: str, folders: Sequence[Path], remedy: str = "") -> Path:
+    """The file that a key names."""
     found = located(path, folders)
     if not found.is_file():
-        valid = " 'zoo', or" if key.startswith("source") else ""
         raise ConfigError(
-            f"config: `{key}`: no such file: '{path}' ({looked_in(path, folders)}). Name{valid} "
-            "the path of a dataset description (config/datasets/ has some, and a template for "
-            "your own)."
+            f"config: `{key}`: no such file: '{path}' ({looked_in(path, folders)}).{remedy}"
         )
-    return load_description(found)
+    return found
 
 
 def _model_problems(experiment: Experiment, name: str) -> list[str]:

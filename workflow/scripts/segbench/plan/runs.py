@@ -88,7 +88,7 @@ def compared_runs(
         for run in runs
         if run.is_external or (results / "runs" / run.path / "metrics.json").is_file()
     ]
-    if not finished:
+    if all(run.is_external for run in finished):
         raise ConfigError(
             f"config: `allow_missing`: no run of '{experiment.experiment}' is finished, so nothing "
             "can be compared. Leave it out."

@@ -163,7 +163,8 @@ def _class_said(index: int, names: Sequence[str]) -> str:
 
 def facts(candidates: Sequence[Candidate], manifest: Manifest) -> dict[str, str]:
     """Say what the numbers rest on: data, evaluation, training, seeds, hardware and packages."""
-    run = candidates[0].best_run
+    # how another tool predicted is not how the others did
+    run = next(one for one in candidates if not one.is_external).best_run
     splits = manifest.splits
     return {
         "data": f"{manifest.name}, {splits['train'].images} training and "

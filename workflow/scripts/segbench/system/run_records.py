@@ -105,11 +105,6 @@ class TrainRecord(Record):
     sessions: tuple[Session, ...] = ()
 
     @property
-    def is_external(self) -> bool:
-        """Whether another tool made the predictions."""
-        return self.initialization == EXTERNAL
-
-    @property
     def is_trained(self) -> bool:
         """Whether anything was trained, rather than a checkpoint taken as it is."""
         return self.iterations > 0
