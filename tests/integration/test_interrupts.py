@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from helpers import ROOT, heed_interrupts
 
+from segbench.system.interrupts import hold_back_while_scripts_start
+
 
 @pytest.fixture
 def interrupted(checkout):
@@ -60,6 +62,25 @@ def test_an_interrupt_is_one_line(interrupted, moment):
     assert "Error in rule" not in said
     assert said.count("Interrupted. Run the same command again: what is finished is kept") == 1
     assert "it/s" not in moment or "its state is saved; run again to go on" in said
+
+
+@pytest.mark.parametrize("after", [0.01, 0.04, 0.08, 0.12, 0.2])
+def test_an_interrupt_while_a_script_starts_says_nothing(tmp_path, after):
+    script = tmp_path / ".snakemake/scripts/tmp.render_config.py"
+    script.parent.mkdir(parents=True)
+    script.write_text("import json, csv, logging, segbench\nimport time\ntime.sleep(60)\n")
+    arguments = {}
+    hold_back_while_scripts_start(arguments)
+    process = subprocess.Popen(
+        [sys.executable, script], stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: (heed_interrupts(), arguments["preexec_fn"]()),
+        env=os.environ | {"PYTHONPATH": str(ROOT / "workflow/scripts")},
+    )  # fmt: skip
+    time.sleep(after)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode != 0
+    assert said == ""
 
 
 def test_a_script_that_still_imports_ends_without_a_traceback(tmp_path):

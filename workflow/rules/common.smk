@@ -8,6 +8,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+from snakemake.shell import shell
 
 from segbench.plan.external import outside_runs
 from segbench.plan.job_origins import JobOrigins
@@ -17,6 +18,7 @@ from segbench.datasets.meaning import what_counts, what_is_shown
 from segbench.plan.load import load_datasets, load_experiment
 from segbench.errors import SegbenchError
 from segbench.system.failures import Listener, write_page
+from segbench.system.interrupts import hold_back_while_scripts_start
 from segbench.system.origins import restore_order, stale
 from segbench.system.provenance import package_versions
 from segbench.system.run_list import write_run_list
@@ -40,6 +42,7 @@ from segbench.plan.preconditions import (
 )
 
 scripts_import_from(SCRIPTS)
+hold_back_while_scripts_start(shell._process_args)
 
 # where the files that a config names are looked for, after the working directory
 FOLDERS = (
