@@ -98,3 +98,26 @@ def test_a_killed_workflow_goes_on_with_the_download(checkout, server, archive):
     assert server.requests[-1].range == f"bytes={there}-"
     assert server.requests[-1].sent == len(archive) - there
     assert (checkout.root / PREPARED / "manifest.json").exists()
+
+
+def test_a_bundle_brings_it_to_a_machine_without_a_route(checkout, server, archive, tmp_path):
+    alone = ["unshare", "-n"]
+    if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to make a network namespace")
+    describe(checkout, server, hashlib.sha256(archive).hexdigest())
+    far = Checkout.copy_of(checkout.root, tmp_path / "far")
+    checkout.run("--cores", "1", "fetch", *ARGUMENTS[3:], expect=0)
+    fetched = (checkout.root / "resources/fetched.txt").read_text().split()
+    (tmp_path / "bundle/wheels").mkdir(parents=True)
+    for place, words in (
+        (checkout.root, ["add", tmp_path / "bundle", *fetched]),
+        (far.root, ["take", tmp_path / "bundle"]),
+    ):
+        command = [*alone, sys.executable, "-m", "segbench", "bundle", *words]
+        subprocess.run(command, cwd=place, check=True, capture_output=True)
+    served = len(server.requests)
+    snakemake = [*alone, str(Path(sys.executable).parent / "snakemake"), *ARGUMENTS]
+    done = subprocess.run(snakemake, cwd=far.root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (far.root / PREPARED / "manifest.json").is_file()
+    assert len(server.requests) == served

@@ -28,6 +28,14 @@ MULTI_STEP = [
      "end": 80000},
 ]  # fmt: skip
 CONSTANT = [{"type": "ConstantLR", "factor": 0.1, "by_epoch": False, "begin": 0, "end": 30000}]
+# a BEiT of a sixteenth of its width: what matters is its optimizer, which learns slower layer by layer
+SMALL_BEIT = {
+    "backbone": {"embed_dims": 48, "num_heads": 3},
+    "neck": {"embed_dim": 48},
+    "decode_head": {"in_channels": [48, 48, 48, 48], "channels": 48},
+    "auxiliary_head": {"in_channels": 48, "channels": 48},
+}
+BEIT = "beit-base_upernet_8xb2-160k_ade20k-640x640"
 OPTIONS = {
     "moving average": {"ema": 0.9},
     "early stopping": {"early_stopping": 2, "learning_rate": 1e-30},
@@ -98,6 +106,10 @@ def ends_the_same(train, interrupted_at, model, **options):
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_a_model_of_the_zoo(train, interrupted_at, model):
     ends_the_same(train, interrupted_at, model)
+
+
+def test_layers_that_learn_at_rates_of_their_own(train, interrupted_at):
+    ends_the_same(train, interrupted_at, BEIT, overrides={"model": SMALL_BEIT})
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
