@@ -49,9 +49,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 @pytest.fixture
 def finished_copy(finished: Checkout, tmp_path: Path) -> Checkout:
     """A copy of the finished checkout, to edit: file times and Snakemake's records included."""
-    target = tmp_path / "copy"
-    shutil.copytree(finished.root, target, symlinks=True, copy_function=shutil.copy2)
-    return Checkout(target)
+    return finished.with_results(tmp_path / "copy")
 
 
 @pytest.fixture(scope="session")

@@ -58,6 +58,11 @@ class Checkout:
                 shutil.copy2(source / part, target / part)
         return cls(target)
 
+    def with_results(self, target: Path) -> "Checkout":
+        """A copy of all of it: file times and Snakemake's records included."""
+        shutil.copytree(self.root, target, symlinks=True, copy_function=shutil.copy2)
+        return Checkout(target)
+
     def run(self, *arguments: str, expect: int | None = None) -> subprocess.CompletedProcess[str]:
         """Run `snakemake ARGUMENTS`; fail the test if it ends with another status than expected."""
         command = [str(Path(sys.executable).parent / "snakemake"), *arguments]

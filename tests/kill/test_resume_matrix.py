@@ -28,7 +28,7 @@ MULTI_STEP = [
      "end": 80000},
 ]  # fmt: skip
 CONSTANT = [{"type": "ConstantLR", "factor": 0.1, "by_epoch": False, "begin": 0, "end": 30000}]
-# a BEiT of a sixteenth of its width: what matters is its optimizer, which learns slower layer by layer
+# a sixteenth as wide as published: what matters is its optimizer, with a rate for each layer
 SMALL_BEIT = {
     "backbone": {"embed_dims": 48, "num_heads": 3},
     "neck": {"embed_dim": 48},

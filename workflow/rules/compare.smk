@@ -26,6 +26,11 @@ rule place_slices:
         "../scripts/place_slices.py"
 
 
+UNDER_CONDITIONS_TABLE = (
+    {"conditions": f"{RESULTS}/tables/conditions.csv"} if CONDITIONS else {}
+)
+
+
 rule compare_tables:
     """Write the tables of the comparison and the report's first page."""
     input:
@@ -36,9 +41,11 @@ rule compare_tables:
         metrics=of_all_runs("metrics.json"),
         records=of_all_runs("train.json"),
         own_parts=OWN_PARTS,
+        conditions=of_all_runs("conditions.npz", OWN_RUNS) if CONDITIONS else [],
     output:
         multiext(f"{RESULTS}/tables/models", ".csv", ".md", ".tex"),
         multiext(f"{RESULTS}/tables/per_class", ".csv", ".md", ".tex"),
+        **UNDER_CONDITIONS_TABLE,
         readme=f"{RESULTS}/README.md",
         runs=f"{RESULTS}/tables/runs.csv",
         pairwise=f"{RESULTS}/tables/pairwise.csv",
@@ -85,6 +92,10 @@ rule compare_tables:
 
 # drawn only where there is something to compare, or models start from more than one point
 MORE_FIGURES = [("slices", "Comparison", "mean IoU on parts of the images", "heat map")]
+if CONDITIONS:
+    MORE_FIGURES += [
+        ("conditions", "Comparison", "when the images get worse", "curves"),
+    ]
 if len({(run.model, run.initialization) for run in RUNS}) > 1:
     MORE_FIGURES += [
         ("ranks", "Comparison", "how sure the ranking is", "ranks"),
@@ -107,6 +118,7 @@ rule compare_figures:
         metrics=of_all_runs("metrics.json"),
         records=of_all_runs("train.json"),
         own_parts=OWN_PARTS,
+        conditions=of_all_runs("conditions.npz", OWN_RUNS) if CONDITIONS else [],
         histories=of_all_runs("history.csv"),
     output:
         multiext(f"{RESULTS}/figures/", "models.png", "per_class.png", "training.png"),

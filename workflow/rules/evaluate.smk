@@ -1,4 +1,9 @@
 # From a trained run to its confusion matrices, from which every score derives.
+from segbench.config.evaluation import SCORED_SIZES
+
+SCORED_SIZE = SCORED_SIZES[EXPERIMENT.evaluation.protocol]
+CONDITIONS = EXPERIMENT.evaluation.conditions.by_severity()
+UNDER_CONDITIONS = {"conditions": of_run("conditions.npz")} if CONDITIONS else {}
 
 
 rule evaluate_run:
@@ -8,6 +13,7 @@ rule evaluate_run:
         config=of_run("config.py"),
         checkpoint=of_run("best.pth"),
     output:
+        **UNDER_CONDITIONS,
         confusion=of_run("confusion.npz"),
         metrics=of_run("metrics.json"),
         predictions=of_run("predictions.npz"),
@@ -25,6 +31,8 @@ rule evaluate_run:
     params:
         code=code("evaluate_run.py"),
         gallery_images=EXPERIMENT.gallery_images,
+        size=SCORED_SIZE,
+        conditions=CONDITIONS,
         came_from=JOBS.of_evaluation,
     script:
         "../scripts/evaluate_run.py"
@@ -57,6 +65,7 @@ rule score_predictions:
         classes=what_is_shown(TARGET),
         gallery_images=EXPERIMENT.gallery_images,
         max_pixels=TARGET.max_image_pixels,
+        size=SCORED_SIZE,
         came_from=lambda w: OUTSIDE_ORIGINS[outside_run_of(w).key.path],
     script:
         "../scripts/score_predictions.py"

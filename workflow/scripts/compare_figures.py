@@ -15,6 +15,7 @@ def main(snakemake):
         dataset,
         snakemake.params.classes,
         own_parts=next(map(Path, snakemake.input.own_parts), None),
+        under_conditions=bool(snakemake.input.conditions),
     )
     folder = Path(snakemake.output.models).parent
     write_figures(compared, folder, Path(snakemake.output.gallery), dataset)

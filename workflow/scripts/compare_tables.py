@@ -14,6 +14,7 @@ def main(snakemake):
         Path(snakemake.input.manifest).parent,
         snakemake.params.classes,
         own_parts=next(map(Path, snakemake.input.own_parts), None),
+        under_conditions=bool(snakemake.input.conditions),
         experiment=snakemake.params.experiment,
         unfinished=snakemake.params.unfinished,
         configs=snakemake.params.configs,

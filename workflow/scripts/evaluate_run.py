@@ -14,6 +14,8 @@ def main(snakemake):
         files=EvaluationFiles(**{name: Path(path) for name, path in snakemake.output.items()}),
         gallery_images=snakemake.params.gallery_images,
         threads=snakemake.threads,
+        size=snakemake.params.size,
+        conditions=snakemake.params.conditions,
     )
 
 

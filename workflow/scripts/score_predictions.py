@@ -20,6 +20,7 @@ def main(snakemake):
         gallery_images=snakemake.params.gallery_images,
         workers=snakemake.threads,
         max_pixels=snakemake.params.max_pixels,
+        size=snakemake.params.size,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from segbench.config.evaluation import Evaluation
 from segbench.config.paths import UserPath, from_home
 from segbench.config.schema import (
     Count,
@@ -277,6 +278,7 @@ class Experiment(Section):
         description="CSV file with a row per image, `image` first, and a column for each way to "
         "divide them, such as `weather`: models are also scored on each of its values",
     )
+    evaluation: Evaluation = Field(default=Evaluation(), description="how models are scored")
     allow_missing: Flag = Field(
         default=False,
         description="compare the runs that are finished, and say which are not; none is trained",

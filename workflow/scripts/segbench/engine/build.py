@@ -4,6 +4,7 @@ import contextlib
 import copy
 import io
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 # at import these warn and print about operators and packages that most models never use
@@ -24,7 +25,8 @@ from torch.utils.data import DataLoader
 from segbench.config.class_maps import sources_of
 from segbench.engine.checkpoints.class_rows import ClassRows, load_finetuned, load_whole
 from segbench.engine.checkpoints.load import LoadReport, load_backbone
-from segbench.engine.dataset import RareClassSampler
+from segbench.engine.conditions import Condition, UnderConditions
+from segbench.engine.dataset import FrameDataset, RareClassSampler
 from segbench.engine.processes import ALONE, Processes
 from segbench.engine.sampling import PositionedDataset, PositionSampler
 from segbench.engine.trust import trust_nothing
@@ -197,17 +199,30 @@ def validation_loader(
     config: Config, workers: int, processes: Processes = ALONE
 ) -> DataLoader[object]:
     """The validation images one by one, in the order of the split file, or a process's part."""
-    return _one_by_one(config.val_dataloader, workers, processes)
-
-
-def scoring_loader(config: Config, workers: int) -> DataLoader[object]:
-    """The images that models are compared on one by one, in the order of the split file."""
-    return _one_by_one(config.test_dataloader, workers, ALONE)
-
-
-def _one_by_one(settings: Config, workers: int, processes: Processes) -> DataLoader[object]:
     end_threads_of_opencv()
-    frames = DATASETS.build(settings.dataset)
+    return _one_by_one(DATASETS.build(config.val_dataloader.dataset), workers, processes)
+
+
+def scoring_loader(
+    config: Config, workers: int, conditions: Sequence[Condition] = ()
+) -> DataLoader[object]:
+    """The images that models are compared on one by one, in the order of the split file.
+
+    Args:
+        config: rendered config of a run.
+        workers: processes that read images.
+        conditions: under which each image is given as well, if any, in a list.
+    """
+    end_threads_of_opencv()
+    frames = DATASETS.build(config.test_dataloader.dataset)
+    return _one_by_one(
+        UnderConditions(frames, conditions) if conditions else frames, workers, ALONE
+    )
+
+
+def _one_by_one(
+    frames: FrameDataset | UnderConditions, workers: int, processes: Processes
+) -> DataLoader[object]:
     return DataLoader(
         frames,
         batch_size=1,

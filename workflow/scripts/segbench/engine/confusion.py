@@ -1,4 +1,4 @@
-"""Predict labelled images one by one and count what is right. Imports torch and mmseg."""
+"""Predict labelled images one by one, to be compared with their labels. Imports torch and mmseg."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -12,26 +12,28 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from segbench.engine.counting import ClassIds
 from segbench.engine.mishaps import reader_died
-from segbench.scores import metrics
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One validation image, predicted.
+    """One labelled image, predicted.
 
     Attributes:
         name: of the frame.
-        classes: predicted class ids, uint8 [height, width] at the label's size; one beyond the
-            last class where the prediction has no counterpart.
-        counts: confusion matrix of the image.
+        truth: class ids, uint8 [height, width]; 255 where nothing is scored.
+        classes: predicted class ids of the same shape; one beyond the last class where the
+            prediction has no counterpart.
         seconds: of the forward pass, from the decoded image to class ids.
+        worse: predicted class ids under each condition.
     """
 
     name: str
-    classes: npt.NDArray[np.uint8]
-    counts: metrics.Counts
+    truth: ClassIds
+    classes: ClassIds
     seconds: float
+    worse: tuple[ClassIds, ...] = ()
 
 
 def predictions(
@@ -44,7 +46,8 @@ def predictions(
 
     Args:
         model: an MMSegmentation segmentor.
-        loader: gives one image at a time with its label.
+        loader: gives one image at a time with its label, or a list of it as it is and under each
+            condition.
         classes: number of classes.
         class_map: class id for each id that the model predicts, negative where there is none. Such
             a prediction is wrong, never ignored: it is counted as id `classes`.
@@ -53,22 +56,27 @@ def predictions(
     model.eval()
     with torch.no_grad():
         for batch in _read(loader):
-            # some heads (SegNeXt's) draw random numbers even here
-            torch.manual_seed(0)
+            as_it_is, *worse = batch if isinstance(batch, list) else [batch]
             began = _now()
-            sample = model.test_step(batch)[0]  # type: ignore[operator]
-            predicted = sample.pred_sem_seg.data[0].to(torch.uint8).cpu().numpy()
-            predicted = predicted if table is None else table[predicted]
+            predicted = _class_ids(model, as_it_is, table)
             seconds = _now() - began
-            truth = batch["data_samples"][0].gt_sem_seg.data[0].to(torch.uint8).cpu().numpy()
+            sample = as_it_is["data_samples"][0]
             yield Prediction(
                 name=Path(sample.img_path).stem,
+                truth=sample.gt_sem_seg.data[0].to(torch.uint8).cpu().numpy(),
                 classes=predicted,
-                counts=metrics.confusion_matrix(
-                    truth, predicted, classes, more_predictions=int(table is not None)
-                ),
                 seconds=seconds,
+                worse=tuple(_class_ids(model, one, table) for one in worse),
             )
+
+
+def _class_ids(model: nn.Module, batch: Any, table: ClassIds | None) -> ClassIds:
+    """Predicted class ids of the image of a batch, [height, width]."""
+    # some heads (SegNeXt's) draw random numbers even here
+    torch.manual_seed(0)
+    sample = model.test_step(batch)[0]  # type: ignore[operator]
+    predicted = np.asarray(sample.pred_sem_seg.data[0].to(torch.uint8).cpu().numpy())
+    return predicted if table is None else table[predicted]
 
 
 def _read(loader: DataLoader[object]) -> Iterator[Any]:

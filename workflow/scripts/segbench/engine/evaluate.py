@@ -12,7 +12,9 @@ import torch
 from torch import nn
 
 from segbench.engine.build import load_config, scoring_loader, trained_model
+from segbench.engine.conditions import Condition
 from segbench.engine.confusion import predictions
+from segbench.engine.counting import Scale
 from segbench.engine.devices import device_name, lease_device
 from segbench.engine.evaluation_files import Cost, Evaluated, EvaluationFiles, score, shown_rows
 from segbench.recipe.section import RunSection
@@ -26,7 +28,13 @@ HOW = "single scale"
 
 
 def evaluate(
-    config_path: Path, checkpoint: Path, files: EvaluationFiles, gallery_images: int, threads: int
+    config_path: Path,
+    checkpoint: Path,
+    files: EvaluationFiles,
+    gallery_images: int,
+    threads: int,
+    size: tuple[int, int] | None = None,
+    conditions: Sequence[Condition] = (),
 ) -> None:
     """Evaluate a checkpoint and store its counts.
 
@@ -36,6 +44,8 @@ def evaluate(
         files: where to store it.
         gallery_images: how many predictions to keep as images, spread over the split.
         threads: CPU threads of the network; on a GPU, processes that read images.
+        size: height and width at which maps are compared; None is the label's own.
+        conditions: kind and level of each condition under which every image is scored as well.
     """
     config = load_config(config_path)
     classes = config.val_dataloader.dataset.metainfo.classes
@@ -43,7 +53,8 @@ def evaluate(
     section = RunSection.of(config)
     mapped = section.source.class_map if section.source and section.is_zero_shot else None
     torch.set_num_threads(threads)
-    loader = scoring_loader(config, workers=min(4, threads - 1))
+    loader = scoring_loader(config, workers=min(4, threads - 1), conditions=conditions)
+    scale = Scale(len(classes), int(mapped is not None), size)
     shown = shown_rows(len(loader), gallery_images)
 
     evaluated, seconds = Evaluated(), list[float]()
@@ -54,7 +65,11 @@ def evaluate(
         model.to(device)
         for i, predicted in enumerate(predictions(model, loader, len(classes), mapped)):
             evaluated.names.append(predicted.name)
-            evaluated.counts.append(predicted.counts)
+            evaluated.counts.append(scale.count(predicted.truth, predicted.classes))
+            if conditions:
+                evaluated.worse.append(
+                    [scale.confusion(predicted.truth, one) for one in predicted.worse]
+                )
             seconds.append(predicted.seconds)
             if i in shown:
                 evaluated.pictures[predicted.name] = predicted.classes
@@ -64,8 +79,9 @@ def evaluate(
         height, width = predicted.classes.shape
         cost = _cost(model, height, width, seconds, device)
     split = Path(config.test_dataloader.dataset.ann_file).stem
-    record = score(evaluated, classes, split, HOW, cost, mapped, sha256_of(checkpoint))
-    evaluated.write(files, record)
+    digest = sha256_of(checkpoint)
+    record = score(evaluated, classes, split, HOW, cost, mapped, digest, size)
+    evaluated.write(files, record, conditions)
     LOG.info("%s: mean IoU %.2f %%", section.run, 100 * record.miou)
 
 

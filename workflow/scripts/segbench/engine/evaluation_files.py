@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segbench.datasets.manifest import SPOKEN
+from segbench.engine.counting import ImageCounts
 from segbench.scores import metrics
 from segbench.system.files import sha256_of
 from segbench.system.run_records import MetricsRecord
@@ -23,16 +24,20 @@ class EvaluationFiles:
     """Where an evaluation is stored.
 
     Attributes:
-        confusion: `.npz` with `names` and `confusion`, int64 [images, classes, predictions];
-            there may be one prediction more than classes, for what is no class.
+        confusion: `.npz` with `names`, `confusion`, int64 [images, classes, predictions], and
+            `boundary`, int64 [images, classes, 3]; there may be one prediction more than classes,
+            for what is no class.
         metrics: JSON with scores, cost and protocol.
         predictions: `.npz` with `names` of some frames and, under `0`, `1`, ..., their predicted
             class ids.
+        conditions: `.npz` with `names`, `kinds`, `levels` and `confusion`, int64 [conditions,
+            images, classes, predictions]; None where nothing is scored under conditions.
     """
 
     confusion: Path
     metrics: Path
     predictions: Path
+    conditions: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +58,52 @@ class Evaluated:
 
     Attributes:
         names: of the frames.
-        counts: confusion matrix of each.
+        counts: what was counted of each.
+        worse: the confusion matrices of each under the conditions.
         pictures: predicted class ids of those that are shown, by name.
     """
 
     names: list[str] = field(default_factory=list)
-    counts: list[metrics.Counts] = field(default_factory=list)
+    counts: list[ImageCounts] = field(default_factory=list)
+    worse: list[list[metrics.Counts]] = field(default_factory=list)
     pictures: dict[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
 
-    def write(self, files: EvaluationFiles, record: MetricsRecord) -> None:
+    @property
+    def confusion(self) -> metrics.Counts:
+        """The matrices of all images, [images, classes, predictions]."""
+        return np.stack([one.confusion for one in self.counts])
+
+    def write(
+        self,
+        files: EvaluationFiles,
+        record: MetricsRecord,
+        conditions: Sequence[tuple[str, float]] = (),
+    ) -> None:
         """Store counts and pictures, and the record with the hash of the counts."""
+        names = np.array(self.names)
         np.savez_compressed(
-            files.confusion, names=np.array(self.names), confusion=np.stack(self.counts)
+            files.confusion,
+            names=names,
+            confusion=self.confusion,
+            boundary=np.stack([one.boundary for one in self.counts]),
         )
+        if files.conditions:
+            np.savez_compressed(
+                files.conditions,
+                names=names,
+                kinds=np.array([kind for kind, _ in conditions]),
+                levels=np.array([level for _, level in conditions]),
+                confusion=np.stack(list(map(np.stack, self.worse)), axis=1),
+            )
         stored = {str(i): picture for i, picture in enumerate(self.pictures.values())}
         np.savez_compressed(
             files.predictions, allow_pickle=False, names=np.array(list(self.pictures)), **stored
         )
-        digest = sha256_of(files.confusion)
-        record.model_copy(update={"confusion_sha256": digest}).write(files.metrics)
+        digests = {
+            "confusion_sha256": sha256_of(files.confusion),
+            "conditions_sha256": sha256_of(files.conditions) if files.conditions else None,
+        }
+        record.model_copy(update=digests).write(files.metrics)
 
 
 def shown_rows(total: int, gallery_images: int) -> set[int]:
@@ -88,6 +120,7 @@ def score(
     cost: Cost,
     mapped: Sequence[int] | None = None,
     checkpoint_sha256: str | None = None,
+    size: tuple[int, int] | None = None,
 ) -> MetricsRecord:
     """The scores of a run.
 
@@ -99,8 +132,9 @@ def score(
         cost: of a prediction.
         mapped: class id for each id that the model predicts, where it knows another dataset's.
         checkpoint_sha256: of the weights, if there are any.
+        size: height and width that were scored; None is the label's own.
     """
-    summed = np.stack(evaluated.counts).sum(0)
+    summed = evaluated.confusion.sum(0)
     iou = metrics.class_iou(summed)
     reached = [mapped is None or i in mapped for i in range(len(classes))]
     return MetricsRecord(
@@ -110,10 +144,17 @@ def score(
         iou={name: _plain(one) for name, one in zip(classes, iou, strict=True)},
         images=len(evaluated.counts),
         split=split,
-        protocol=f"all {SPOKEN[split]} images, {how}, scored at the label's own size",
+        protocol=f"all {SPOKEN[split]} images, {how}, {_scored_at(size)}",
         checkpoint_sha256=checkpoint_sha256,
         **asdict(cost),
     )
+
+
+def _scored_at(size: tuple[int, int] | None) -> str:
+    if size is None:
+        return "scored at the label's own size"
+    height, width = size
+    return f"scored at {width}x{height}, to which both maps are brought by the nearest neighbour"
 
 
 def _plain(score: float) -> float | None:

@@ -18,6 +18,7 @@ import numpy as np
 from segbench.datasets.check import read_frames
 from segbench.datasets.frame_names import FrameNames, examples
 from segbench.datasets.manifest import Manifest
+from segbench.engine.counting import ImageCounts, Scale
 from segbench.engine.evaluation_files import Cost, Evaluated, EvaluationFiles, score, shown_rows
 from segbench.engine.outside_prediction import (
     SUFFIXES,
@@ -27,7 +28,6 @@ from segbench.engine.outside_prediction import (
     read_prediction,
 )
 from segbench.errors import DataError
-from segbench.scores import metrics
 from segbench.system.pools import process_pool
 from segbench.system.progress import Progress
 from segbench.system.run_records import EXTERNAL, TrainRecord, write_history
@@ -119,6 +119,7 @@ def score_outside(
     gallery_images: int,
     workers: int,
     max_pixels: int,
+    size: tuple[int, int] | None = None,
 ) -> None:
     """Score them, and leave behind what a run that was trained here does.
 
@@ -131,6 +132,7 @@ def score_outside(
         gallery_images: how many predictions to keep as images, spread over the split.
         workers: processes.
         max_pixels: of an image; more are refused before they are decoded.
+        size: height and width at which maps are compared; None is the label's own.
 
     Raises:
         DataError: a file is missing or cannot be used; all of them, with counts and examples.
@@ -142,11 +144,14 @@ def score_outside(
     predicted = outside.by_frame(list(splits), scored)
     colors = tuple((int(r), int(g), int(b)) for _, (r, g, b) in classes)
     form = Form(len(colors), colors, outside.no_class, max_pixels)
+    scale = Scale(len(colors), int(outside.no_class is not None), size)
     jobs = [
         (name, dataset / f"{splits[name]}_label/{name}.png", predicted[name]) for name in scored
     ]
-    evaluated = _evaluated(outside, jobs, form, shown_rows(len(jobs), gallery_images), workers)
-    record = score(evaluated, manifest.class_names, manifest.scored_split, HOW, Cost())
+    evaluated = _evaluated(
+        outside, jobs, (form, scale), shown_rows(len(jobs), gallery_images), workers
+    )
+    record = score(evaluated, manifest.class_names, manifest.scored_split, HOW, Cost(), size=size)
     evaluated.write(files, record)
     write_history(files.metrics.with_name("history.csv"), [])
     _train_record(outside, manifest).write(files.metrics.with_name("train.json"))
@@ -156,7 +161,7 @@ def score_outside(
 def _evaluated(
     outside: Outside,
     jobs: Sequence[tuple[str, Path, Path]],
-    form: Form,
+    how: tuple[Form, Scale],
     shown: set[int],
     workers: int,
 ) -> Evaluated:
@@ -167,7 +172,7 @@ def _evaluated(
     """
     evaluated, problems = Evaluated(), defaultdict[str, list[str]](list)
     progress = Progress(f"score {outside.name}", len(jobs), "images")
-    with process_pool(workers, _prepare, form) as pool:
+    with process_pool(workers, _prepare, how) as pool:
         for row, (job, done) in enumerate(
             zip(jobs, pool.map(_count, jobs, chunksize=AT_ONCE), strict=True)
         ):
@@ -190,27 +195,27 @@ def _evaluated(
     return evaluated
 
 
-_FORM: Form | None = None  # of this process
+_HOW: tuple[Form, Scale] | None = None  # of this process
 
 
-def _prepare(form: Form) -> None:
-    global _FORM
-    _FORM = form
+def _prepare(how: tuple[Form, Scale]) -> None:
+    global _HOW
+    _HOW = how
 
 
 def _count(
     job: tuple[str, Path, Path],
-) -> tuple[metrics.Counts, ClassIds] | UnusablePredictionError:
+) -> tuple[ImageCounts, ClassIds] | UnusablePredictionError:
     """Count one image; a problem is given back, so that all are known before it ends."""
-    assert _FORM is not None
+    assert _HOW is not None
+    form, scale = _HOW
     _, label, path = job
     truth = np.asarray(cv2.imread(str(label), cv2.IMREAD_UNCHANGED), np.uint8)
     try:
-        ids = read_prediction(path, _FORM, *truth.shape)
+        ids = read_prediction(path, form, *truth.shape)
     except UnusablePredictionError as problem:
         return problem
-    more = int(_FORM.no_class is not None)
-    return metrics.confusion_matrix(truth, ids, _FORM.classes, more_predictions=more), ids
+    return scale.count(truth, ids), ids
 
 
 def _train_record(outside: Outside, manifest: Manifest) -> TrainRecord:

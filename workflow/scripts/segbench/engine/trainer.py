@@ -169,7 +169,7 @@ class Trainer:
         state, classes = self.state, self.config.val_dataloader.dataset.metainfo.classes
         counts = np.zeros((len(classes), len(classes)), np.int64)
         for predicted in predictions(self.parts.scored, self.val_loader, len(classes)):
-            counts += predicted.counts
+            counts += metrics.confusion_matrix(predicted.truth, predicted.classes, len(classes))
             self.pulse.note()
         self.stepped.train()
         scores = metrics.summary(self.processes.total(counts))

@@ -60,6 +60,7 @@ class OutsideRun:
             settings=self.settings.model_dump(exclude={"predictions"}),
             classes=what_is_shown(target),
             images=experiment.gallery_images,
+            protocol=experiment.evaluation.protocol,
         )
 
 

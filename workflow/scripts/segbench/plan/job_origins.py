@@ -48,8 +48,12 @@ class JobOrigins:
     @cached_property
     def of_evaluation(self) -> str:
         """What the scores of any run come from, beside its inputs."""
-        images = self.starts.experiment.gallery_images
-        return digest_of(code=self.code("evaluate_run.py"), images=images)
+        experiment = self.starts.experiment
+        return digest_of(
+            code=self.code("evaluate_run.py"),
+            images=experiment.gallery_images,
+            evaluation=experiment.evaluation.model_dump(mode="json"),
+        )
 
     def of_drawing(self, dataset: DatasetDescription) -> str:
         """What tables and figures of a dataset's classes come from, beside their inputs."""

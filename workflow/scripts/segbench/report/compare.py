@@ -10,6 +10,7 @@ from pathlib import Path
 from segbench.report import (
     claims,
     columns,
+    conditions,
     csv_tables,
     figures,
     gains,
@@ -32,6 +33,7 @@ LOG = logging.getLogger(__name__)
 def write_tables(compared: Comparison, folder: Path) -> None:
     """Write tables, their record and the first page into a folder, and `README.md` beside it."""
     candidates, manifest = compared.candidates, compared.manifest
+    under = compared.under_conditions
     names = dict(zip(compared.prepared.class_names, manifest.class_names, strict=True))
     models = csv_tables.models_table(candidates, names)
     per_class = csv_tables.per_class_table(candidates, manifest.class_names)
@@ -41,6 +43,7 @@ def write_tables(compared: Comparison, folder: Path) -> None:
         "runs": csv_tables.runs_table(candidates),
         "pairwise": csv_tables.pairwise_table(candidates),
         "slices": slices.slices_table(compared.by_part),
+        **({"conditions": conditions.conditions_table(under)} if under else {}),
     }.items():
         table.to_csv(folder / f"{name}.csv", index=False)
 
@@ -95,6 +98,7 @@ def _record(compared: Comparison) -> ComparisonRecord:
         ),
         classes=tuple((name, tuple(color)) for name, color in compared.classes),
         own_parts=compared.own_parts is not None,
+        under_conditions=bool(compared.under_conditions),
         unfinished=tuple(compared.unfinished),
         configs=dict(compared.configs),
         citation=compared.citation,
@@ -119,6 +123,10 @@ def write_figures(compared: Comparison, folder: Path, gallery_path: Path, datase
         "training": figures.plot_training(candidates, f"{name}: how the models learnt"),
         "slices": slices.plot_slices(compared.by_part, candidates, f"{name}: mean IoU on parts, %"),
     }
+    if compared.under_conditions:
+        drawn["conditions"] = conditions.plot_conditions(
+            compared.under_conditions, candidates, f"{name}: when the images get worse"
+        )
     if len(candidates) > 1:
         drawn["ranks"] = claims.plot_ranks(candidates, f"{name}: how sure the ranking is")
         drawn["budget"] = claims.plot_budget(candidates, f"{name}: would a longer training differ?")

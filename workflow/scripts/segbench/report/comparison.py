@@ -15,6 +15,7 @@ from segbench.datasets.findings import Finding
 from segbench.datasets.manifest import Manifest
 from segbench.datasets.meaning import Shown
 from segbench.report import results, slices
+from segbench.report.conditions import ConditionScore, scores_under
 from segbench.report.results import Candidate, Run
 
 # model, initialization, seed and fold of a run
@@ -56,6 +57,7 @@ class Comparison:
         dataset: Path,
         classes: Sequence[Shown],
         own_parts: Path | None = None,
+        under_conditions: bool = False,
         **words: object,
     ) -> "Comparison":
         """Read runs, rank them, and read the dataset that they were scored on.
@@ -66,6 +68,7 @@ class Comparison:
             dataset: the folder of the prepared dataset.
             classes: names and colours of the classes, as they are shown.
             own_parts: the user's table of parts, placed by `segbench.datasets.slice_table`.
+            under_conditions: whether runs that were trained here were scored on worse images, too.
             words: the other attributes.
 
         Raises:
@@ -73,7 +76,10 @@ class Comparison:
         """
         frames = read_frames(dataset / "frames.csv")
         drives = dict(zip(frames["name"], frames["group"], strict=True))
-        runs = [Run.read(*row, folder, drives) for row, folder in zip(rows, folders, strict=True)]
+        runs = [
+            Run.read(*row, folder, drives, under_conditions)
+            for row, folder in zip(rows, folders, strict=True)
+        ]
         return cls(
             candidates=results.rank(runs),
             prepared=Manifest.read(dataset / "manifest.json"),
@@ -99,6 +105,11 @@ class Comparison:
         names = self.candidates[0].runs[0].names
         parts = slices.parts_of(self.frames, names, self.own_parts)
         return slices.scores_of_parts(self.candidates, parts)
+
+    @cached_property
+    def under_conditions(self) -> list[ConditionScore]:
+        """The scores of every candidate on images that were made worse."""
+        return scores_under(self.candidates)
 
 
 def _read_parts(path: Path) -> pd.DataFrame:

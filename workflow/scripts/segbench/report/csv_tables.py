@@ -56,6 +56,7 @@ def _model_row(candidate: Candidate, shown: Mapping[str, str]) -> dict[str, obje
         "aacc": _mean([metrics.pixel_accuracy(counts) for counts in summed]),
         "macc": _mean([metrics.mean_over_classes(metrics.class_accuracy(c)) for c in summed]),
         "fwiou": _mean([metrics.frequency_weighted_iou(counts) for counts in summed]),
+        "boundary_miou": _mean([one.boundary_miou for one in runs]),
         # over single images instead of all pixels
         "miou_images": _mean([float(one.mean()) for one in by_image]),
         "miou_worst_tenth": _mean([metrics.mean_of_worst(one) for one in by_image]),
@@ -84,6 +85,7 @@ def per_class_table(candidates: Sequence[Candidate], classes: Sequence[str]) -> 
                 "accuracy": metrics.class_accuracy(counts),
                 "precision": metrics.class_precision(counts),
                 "dice": metrics.class_dice(counts),
+                "boundary_iou": run.boundary_iou(),
                 "truth_pixels": counts.sum(1),
             }
             for i, name in enumerate(classes):

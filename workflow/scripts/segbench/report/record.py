@@ -34,6 +34,7 @@ class ComparisonRecord(Record):
         runs: those that were compared.
         classes: names and colours as they are shown.
         own_parts: whether the user's table of parts, `check/slices.csv`, took part.
+        under_conditions: whether the runs were scored on worse images, too.
         unfinished: names of the runs that were left out.
         configs: config of each model.
         citation: what the description of the dataset asks to cite.
@@ -45,6 +46,7 @@ class ComparisonRecord(Record):
     runs: tuple[ComparedRun, ...]
     classes: tuple[Shown, ...]
     own_parts: bool = False
+    under_conditions: bool = False
     unfinished: tuple[str, ...] = ()
     configs: dict[str, str] = Field(default_factory=dict)
     citation: str = ""

@@ -4,7 +4,7 @@ Reads confusion matrices and JSON; needs NumPy and pandas, never torch.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,8 @@ import pandas as pd
 from segbench.scores import metrics
 from segbench.scores.bootstrap import Draws, Interval, are_drawn, bootstrap_mean_iou
 from segbench.system.run_records import EXTERNAL, MetricsRecord, TrainRecord
+
+Condition = tuple[str, float]  # kind and level, as in `segbench.config.evaluation`
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,9 @@ class Run:
         folder: where the files are.
         groups: the drive of each image; empty where the dataset has none.
         names: of the images.
+        boundary: int64 [images, classes, 3], pixels on edges that are right, that are in the truth,
+            and in the prediction; None in results of before.
+        worse: what `confusion` is under each condition.
     """
 
     model: str
@@ -41,6 +46,8 @@ class Run:
     folder: Path
     groups: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    boundary: metrics.Counts | None = None
+    worse: Mapping[Condition, metrics.Counts] = field(default_factory=dict)
 
     @classmethod
     def read(
@@ -51,6 +58,7 @@ class Run:
         fold: int | None,
         folder: Path,
         drives: Mapping[str, str],
+        under_conditions: bool = False,
     ) -> "Run":
         """Read the files of a run.
 
@@ -61,12 +69,15 @@ class Run:
             fold: of it.
             folder: where the files are.
             drives: by name of the frame.
+            under_conditions: whether it was scored under conditions as well, where it was trained
+                here.
 
         Raises:
             DataError: a record is missing, damaged or of another version.
         """
         with np.load(folder / "confusion.npz") as stored:
             confusion, names = stored["confusion"], stored["names"].tolist()
+            boundary = stored.get("boundary")
         groups = tuple(drives.get(name, "") for name in names)
         return cls(
             model=model,
@@ -80,6 +91,10 @@ class Run:
             folder=folder,
             groups=groups if any(groups) else (),
             names=tuple(names),
+            boundary=boundary,
+            worse=_read_conditions(folder / "conditions.npz")
+            if under_conditions and initialization != EXTERNAL
+            else {},
         )
 
     @property
@@ -87,6 +102,17 @@ class Run:
         """Whether the best validation was the last, so that more iterations may give more."""
         record = self.record
         return record.is_trained and record.best_iteration >= record.iterations
+
+    def boundary_iou(self) -> metrics.Scores:
+        """IoU of the edges of each class, [classes]; NaN where it was not counted."""
+        if self.boundary is None:
+            return np.full(self.confusion.shape[1], np.nan)
+        return metrics.boundary_iou(self.boundary.sum(0))
+
+    @property
+    def boundary_miou(self) -> float:
+        """Mean of that over the classes that are present."""
+        return float(metrics.mean_over_classes(self.boundary_iou()))
 
     @property
     def miou(self) -> float:
@@ -223,6 +249,12 @@ class Difference:
     def is_clear(self) -> bool:
         """Whether the interval leaves out zero."""
         return self.interval.low > 0 or self.interval.high < 0
+
+
+def _read_conditions(path: Path) -> dict[Condition, metrics.Counts]:
+    with np.load(path) as stored:
+        kinds, levels = stored["kinds"].tolist(), stored["levels"].tolist()
+        return dict(zip(zip(kinds, levels, strict=True), stored["confusion"], strict=True))
 
 
 def _in_order(runs: Sequence[Run]) -> list[Run]:

@@ -12,6 +12,7 @@ from segbench.datasets.manifest import Manifest
 from segbench.report.answers import answers
 from segbench.report.columns import readable_models
 from segbench.report.comparison import Comparison
+from segbench.report.conditions import remarks_on
 from segbench.report.results import (
     Candidate,
     Difference,
@@ -26,6 +27,7 @@ OTHER_SCORES = {
     "fwiou": "frequency-weighted IoU",
     "aacc": "pixel accuracy",
     "macc": "mean accuracy",
+    "boundary_miou": "boundary IoU",
     "miou_images": "the mean IoU of single images",
     "miou_worst_tenth": "the worst tenth of the images",
 }
@@ -146,7 +148,7 @@ def other_winners(table: pd.DataFrame) -> list[str]:
     """
     winners = dict[tuple[str, str], list[str]]()
     for column, name in OTHER_SCORES.items():
-        best = table.iloc[int(table[column].argmax())]
+        best = table.iloc[int(table[column].fillna(-1).argmax())]
         if best[column] > table[column].iloc[0]:
             winners.setdefault((best["model"], best["initialization"]), []).append(name)
     several = table["initialization"].nunique() > 1
@@ -242,6 +244,8 @@ def markdown_page(compared: Comparison, table: pd.DataFrame) -> str:
     lines += [markdown_table(readable_models(table)), ""]
     lines += ["![IoU per class](figures/per_class.png)", ""]
     lines += ["![curves of training](figures/training.png)", ""]
+    if compared.under_conditions:
+        lines += ["![when the images get worse](figures/conditions.png)", ""]
     if len(candidates) > 1:
         lines += ["![ranks](figures/ranks.png)", ""]
         lines += ["![half and whole training](figures/budget.png)", ""]
@@ -256,6 +260,7 @@ def _findings(compared: Comparison, table: pd.DataFrame) -> list[str]:
     said = [*incomplete(compared.unfinished), verdict(candidates, manifest.name), ""]
     remarked = [*remarks(candidates, manifest), *other_winners(table)]
     remarked += _weak_spots(candidates[0], weak_spots(compared.by_part, candidates[0]))
+    remarked += [_escaped_bold(one) for one in remarks_on(compared.under_conditions)]
     said += [line for one in remarked for line in (one, "")]
     return said + _starting_points(candidates)
 
@@ -277,7 +282,8 @@ def _starting_points(candidates: Sequence[Candidate]) -> list[str]:
 def _escaped_bold(sentence: str) -> str:
     """A sentence that begins with a name in bold, with everything else escaped."""
     _, name, rest = sentence.split("**", 2)
-    return f"**{escaped(name)}**{escaped(rest)}"
+    gap = " " if rest.startswith(" ") else ""
+    return f"**{escaped(name)}**{gap}{escaped(rest)}"
 
 
 def escaped(text: str) -> str:

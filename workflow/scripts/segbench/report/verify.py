@@ -71,6 +71,7 @@ def _verify_run(folder: Path, dataset: str) -> bool:
     scored = MetricsRecord.read(folder / "metrics.json")
     counts_path, weights = folder / "confusion.npz", folder / "best.pth"
     _confirm(counts_path, {"metrics.json": scored.confusion_sha256})
+    _confirm(folder / "conditions.npz", {"metrics.json": scored.conditions_sha256})
     if weights.is_file():  # results are often handed on without
         noted = {
             "train.json": trained.checkpoint_sha256, "metrics.json": scored.checkpoint_sha256
@@ -132,6 +133,7 @@ def _verify_tables(results: Path, prepared: Path, found: ComparisonRecord) -> li
             prepared,
             found.classes,
             results / "check/slices.csv" if found.own_parts else None,
+            found.under_conditions,
             experiment=found.experiment,
             unfinished=found.unfinished,
             configs=found.configs,

@@ -96,6 +96,20 @@ def class_dice(counts: Counts) -> Scores:
     return _ratio(2 * hits, truth + predicted, present=truth > 0)
 
 
+def boundary_iou(counts: Counts) -> Scores:
+    """IoU of the edges of each class (Cheng et al. 2021, arXiv 2103.16562).
+
+    Args:
+        counts: pixels on the edge of a class in both, in the truth, and in the prediction,
+            [..., classes, 3].
+
+    Returns:
+        Fractions [..., classes]; NaN for a class that is absent from the truth.
+    """
+    both, truth, predicted = np.moveaxis(counts, -1, 0)
+    return _ratio(both, truth + predicted - both, present=truth > 0)
+
+
 def frequency_weighted_iou(counts: Counts) -> Scores:
     """IoU of the classes, weighted by their shares of the pixels (Long et al. 2015), [...]."""
     truth = counts.sum(-1)

@@ -128,8 +128,8 @@ class MetricsRecord(Record):
         flops_at: height and width of that pass.
         latency_ms, latency_p90_ms: 10th and 90th percentile of the forward passes.
         device: what it ran on.
-        checkpoint_sha256, confusion_sha256: of the weights that were evaluated, and of
-            `confusion.npz`.
+        checkpoint_sha256, confusion_sha256, conditions_sha256: of the weights that were evaluated,
+            of `confusion.npz` and of `conditions.npz`, where there is one.
     """
 
     miou: float
@@ -150,6 +150,7 @@ class MetricsRecord(Record):
     # records of before do not have these
     checkpoint_sha256: str | None = None
     confusion_sha256: str | None = None
+    conditions_sha256: str | None = None
     split: Literal["val", "test"] = "val"
 
     @property
