@@ -21,7 +21,8 @@ from layouts import (
 from segbench.config.schema import parse_section, read_yaml
 from segbench.datasets.archives import unpack
 from segbench.datasets.check import check_dataset
-from segbench.datasets.description import ClassList, DatasetDescription, load_description
+from segbench.datasets.class_list import ClassList
+from segbench.datasets.description import DatasetDescription, load_description
 from segbench.datasets.labels import LabelReader
 from segbench.datasets.prepare import prepare
 from segbench.errors import ConfigError, DataError

@@ -4,7 +4,8 @@ import pytest
 from helpers import ROOT
 
 from segbench.config.schema import parse_section, read_yaml
-from segbench.datasets.description import ClassList, load_description
+from segbench.datasets.class_list import ClassList
+from segbench.datasets.description import load_description
 from segbench.errors import ConfigError
 
 # Every label in the order of its id, with its ids at levels 3, 2 and 1: the table of the public

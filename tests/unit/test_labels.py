@@ -13,7 +13,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image, ImageDraw
 
 from segbench.config.schema import parse_section, read_yaml
-from segbench.datasets.description import ClassList, DatasetDescription
+from segbench.datasets.class_list import ClassList
+from segbench.datasets.description import DatasetDescription
 from segbench.datasets.labels import LabelReader
 from segbench.datasets.png import encode_png
 from segbench.datasets.polygons import paint_polygons

@@ -14,7 +14,7 @@ from segbench.plan.external import outside_runs
 from segbench.plan.job_origins import JobOrigins
 from segbench.zoo.names import config_digest, published_batch
 from segbench.system.code_digest import code_digest
-from segbench.datasets.meaning import what_counts, what_is_shown
+from segbench.datasets.meaning import what_counts, what_is_grouped, what_is_shown
 from segbench.plan.load import load_datasets, load_experiment
 from segbench.errors import SegbenchError
 from segbench.system.failures import Listener, write_page

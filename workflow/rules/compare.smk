@@ -26,9 +26,13 @@ rule place_slices:
         "../scripts/place_slices.py"
 
 
-UNDER_CONDITIONS_TABLE = (
-    {"conditions": f"{RESULTS}/tables/conditions.csv"} if CONDITIONS else {}
-)
+# only where there is something in them
+MORE_TABLES = {"levels": bool(TARGET.coarser), "conditions": bool(CONDITIONS)}
+MORE_TABLES = {
+    name: f"{RESULTS}/tables/{name}.csv"
+    for name, wanted in MORE_TABLES.items()
+    if wanted
+}
 
 
 rule compare_tables:
@@ -45,7 +49,7 @@ rule compare_tables:
     output:
         multiext(f"{RESULTS}/tables/models", ".csv", ".md", ".tex"),
         multiext(f"{RESULTS}/tables/per_class", ".csv", ".md", ".tex"),
-        **UNDER_CONDITIONS_TABLE,
+        **MORE_TABLES,
         readme=f"{RESULTS}/README.md",
         runs=f"{RESULTS}/tables/runs.csv",
         pairwise=f"{RESULTS}/tables/pairwise.csv",
@@ -85,6 +89,7 @@ rule compare_tables:
         configs={name: model.config for name, model in EXPERIMENT.models.items()},
         citation=TARGET.about.citation or "",
         classes=what_is_shown(TARGET),
+        levels=what_is_grouped(TARGET),
         came_from=JOBS.of_drawing(TARGET),
     script:
         "../scripts/compare_tables.py"

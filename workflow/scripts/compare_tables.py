@@ -15,6 +15,7 @@ def main(snakemake):
         snakemake.params.classes,
         own_parts=next(map(Path, snakemake.input.own_parts), None),
         under_conditions=bool(snakemake.input.conditions),
+        levels=snakemake.params.levels,
         experiment=snakemake.params.experiment,
         unfinished=snakemake.params.unfinished,
         configs=snakemake.params.configs,

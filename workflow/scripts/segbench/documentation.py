@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaValue
 
+from segbench.config.evaluation import Conditions, Evaluation
 from segbench.config.experiment import (
     Experiment,
     Model,
@@ -19,10 +20,9 @@ from segbench.config.experiment import (
     WeightsStore,
 )
 from segbench.config.training import Training
+from segbench.datasets.class_list import Class, ClassList
 from segbench.datasets.description import (
     About,
-    Class,
-    ClassList,
     DatasetDescription,
     Labels,
     Source,
@@ -31,8 +31,9 @@ from segbench.datasets.findings import KINDS
 from segbench.datasets.split_settings import Folds, RandomSplit, Splits
 
 SECTIONS: tuple[type[BaseModel], ...] = (
-    Experiment, Model, Training, TransferSource, Weights, WeightsStore, Predict,
-    DatasetDescription, About, Source, Labels, Splits, RandomSplit, Folds, ClassList, Class,
+    Experiment, Model, Training, TransferSource, Weights, WeightsStore, Evaluation,
+    Conditions, Predict, DatasetDescription, About, Source, Labels, Splits,
+    RandomSplit, Folds, ClassList, Class,
 )  # fmt: skip
 TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

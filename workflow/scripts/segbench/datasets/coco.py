@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segbench.datasets.annotation import JsonObject, decode_json, items_of, side_of
-from segbench.datasets.description import NOT_PAINTED
+from segbench.datasets.class_list import NOT_PAINTED
 from segbench.datasets.findings import UnusableError
 from segbench.datasets.images import refuse_huge
 from segbench.datasets.polygons import FARTHEST, LabelMap, UnknownLabels

@@ -4,7 +4,7 @@ One YAML file per dataset in config/datasets/. Knows their schema; reads no imag
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -18,33 +18,31 @@ from segbench.config.schema import (
     Section,
     Seed,
     Size,
-    integer_from_text,
     number_from_text,
     parse_section,
     read_yaml,
-    tuple_from_list,
 )
 from segbench.datasets.archives import MAX_FILES
+from segbench.datasets.class_list import (
+    IGNORE_INDEX,
+    PRINTABLE,
+    ClassList,
+    Group,
+    refuse_twice,
+)
 from segbench.datasets.layout import pattern_problem
 from segbench.datasets.split_settings import Splits
 from segbench.errors import ConfigError, did_you_mean
 from segbench.system.urls import shown, url_problem
 
-PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".zip")
-IGNORE_INDEX = 255
-NOT_PAINTED = -1
 DOWNLOADS = "resources/data"
 SHA256 = re.compile(r"[0-9a-f]{64}")
 # what a wildcard, a shell or a file system could take for something else
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]")
 MAX_IMAGE_PIXELS = 178_956_970  # what Pillow refuses to go beyond by default
 
-Channel = Annotated[int, BeforeValidator(integer_from_text), Field(ge=0, le=255)]
-Color = Annotated[tuple[Channel, Channel, Channel], BeforeValidator(tuple_from_list)]
 Fact = Annotated[str, Field(min_length=1, max_length=1000, pattern=PRINTABLE)] | None
-Texts = Annotated[tuple[str, ...], BeforeValidator(tuple_from_list)]
-Values = Annotated[tuple[Channel, ...], BeforeValidator(tuple_from_list)]
 
 
 class About(Section):
@@ -56,117 +54,6 @@ class About(Section):
     )
     citation: Fact = Field(default=None, description="the publication that its authors ask to cite")
     homepage: Fact = Field(default=None, description="address of its home page")
-
-
-class Class(Section):
-    """One class: its name and colour, and what belongs to it in the source's labels."""
-
-    name: str = Field(
-        min_length=1,
-        max_length=60,
-        pattern=PRINTABLE,
-        description="shown in tables and figures, and how `class_map` calls it; another name "
-        "trains nothing again",
-    )
-    color: Color = Field(
-        description="red, green and blue, 0 to 255; another colour only draws figures anew, except "
-        "where labels in RGB are read by it; checkpoints keep the names and colours of their day"
-    )
-    labels: Texts = Field(default=(), description="names of the polygons that belong to it")
-    values: Values = Field(
-        default=(), description="values in an index map that belong to it; default: its position"
-    )
-    colors: Annotated[tuple[Color, ...], BeforeValidator(tuple_from_list)] = Field(
-        default=(), description="colours in an RGB map that belong to it; default: its `color`"
-    )
-
-
-class ClassList(Section):
-    """The classes that a model learns, in the order of their ids."""
-
-    classes: Annotated[tuple[Class, ...], BeforeValidator(tuple_from_list)] = Field(
-        min_length=2, max_length=254, description="the classes; the first one gets id 0"
-    )
-    ignore_labels: Texts = Field(
-        default=(), description="polygons painted as void, which is neither learnt nor scored"
-    )
-    unpainted_labels: Texts = Field(
-        default=(), description="polygons that are left out, so that what lies below them shows"
-    )
-    ignore_values: Values = Field(default=(255,), description="void values in an index map")
-    ignore_colors: Annotated[tuple[Color, ...], BeforeValidator(tuple_from_list)] = Field(
-        default=(), description="void colours in an RGB map"
-    )
-
-    @model_validator(mode="after")
-    def _unambiguous(self) -> Self:
-        _refuse_twice("class name", [found.name for found in self.classes])
-        names = [label for found in self.classes for label in found.labels]
-        _refuse_twice("label", [*names, *self.ignore_labels, *self.unpainted_labels])
-        values = [value for found in self.classes for value in found.values]
-        _refuse_twice("value of a class", values)
-        for value in self.ignore_values:
-            if value in (values or range(len(self.classes))):
-                raise ValueError(
-                    f"the value {value} is in `ignore_values` and belongs to a class as well; give "
-                    "every class its `values`"
-                )
-        colors = [color for found in self.classes for color in found.colors]
-        _refuse_twice("colour", [*colors, *self.ignore_colors])
-        return self
-
-    def id_of_label(self) -> dict[str, int]:
-        """Map polygon labels to class ids, void ones to the ignore index."""
-        ids = {label: i for i, found in enumerate(self.classes) for label in found.labels}
-        ids |= dict.fromkeys(self.ignore_labels, IGNORE_INDEX)
-        return ids | dict.fromkeys(self.unpainted_labels, NOT_PAINTED)
-
-    def id_of_value(self) -> dict[int, int]:
-        """Map values of an index map to class ids, void ones to the ignore index."""
-        given = any(found.values for found in self.classes)
-        ids = {
-            value: i
-            for i, found in enumerate(self.classes)
-            for value in (found.values if given else (i,))
-        }
-        return ids | dict.fromkeys(self.ignore_values, IGNORE_INDEX)
-
-    def grouping(self, finer: "ClassList") -> "ClassList":
-        """These classes, with the values of the finer classes whose labels they have.
-
-        Args:
-            finer: the list whose ids stand in an index map.
-
-        Raises:
-            ValueError: a finer class belongs to none of these, or to more than one.
-        """
-        own = self.id_of_label() | dict.fromkeys(self.unpainted_labels, IGNORE_INDEX)
-        values: dict[int, list[int]] = {}
-        for value, i in finer.id_of_value().items():
-            labels = () if i == IGNORE_INDEX else finer.classes[i].labels
-            targets = {own.get(label) for label in labels}
-            target = IGNORE_INDEX if i == IGNORE_INDEX else next(iter(targets), None)
-            if target is None or len(targets) > 1:
-                raise ValueError(
-                    f"'{finer.classes[i].name}' cannot be grouped: its labels "
-                    f"({', '.join(labels)}) must all belong to the same class here"
-                )
-            values.setdefault(target, []).append(value)
-        classes = (
-            found.model_copy(update={"values": tuple(values.get(i, ()))})
-            for i, found in enumerate(self.classes)
-        )
-        ignored = tuple(values.get(IGNORE_INDEX, ()))
-        return self.model_copy(update={"classes": tuple(classes), "ignore_values": ignored})
-
-    def id_of_color(self) -> dict[tuple[int, int, int], int]:
-        """Map colours of an RGB map to class ids, void ones to the ignore index."""
-        ids = {
-            color: i
-            for i, found in enumerate(self.classes)
-            for color in (found.colors or (found.color,))
-        }
-        return ids | dict.fromkeys(self.ignore_colors, IGNORE_INDEX)
 
 
 class Labels(Section):
@@ -310,6 +197,13 @@ class DatasetDescription(Section):
         ClassList, BeforeValidator(_not_a_path, json_schema_input_type=str | ClassList)
     ] = Field(description="path of a class list, or the list itself")
 
+    coarser: Annotated[dict[Name, tuple[Group, ...]], BeforeValidator(_not_a_path)] = Field(
+        default={},
+        json_schema_extra={"additionalProperties": {"type": "string"}},
+        description="coarser classes at which models are scored as well, such as `level1: "
+        "../classes/idd_level1.yaml`: a name of yours and the path of a class list, which groups "
+        "the classes by the `labels` of both",
+    )
     max_image_pixels: Count = Field(
         default=MAX_IMAGE_PIXELS,
         description="an image or label with more pixels is refused, because decoding it may "
@@ -329,7 +223,7 @@ class DatasetDescription(Section):
                 raise ValueError(f"`{key}`: {problem}")
         if self.labels.format == "rgb":
             colors = [c for one in self.classes.classes for c in one.colors or (one.color,)]
-            _refuse_twice("colour", [*colors, *self.classes.ignore_colors])
+            refuse_twice("colour", [*colors, *self.classes.ignore_colors])
         if self.labels.tolerance and self.labels.format != "rgb":
             raise ValueError("`labels.tolerance` belongs to the format rgb")
         if self.labels.values_of is not None and self.labels.format != "index":
@@ -370,7 +264,11 @@ def load_description(path: Path) -> DatasetDescription:
     finer = labels.get("values_of") if isinstance(labels, Mapping) else None
     if isinstance(data.get("classes"), str):
         data = {**data, "classes": _read_classes(path.parent / data["classes"])}
-    description = parse_section(DatasetDescription, data, str(path))
+    coarser = data.get("coarser")
+    description = parse_section(DatasetDescription, {**data, "coarser": {}}, str(path))
+    if coarser is not None:
+        groups = _groups(coarser, description.classes, path)
+        description = description.model_copy(update={"coarser": groups})
     if finer is None:
         return description
     try:
@@ -380,11 +278,28 @@ def load_description(path: Path) -> DatasetDescription:
     return description.model_copy(update={"classes": classes})
 
 
+def _groups(coarser: object, classes: ClassList, path: Path) -> dict[str, tuple[Group, ...]]:
+    """The groups of classes of each coarser list that a description names.
+
+    Raises:
+        ConfigError: a list is missing or wrong, or a class belongs to none or several of its own.
+    """
+    if not isinstance(coarser, Mapping) or not all(
+        isinstance(level, str) and isinstance(name, str) and not NOT_IN_NAMES.search(level)
+        for level, name in coarser.items()
+    ):
+        raise ConfigError(
+            f"{path}: `coarser`: must give names of letters and digits to class lists, as in "
+            "`level1: ../classes/idd_level1.yaml`"
+        )
+    found = {}
+    for level, name in coarser.items():
+        try:
+            found[level] = _read_classes(path.parent / name).groups(classes)
+        except ValueError as error:
+            raise ConfigError(f"{path}: `coarser.{level}`: {error}") from None
+    return found
+
+
 def _read_classes(path: Path) -> ClassList:
     return parse_section(ClassList, read_yaml(path), str(path))
-
-
-def _refuse_twice(what: str, items: Sequence[object]) -> None:
-    twice = [item for item in items if items.count(item) > 1]
-    if twice:
-        raise ValueError(f"the {what} '{twice[0]}' is listed twice, so it is ambiguous")

@@ -11,9 +11,10 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from segbench.datasets.annotation import decode_json
+from segbench.datasets.class_list import IGNORE_INDEX
 from segbench.datasets.coco import paint_instances, read_instances
 from segbench.datasets.colors import UNCLAIMED, ColorTable
-from segbench.datasets.description import IGNORE_INDEX, DatasetDescription
+from segbench.datasets.description import DatasetDescription
 from segbench.datasets.findings import ALL_PIXELS, CHANGED, Fault, UnusableError
 from segbench.datasets.images import open_image, refuse_foreign, refuse_huge
 from segbench.datasets.polygons import LabelMap, paint_labelme, paint_polygons

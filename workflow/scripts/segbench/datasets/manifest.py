@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import BaseModel, Field
 
-from segbench.datasets.description import IGNORE_INDEX, DatasetDescription
+from segbench.datasets.class_list import IGNORE_INDEX
+from segbench.datasets.description import DatasetDescription
 from segbench.datasets.findings import Finding
 from segbench.datasets.frame_record import FrameRecord
 from segbench.datasets.meaning import Shown

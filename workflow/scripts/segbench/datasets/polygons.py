@@ -15,7 +15,8 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from segbench.datasets.annotation import items_of, side_of
-from segbench.datasets.description import MAX_IMAGE_PIXELS, NOT_PAINTED
+from segbench.datasets.class_list import NOT_PAINTED
+from segbench.datasets.description import MAX_IMAGE_PIXELS
 from segbench.datasets.findings import UnusableError
 from segbench.datasets.images import refuse_huge
 

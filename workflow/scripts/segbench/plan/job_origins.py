@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from segbench.datasets.description import DatasetDescription
-from segbench.datasets.meaning import what_is_shown
+from segbench.datasets.meaning import what_is_grouped, what_is_shown
 from segbench.plan.run_settings import settings_that_count
 from segbench.plan.runs import RunKey
 from segbench.plan.starts import StartingPoints
@@ -57,7 +57,9 @@ class JobOrigins:
 
     def of_drawing(self, dataset: DatasetDescription) -> str:
         """What tables and figures of a dataset's classes come from, beside their inputs."""
-        return digest_of(classes=what_is_shown(dataset))
+        grouped = what_is_grouped(dataset)
+        more = {"levels": grouped} if grouped else {}
+        return digest_of(classes=what_is_shown(dataset), **more)
 
     @cached_property
     def expected(self) -> dict[str, str]:

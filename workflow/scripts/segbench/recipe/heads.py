@@ -6,7 +6,7 @@ Looks at the `model` section of a config that is merged, as plain mappings. Know
 from collections.abc import Iterator
 from typing import Any
 
-from segbench.datasets.description import IGNORE_INDEX
+from segbench.datasets.class_list import IGNORE_INDEX
 from segbench.errors import ModelError
 
 NEEDED = ("decode_head", "loss_decode")  # parts that must be one mapping, or several in a list

@@ -15,6 +15,7 @@ from segbench.report import (
     figures,
     gains,
     gallery,
+    levels,
     methods,
     plotting,
     results,
@@ -43,6 +44,7 @@ def write_tables(compared: Comparison, folder: Path) -> None:
         "runs": csv_tables.runs_table(candidates),
         "pairwise": csv_tables.pairwise_table(candidates),
         "slices": slices.slices_table(compared.by_part),
+        **({"levels": levels.levels_table(compared.at_levels)} if compared.levels else {}),
         **({"conditions": conditions.conditions_table(under)} if under else {}),
     }.items():
         table.to_csv(folder / f"{name}.csv", index=False)
@@ -99,6 +101,7 @@ def _record(compared: Comparison) -> ComparisonRecord:
         classes=tuple((name, tuple(color)) for name, color in compared.classes),
         own_parts=compared.own_parts is not None,
         under_conditions=bool(compared.under_conditions),
+        levels=tuple(compared.levels),
         unfinished=tuple(compared.unfinished),
         configs=dict(compared.configs),
         citation=compared.citation,

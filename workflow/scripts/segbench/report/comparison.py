@@ -16,6 +16,7 @@ from segbench.datasets.manifest import Manifest
 from segbench.datasets.meaning import Shown
 from segbench.report import results, slices
 from segbench.report.conditions import ConditionScore, scores_under
+from segbench.report.levels import Level, LevelScore, scores_at
 from segbench.report.results import Candidate, Run
 
 # model, initialization, seed and fold of a run
@@ -33,6 +34,7 @@ class Comparison:
         classes: names and colours of the classes, as they are shown.
         own_parts: the user's table of parts of the images: a column for each, by name of the
             frame.
+        levels: coarser levels of classes at which the runs are scored as well.
         experiment: its name.
         unfinished: names of the runs that are left out.
         configs: config of each model.
@@ -44,6 +46,7 @@ class Comparison:
     frames: pd.DataFrame
     classes: Sequence[Shown]
     own_parts: pd.DataFrame | None = None
+    levels: Sequence[Level] = ()
     experiment: str = ""
     unfinished: Sequence[str] = ()
     configs: Mapping[str, str] = field(default_factory=dict)
@@ -105,6 +108,11 @@ class Comparison:
         names = self.candidates[0].runs[0].names
         parts = slices.parts_of(self.frames, names, self.own_parts)
         return slices.scores_of_parts(self.candidates, parts)
+
+    @cached_property
+    def at_levels(self) -> list[LevelScore]:
+        """The scores of every candidate at every coarser level."""
+        return scores_at(self.candidates, self.levels)
 
     @cached_property
     def under_conditions(self) -> list[ConditionScore]:

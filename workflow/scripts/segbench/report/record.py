@@ -35,6 +35,7 @@ class ComparisonRecord(Record):
         classes: names and colours as they are shown.
         own_parts: whether the user's table of parts, `check/slices.csv`, took part.
         under_conditions: whether the runs were scored on worse images, too.
+        levels: coarser levels of classes.
         unfinished: names of the runs that were left out.
         configs: config of each model.
         citation: what the description of the dataset asks to cite.
@@ -47,6 +48,7 @@ class ComparisonRecord(Record):
     classes: tuple[Shown, ...]
     own_parts: bool = False
     under_conditions: bool = False
+    levels: tuple[tuple[str, tuple[tuple[str, tuple[int, ...]], ...]], ...] = ()
     unfinished: tuple[str, ...] = ()
     configs: dict[str, str] = Field(default_factory=dict)
     citation: str = ""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import pandas as pd
 
 from segbench.datasets.manifest import Manifest
+from segbench.report import levels
 from segbench.report.answers import answers
 from segbench.report.columns import readable_models
 from segbench.report.comparison import Comparison
@@ -260,7 +261,8 @@ def _findings(compared: Comparison, table: pd.DataFrame) -> list[str]:
     said = [*incomplete(compared.unfinished), verdict(candidates, manifest.name), ""]
     remarked = [*remarks(candidates, manifest), *other_winners(table)]
     remarked += _weak_spots(candidates[0], weak_spots(compared.by_part, candidates[0]))
-    remarked += [_escaped_bold(one) for one in remarks_on(compared.under_conditions)]
+    more = [*levels.remarks_on(compared.at_levels), *remarks_on(compared.under_conditions)]
+    remarked += map(_escaped_bold, more)
     said += [line for one in remarked for line in (one, "")]
     return said + _starting_points(candidates)
 

@@ -134,6 +134,7 @@ def _verify_tables(results: Path, prepared: Path, found: ComparisonRecord) -> li
             found.classes,
             results / "check/slices.csv" if found.own_parts else None,
             found.under_conditions,
+            levels=found.levels,
             experiment=found.experiment,
             unfinished=found.unfinished,
             configs=found.configs,

@@ -5,6 +5,7 @@ prediction, pixels that are void in the truth are not counted. There may be more
 rows; a prediction beyond the classes is wrong, whatever it is. Needs NumPy alone.
 """
 
+from collections.abc import Sequence
 from typing import TypedDict
 
 import numpy as np
@@ -56,6 +57,27 @@ def confusion_matrix(
     if counts.sum() != table.sum():
         raise ValueError(f"a value is neither one of the {classes} classes nor {ignore_index}")
     return counts.copy()
+
+
+def merged(counts: Counts, groups: Sequence[Sequence[int]]) -> Counts:
+    """The counts of coarser classes, each of which consists of some of the classes.
+
+    A class that belongs to none of them is not scored where it is the truth, and wrong where it is
+    predicted.
+
+    Args:
+        counts: [..., classes, predictions].
+        groups: ids of the classes that belong to each coarser class.
+
+    Returns:
+        int64 [..., coarser classes, coarser classes + 1].
+    """
+    own = np.zeros((counts.shape[-1], len(groups) + 1), np.int64)
+    own[:, -1] = 1
+    for place, ids in enumerate(groups):
+        own[list(ids)] = np.eye(len(groups) + 1, dtype=np.int64)[place]
+    truth = own[: counts.shape[-2], :-1]
+    return np.asarray(truth.T @ counts @ own)
 
 
 def class_iou(counts: Counts) -> Scores:
