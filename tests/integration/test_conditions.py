@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from PIL import Image
 
 from segbench.engine.build import load_config, scoring_loader
@@ -18,6 +19,15 @@ RUN = "results/smallest/runs/cgnet/scratch/seed0"
 @pytest.fixture(scope="module")
 def scored(finished, tmp_path_factory):
     copied = finished.with_results(tmp_path_factory.mktemp("conditions") / "checkout")
+    classes = yaml.safe_load((copied.root / "config/classes/idd_level1.yaml").read_text())
+    labels = [found["labels"] for found in classes["classes"]]
+    coarser = [
+        {"name": "ground", "color": [0, 0, 0], "labels": [*labels[0], *labels[1]]},
+        {"name": "above", "color": [9, 9, 9], "labels": [one for own in labels[2:] for one in own]},
+    ]
+    (copied.root / "two.yaml").write_text(yaml.safe_dump({"classes": coarser}))
+    with (copied.root / "tiny_rural.yaml").open("a") as description:
+        description.write("coarser: {two: two.yaml}\n")
     words = ("--configfile", "smallest.yaml", "--config", SETTINGS)
     planned = copied.pending(*words)
     copied.run("--cores", "2", *words, expect=0)
@@ -40,6 +50,17 @@ def test_a_table_and_a_sentence_say_what_is_retained(scored):
     assert of_one["retained"].to_numpy() == pytest.approx(of_one["miou"].to_numpy() / as_it_is)
     assert "of its mean IoU under the 4 worse conditions" in (results / "README.md").read_text()
     assert (results / "figures/conditions.svg").is_file()
+
+
+def test_coarser_classes_are_scored_from_the_same_counts(scored):
+    results = scored[0].root / "results/smallest"
+    table = pd.read_csv(results / "tables/levels.csv").set_index(["model", "class"])["iou"]
+    counts = np.load(scored[0].root / RUN / "confusion.npz")["confusion"].sum(0)
+    both, truth, predicted = counts[:2, :2].sum(), counts[:2].sum(), counts[:, :2].sum()
+    assert table["cgnet", "ground"] == pytest.approx(both / (truth + predicted - both))
+    means = [table["cgnet", one] for one in ("ground", "above")]
+    assert table["cgnet", "mean IoU"] == pytest.approx(np.mean(means))
+    assert "mean IoU at two, with 2 classes" in (results / "README.md").read_text()
 
 
 def test_predictions_are_compared_at_the_size_of_the_protocol(scored):

@@ -44,6 +44,30 @@ def test_every_frame_is_scored_in_its_fold_and_the_spread_is_shown(checkout):
     assert picture.stat().st_size > 5000
 
 
+def test_with_a_test_split_all_folds_are_scored_on_the_same_images(checkout):
+    rural = (ROOT / "tests/tiny_rural.yaml").read_text()
+    splits = "splits: {folds: {count: 2, test: 0.3}}\n"
+    (checkout.root / "tiny_rural.yaml").write_text(rural + splits)
+    smallest = yaml.safe_load((ROOT / "tests/smallest.yaml").read_text())
+    smallest["models"] = {"fast_scnn": smallest["models"]["fast_scnn"]}
+    smallest["training"] |= {"max_iters": 2, "val_interval": 2}
+    (checkout.root / "folds.yaml").write_text(yaml.safe_dump(smallest))
+    checkout.run("--cores", "2", "--configfile", "folds.yaml", expect=0)
+    results = checkout.root / "results/smallest"
+    lists = checkout.root / "results/datasets/tiny_rural/splits"
+    test = (lists / "test.txt").read_text().split()
+    for fold in range(2):
+        with np.load(results / f"runs/fast_scnn/scratch/seed0-fold{fold}/confusion.npz") as stored:
+            assert stored["names"].tolist() == test
+        seen = (lists / f"fold{fold}/train.txt").read_text().split()
+        assert not set(seen) & set(test)
+    (row,) = pd.read_csv(results / "tables/models.csv").to_dict("records")
+    assert (row["runs"], row["repeated_over"], row["images"]) == (2, "folds", len(test))
+    page = (results / "README.md").read_text()
+    assert "mean IoU on the test images" in page
+    assert "over images and folds" in page
+
+
 def _drives(root, fold):
     lines = (root / f"results/datasets/tiny_rural/splits/fold{fold}/val.txt").read_text().split()
     return {name.split("__")[0] for name in lines}

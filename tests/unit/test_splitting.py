@@ -212,6 +212,44 @@ def test_every_frame_is_validated_on_in_one_fold(tmp_path):
     assert {p.stem for p in (tmp_path / "out/val_img").iterdir()} == set(lists[0, "val"])
 
 
+@pytest.mark.parametrize("named", [False, True], ids=["drawn", "named"])
+def test_a_test_split_is_in_no_fold(tmp_path, named):
+    make(tmp_path / "raw")
+    folds = {"folds": {"count": 4, "test": 0.2}}
+    if named:
+        # a drive by its path, and the frames of another by name
+        listed = ["img/3/0.png", "img/3/1.png", "7__0", "7__1"]
+        (tmp_path / "raw/test.txt").write_text("\n".join(listed))
+        folds = {"folds": 4, "test": "test.txt"}
+    prepare(description(**folds), tmp_path / "raw", tmp_path / "out")
+    test = (tmp_path / "out/splits/test.txt").read_text().split()
+    assert len(test) == 4
+    assert len({name.split("__")[0] for name in test}) == 2
+    if named:
+        assert sorted(test) == ["3__0", "3__1", "7__0", "7__1"]
+    assert {p.stem for p in (tmp_path / "out/test_img").iterdir()} == set(test)
+    validated = []
+    for fold in range(4):
+        lists = [
+            (tmp_path / f"out/splits/fold{fold}/{split}.txt").read_text().split()
+            for split in ("train", "val")
+        ]
+        assert len(lists[0]) + len(lists[1]) == 16
+        assert not {*lists[0], *lists[1]} & set(test)
+        validated += lists[1]
+    assert len(validated) == len(set(validated)) == 16
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert [(fold["train"], fold["val"]) for fold in manifest["folds"]] == [(12, 4)] * 4
+    assert manifest["splits"]["test"]["images"] == 4
+
+
+def test_too_few_groups_for_folds_and_a_test_split_are_refused(tmp_path):
+    make(tmp_path / "raw", groups=4)
+    folds = {"folds": {"count": 4, "test": 0.2}}
+    with pytest.raises(DataError, match="8 images in 4 groups cannot fill 4 folds and a test"):
+        prepare(description(**folds), tmp_path / "raw", tmp_path / "out")
+
+
 def test_too_few_groups_for_the_folds_are_refused(tmp_path):
     make(tmp_path / "raw", groups=3)
     with pytest.raises(DataError, match=r"`splits`: 6 images in 3 groups cannot fill 5 folds"):

@@ -117,7 +117,10 @@ def test_a_split_that_was_taken_away_leaves_nothing(raw, tmp_path):
     [
         ({"test": "val"}, "val and test are both 'val'; they must differ"),
         ({"test": "test", "random": {}}, "set `random: {test: 0.2}` instead"),
-        ({"test": "test", "folds": 3}, "`test` and `folds` do not go together"),
+        (
+            {"test": "test", "folds": {"count": 3, "test": 0.2}},
+            "`test` and `folds.test` both say what the test split is",
+        ),
         ({"random": {"val": 0.5, "test": 0.5}}, "leave no images to train on"),
     ],
 )

@@ -143,9 +143,10 @@ def write_splits(folder: Path, records: Sequence[FrameRecord], splits: Sequence[
     for split in splits:
         names = [record["name"] for record in records if record["split"] == split]
         _write_list(folder / "splits" / f"{split}.txt", names)
-    for fold in sorted({record["fold"] for record in records if "fold" in record}):
+    dealt = [record for record in records if "fold" in record]
+    for fold in sorted({record["fold"] for record in dealt}):
         for split in ("train", "val"):
-            names = [r["name"] for r in records if (r["fold"] == fold) == (split == "val")]
+            names = [r["name"] for r in dealt if (r["fold"] == fold) == (split == "val")]
             _write_list(folder / "splits" / f"fold{fold}" / f"{split}.txt", names)
 
 
@@ -171,6 +172,8 @@ def write_manifest(
         findings: the warnings that the files gave rise to.
     """
     frames = pd.DataFrame(records)
+    if "fold" in frames:
+        frames["fold"] = frames["fold"].astype("Int64")  # none in a test split
     frames[COLUMN] = classes_seen(pixels[:, :-1])
     frames.to_csv(folder / "frames.csv", index=False)
     sizes = Counter(zip(frames["height"].tolist(), frames["width"].tolist(), strict=True))
@@ -211,6 +214,8 @@ def _folds(frames: pd.DataFrame, pixels: Counts) -> tuple[FoldSummary, ...]:
     """For each fold how many images are trained and validated on, and the latter's classes."""
     if "fold" not in frames:
         return ()
+    dealt = frames["fold"].notna().to_numpy()
+    frames, pixels = frames[dealt], pixels[dealt]
     return tuple(
         FoldSummary(
             train=int((frames["fold"] != fold).sum()),

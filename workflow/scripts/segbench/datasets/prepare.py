@@ -29,7 +29,7 @@ from segbench.datasets.layout import Frame
 from segbench.datasets.manifest import SPLITS, Counts, write_manifest, write_splits
 from segbench.datasets.shared_labels import entries_taken_twice
 from segbench.datasets.source_files import files_that_count
-from segbench.datasets.split_settings import RandomSplit, Splits
+from segbench.datasets.split_settings import Folds, RandomSplit, Splits
 from segbench.datasets.splits import UNSPLIT, frames_of_splits
 from segbench.datasets.stratification import stratified_folds, stratified_split
 from segbench.errors import DataError
@@ -73,9 +73,7 @@ def prepare(
     stamps = stamps_of(root, files_that_count(description, root)) if cache and listing else {}
     splits, findings = frames_of_splits(description, root)
     if description.splits.are_drawn:
-        _refuse_undrawable(
-            description.splits, [frame for frames in splits.values() for frame in frames]
-        )
+        _refuse_undrawable(description.splits, splits[UNSPLIT])
     _make_folders(folder, [*description.splits.names, *splits])
     tasks = [Task(split, frame) for split in splits for frame in splits[split]]
     LOG.info("%s: %d images found in %s", description.name, len(tasks), root)
@@ -168,10 +166,14 @@ def _gathered(outcomes: Sequence[Outcome]) -> tuple[Records, Counts]:
 def _refuse_undrawable(splits: Splits, frames: Sequence[Frame]) -> None:
     """Before anything is read: make sure that there are enough groups to draw splits from."""
     groups = {frame.group or frame.name for frame in frames}
-    needed = splits.folds.count if splits.folds else len(splits.names)
-    if 0 < len(groups) < needed:
+    needed = len(splits.names)
+    if splits.folds:
+        needed = splits.folds.count + (splits.folds.test > 0)
+    if len(groups) < needed:
         noun = "group" if len(groups) == 1 else "groups"
-        wanted = f"{needed} folds" if splits.folds else f"{SPOKEN_NUMBERS[needed]} splits"
+        wanted = f"{SPOKEN_NUMBERS.get(needed)} splits"
+        if splits.folds:
+            wanted = f"{splits.folds.count} folds" + " and a test split" * (splits.folds.test > 0)
         grouped_by = any(frame.group for frame in frames)
         remedies = [
             "Correct `{group}` in the pattern of the images" if grouped_by else "Add images"
@@ -187,17 +189,19 @@ def _draw_splits(
     records: Records, pixels: Counts, folder: Path, splits: Splits
 ) -> tuple[Records, Counts]:
     """Move prepared frames to their splits, drawn only now that classes are counted."""
-    groups = [record["group"] or record["name"] for record in records]
+    waiting = [i for i, record in enumerate(records) if record["split"] == UNSPLIT]
+    groups = [records[i]["group"] or records[i]["name"] for i in waiting]
+    drawn = np.full(len(records), "test", dtype="<U5")  # others are there by name
     if splits.folds:
-        folds = stratified_folds(groups, pixels[:, :-1], splits.folds.count, splits.folds.seed)
-        for record, fold in zip(records, folds.tolist(), strict=True):
-            record["fold"] = fold
-        # on disk the splits are those of the first fold
-        drawn = np.where(folds == 0, "val", "train")
+        drawn[waiting], folds = _dealt(groups, pixels[waiting, :-1], splits.folds)
+        for i, fold in zip(waiting, folds.tolist(), strict=True):
+            if fold >= 0:
+                records[i]["fold"] = fold
     else:
-        drawn = _drawn(groups, pixels[:, :-1], splits.random or RandomSplit())
-    for record, split in zip(records, drawn.tolist(), strict=True):
-        record["split"] = split
+        drawn[waiting] = _drawn(groups, pixels[waiting, :-1], splits.random or RandomSplit())
+    for i in waiting:
+        record = records[i]
+        record["split"] = str(drawn[i])
         for kind, suffix in zip(KINDS_OF_FILE, (record["suffix"], ".png"), strict=True):
             name = record["name"] + suffix
             target = folder / f"{record['split']}_{kind}" / name
@@ -206,6 +210,20 @@ def _draw_splits(
         (folder / f"{UNSPLIT}_{kind}").rmdir()
     order = np.argsort([SPLITS.index(split) for split in drawn], kind="stable")
     return [records[i] for i in order], pixels[order]
+
+
+def _dealt(
+    groups: Sequence[str], pixels: Counts, wanted: Folds
+) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.int64]]:
+    """The split of each frame in the first fold, and its fold; -1 in the test split."""
+    folds = np.full(len(groups), -1)
+    left = np.arange(len(groups))
+    if wanted.test:
+        left = left[~stratified_split(groups, pixels, wanted.test, wanted.seed)]
+    own = [groups[i] for i in left.tolist()]
+    folds[left] = stratified_folds(own, pixels[left], wanted.count, wanted.seed)
+    # on disk the splits are those of the first fold
+    return np.select([folds < 0, folds == 0], ["test", "val"], "train"), folds
 
 
 def _drawn(groups: Sequence[str], pixels: Counts, wanted: RandomSplit) -> npt.NDArray[np.str_]:

@@ -40,6 +40,11 @@ class Folds(Section):
     count: Annotated[int, BeforeValidator(integer_from_text), Field(ge=2, le=20)] = Field(
         description="number of folds; every model is trained once for each"
     )
+    test: Annotated[float, BeforeValidator(number_from_text), Field(ge=0, lt=1)] = Field(
+        default=0,
+        description="wanted share of the images in a test split, which is drawn first and that all "
+        "folds are compared on; 0: no such split",
+    )
     seed: Seed = Field(default=0, description="another seed draws other folds")
 
 
@@ -79,7 +84,8 @@ class Splits(Section):
 
     folds: FoldsOrNumber | None = Field(
         default=None,
-        description="instead: cross-validation. All matching images are dealt to this many folds, "
+        description="instead: cross-validation. All matching images, without those of `test`, are "
+        "dealt to this many folds, "
         "by `{group}` where the pattern has it, and every model is trained once for each fold",
     )
 
@@ -107,21 +113,21 @@ class Splits(Section):
     @property
     def has_test(self) -> bool:
         """Whether models are compared on images that choose nothing."""
-        return self.test is not None or (self.random is not None and self.random.test > 0)
+        drawn = self.random or self.folds
+        return self.test is not None or (drawn is not None and drawn.test > 0)
 
     @model_validator(mode="after")
     def _splits_differ(self) -> Self:
         for (split, value), (other, same) in combinations(self.values.items(), 2):
             if value == same:
                 raise ValueError(f"{split} and {other} are both '{value}'; they must differ")
-        if self.test is not None and self.are_drawn:
+        if self.test is not None and self.random:
             raise ValueError(
                 "`test` names a split, but `random` draws them from all images: set "
                 "`random: {test: 0.2}` instead"
-                if self.random
-                else "`test` and `folds` do not go together: with folds every image is scored "
-                "once, by the trainings that do not see it"
             )
+        if self.test is not None and self.folds and self.folds.test:
+            raise ValueError("`test` and `folds.test` both say what the test split is; give one")
         if self.random and self.folds:
             raise ValueError("`random` and `folds` both draw the splits; give one of them")
         return self

@@ -54,7 +54,8 @@ def frames_of_splits(
     if description.splits.are_drawn:
         if not frames:
             raise _nothing_found(root, description, "")
-        splits = {UNSPLIT: frames}
+        splits, twice = _to_be_drawn(frames, root, description)
+        findings += twice
     else:
         splits = {}
         for split, value in description.splits.values.items():
@@ -66,6 +67,20 @@ def frames_of_splits(
             _tell_unused(description, frames, splits)
     _refuse_shared(splits)
     return splits, findings
+
+
+def _to_be_drawn(
+    frames: list[Frame], root: Path, description: DatasetDescription
+) -> tuple[dict[str, list[Frame]], list[Finding]]:
+    """The frames that splits are drawn from, and those of a test split that has a name."""
+    if description.splits.test is None:
+        return {UNSPLIT: frames}, []
+    test, twice = _frames_of_split(frames, root, description.splits.test)
+    if not test:
+        where = f" for the test split, '{description.splits.test}'"
+        raise _nothing_found(root, description, where)
+    held_out = set(test)
+    return {UNSPLIT: [frame for frame in frames if frame not in held_out], "test": test}, twice
 
 
 def _tell_unused(

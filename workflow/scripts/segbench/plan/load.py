@@ -102,7 +102,7 @@ def _refuse_slices(
 ) -> None:
     if experiment.slices is None:
         return
-    if target.splits.folds:
+    if target.splits.folds and not target.splits.has_test:
         raise ConfigError(
             "config: `slices`: each fold has images of its own, so there are no scores on parts "
             "of them. Leave out `slices` or the folds."

@@ -56,8 +56,8 @@ def run_table(experiment: Experiment, dataset: DatasetDescription) -> list[RunKe
 
 
 def external_runs(experiment: Experiment, dataset: DatasetDescription) -> list[RunKey]:
-    """A row for each folder of another tool's predictions; with folds, for each of these."""
-    folds = dataset.splits.folds
+    """A row for each folder of another tool's predictions; for each fold that scores its own."""
+    folds = None if dataset.splits.has_test else dataset.splits.folds
     return [
         RunKey(name, EXTERNAL, seed, fold)
         for name, outside in experiment.external.items()

@@ -66,7 +66,7 @@ def _sampler(run: Adaptation) -> Node:
 
 
 def _dataset(run: Adaptation, split: str, pipeline: list[Node]) -> Node:
-    fold = run.recipe.fold
+    fold = None if split == "test" else run.recipe.fold
     return {
         "type": "FrameDataset",
         "data_root": run.folder.as_posix(),

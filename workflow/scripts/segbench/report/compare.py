@@ -179,9 +179,8 @@ def _note(candidates: Sequence[Candidate]) -> str:
 
 
 def _images(candidate: Candidate) -> str:
-    runs = [run for run in candidate.runs if run.seed == candidate.runs[0].seed]
-    folds = f" in {len(runs)} folds" if runs[0].fold is not None else ""
-    return f"{sum(len(run.confusion) for run in runs)} images{folds}"
+    folds = len({run.images_of for run in candidate.runs})
+    return f"{candidate.images} images" + f" in {folds} folds" * (folds > 1)
 
 
 def _listed(values: Sequence[object]) -> str:

@@ -73,9 +73,9 @@ def scores_under(candidates: Sequence[Candidate]) -> list[ConditionScore]:
             condition,
             float(np.mean([metrics.mean_iou(run.worse[condition].sum(0)) for run in runs])),
             bootstrap_mean_iou(
-                [(run.fold or 0, run.worse[condition]) for run in runs],
+                [(run.images_of, run.worse[condition]) for run in runs],
                 name=f"{candidate.model}/{candidate.initialization}",
-                groups={run.fold or 0: run.groups for run in runs},
+                groups={run.images_of: run.groups for run in runs},
             ),
         )
         for candidate in candidates

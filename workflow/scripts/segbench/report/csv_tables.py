@@ -61,7 +61,7 @@ def _model_row(candidate: Candidate, shown: Mapping[str, str]) -> dict[str, obje
         "miou_images": _mean([float(one.mean()) for one in by_image]),
         "miou_worst_tenth": _mean([metrics.mean_of_worst(one) for one in by_image]),
         "classes_present": runs[0].scores.classes_present,
-        "images": sum(len(run.confusion) for run in runs if run.seed == runs[0].seed),
+        "images": candidate.images,
         "iterations": runs[0].record.iterations,
         "still_rising": candidate.is_still_rising,
         "params": runs[0].scores.parameters,

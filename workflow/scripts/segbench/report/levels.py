@@ -50,9 +50,9 @@ def _score(candidate: Candidate, level: Level) -> LevelScore:
     runs = [(run, metrics.merged(run.confusion, groups)) for run in candidate.runs]
     whole = [counts.sum(0) for _, counts in runs]
     draws = bootstrap_mean_iou(
-        [(run.fold or 0, counts) for run, counts in runs],
+        [(run.images_of, counts) for run, counts in runs],
         name=f"{candidate.model}/{candidate.initialization}",
-        groups={run.fold or 0: run.groups for run, _ in runs},
+        groups={run.images_of: run.groups for run, _ in runs},
     )
     return LevelScore(
         candidate,

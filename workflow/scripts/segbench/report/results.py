@@ -103,6 +103,11 @@ class Run:
         record = self.record
         return record.is_trained and record.best_iteration >= record.iterations
 
+    @property
+    def images_of(self) -> int:
+        """Which images were scored: the fold, 0 where all runs are scored on the same ones."""
+        return 0 if self.scores.split == "test" else self.fold or 0
+
     def boundary_iou(self) -> metrics.Scores:
         """IoU of the edges of each class, [classes]; NaN where it was not counted."""
         if self.boundary is None:
@@ -168,7 +173,16 @@ class Candidate:
     def interval_covers(self) -> str:
         """What the interval is over, in words."""
         drawn = "drives" if self.drives_are_drawn else "images"
-        return drawn if self.seeds == 1 else f"{drawn} and seeds"
+        sets = len({run.images_of for run in self.runs})
+        if len(self.runs) == sets:
+            return drawn
+        # folds whose images differ are no repetition of each other
+        return f"{drawn} and {self.repeated_over if sets == 1 else 'seeds'}"
+
+    @property
+    def images(self) -> int:
+        """How many images were scored, over all folds that score their own."""
+        return sum({run.images_of: len(run.confusion) for run in self.runs}.values())
 
     @property
     def drives_are_drawn(self) -> bool:
@@ -274,9 +288,9 @@ def rank(runs: Sequence[Run]) -> list[Candidate]:
             label=f"{model} ({initialization})" if several or initialization == EXTERNAL else model,
             runs=_in_order(group),
             draws=bootstrap_mean_iou(
-                [(run.fold or 0, run.confusion) for run in _in_order(group)],
+                [(run.images_of, run.confusion) for run in _in_order(group)],
                 name=f"{model}/{initialization}",
-                groups={run.fold or 0: run.groups for run in group},
+                groups={run.images_of: run.groups for run in group},
             ),
         )
         for (model, initialization), group in groups.items()
