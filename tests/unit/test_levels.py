@@ -1,10 +1,13 @@
 """Coarser classes are scored as if labels and predictions had been drawn with them."""
 
+import json
+
 import numpy as np
 import pytest
 from helpers import ROOT
 
-from segbench.datasets.description import load_description
+from segbench.config.schema import parse_section
+from segbench.datasets.description import DatasetDescription, load_description
 from segbench.datasets.meaning import what_counts, what_is_grouped
 from segbench.errors import ConfigError
 from segbench.scores.metrics import class_iou, confusion_matrix, mean_iou, merged
@@ -49,6 +52,12 @@ def test_idd_has_the_levels_of_its_leaderboard():
     names = [found.name for found in load_description(IDD).classes.classes]
     assert [names[i] for i in level1["living things"]] == ["person", "rider"]
     assert sorted(i for ids in level1.values() for i in ids) == list(range(26))
+
+
+def test_a_description_with_levels_is_handed_to_jobs_as_json():
+    ours = load_description(IDD)
+    handed = parse_section(DatasetDescription, json.loads(ours.model_dump_json()), "job")
+    assert handed == ours
 
 
 def test_levels_are_no_reason_to_prepare_the_data_again(tmp_path):

@@ -19,7 +19,9 @@ Color = Annotated[tuple[Channel, Channel, Channel], BeforeValidator(tuple_from_l
 Texts = Annotated[tuple[str, ...], BeforeValidator(tuple_from_list)]
 Values = Annotated[tuple[Channel, ...], BeforeValidator(tuple_from_list)]
 # a coarser class and the ids of the classes that belong to it
-Group = tuple[str, tuple[int, ...]]
+Ids = Annotated[tuple[int, ...], BeforeValidator(tuple_from_list)]
+Group = Annotated[tuple[str, Ids], BeforeValidator(tuple_from_list)]
+Groups = Annotated[tuple[Group, ...], BeforeValidator(tuple_from_list)]
 
 
 class Class(Section):

@@ -27,7 +27,7 @@ from segbench.datasets.class_list import (
     IGNORE_INDEX,
     PRINTABLE,
     ClassList,
-    Group,
+    Groups,
     refuse_twice,
 )
 from segbench.datasets.layout import pattern_problem
@@ -197,7 +197,7 @@ class DatasetDescription(Section):
         ClassList, BeforeValidator(_not_a_path, json_schema_input_type=str | ClassList)
     ] = Field(description="path of a class list, or the list itself")
 
-    coarser: Annotated[dict[Name, tuple[Group, ...]], BeforeValidator(_not_a_path)] = Field(
+    coarser: Annotated[dict[Name, Groups], BeforeValidator(_not_a_path)] = Field(
         default={},
         json_schema_extra={"additionalProperties": {"type": "string"}},
         description="coarser classes at which models are scored as well, such as `level1: "
@@ -278,7 +278,7 @@ def load_description(path: Path) -> DatasetDescription:
     return description.model_copy(update={"classes": classes})
 
 
-def _groups(coarser: object, classes: ClassList, path: Path) -> dict[str, tuple[Group, ...]]:
+def _groups(coarser: object, classes: ClassList, path: Path) -> dict[str, Groups]:
     """The groups of classes of each coarser list that a description names.
 
     Raises:
