@@ -89,7 +89,8 @@ docs: setup  ## bring generated documents up to date
 publish:  ## copy a finished experiment to docs/results: make publish EXPERIMENT=idd_lite
 	@test -f results/$(EXPERIMENT)/README.md || { echo "results/$(EXPERIMENT) is not finished"; exit 1; }
 	mkdir -p docs/results/$(EXPERIMENT)/tables docs/results/$(EXPERIMENT)/figures docs/results/$(EXPERIMENT)/gallery
-	cp results/$(EXPERIMENT)/README.md docs/results/$(EXPERIMENT)/
+	@# the page with all images is too large for a repository
+	grep -v 'index.html' results/$(EXPERIMENT)/README.md > docs/results/$(EXPERIMENT)/README.md
 	cp results/$(EXPERIMENT)/tables/*.csv results/$(EXPERIMENT)/tables/*.md docs/results/$(EXPERIMENT)/tables/
 	cp results/$(EXPERIMENT)/figures/*.png docs/results/$(EXPERIMENT)/figures/
 	cp results/$(EXPERIMENT)/gallery/*.png docs/results/$(EXPERIMENT)/gallery/

@@ -76,6 +76,7 @@ rule all:
     input:
         rules.compare_tables.output,
         rules.compare_figures.output,
+        rules.compare_page.output,
         expand(rules.describe_dataset.output, dataset=DATASETS),
 
 

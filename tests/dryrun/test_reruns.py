@@ -81,10 +81,10 @@ def test_settings_of_one_model_retrain_that_model(finished_copy):
     }
 
 
-def test_more_pictures_evaluate_but_do_not_train(finished_copy):
+def test_more_pictures_draw_the_gallery_and_evaluate_nothing(finished_copy):
     with_config(finished_copy, gallery_images=3)
     jobs = planned(finished_copy)
-    assert (jobs["train_run"], jobs["evaluate_run"]) == (0, 2)
+    assert (jobs["train_run"], jobs["evaluate_run"], jobs["compare_figures"]) == (0, 0, 1)
 
 
 def test_words_about_a_dataset_rewrite_its_card_and_nothing_else(finished_copy):
@@ -207,7 +207,7 @@ def other_classes(carried):
     ("change", "rules"),
     [
         (settings_of_one_model, {"render_config", "train_run", "evaluate_run"}),
-        (lambda c: with_config(c, gallery_images=3), {"evaluate_run"}),
+        (lambda c: with_config(c, gallery_images=3), {"compare_figures"}),
         (other_classes, {"prepare_dataset", "train_run", "evaluate_run"}),
     ],
     ids=["a training setting", "pictures", "the description of the data"],

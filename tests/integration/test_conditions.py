@@ -10,6 +10,7 @@ from PIL import Image
 
 from segbench.engine.build import load_config, scoring_loader
 from segbench.engine.conditions import made_worse
+from segbench.report.predictions import StoredPredictions
 
 CONDITIONS = "{resolution: [4, 2], jpeg: [10], blur: [2.5]}"
 SETTINGS = f"evaluation={{protocol: idd_lite, conditions: {CONDITIONS}}}"
@@ -67,12 +68,12 @@ def test_predictions_are_compared_at_the_size_of_the_protocol(scored):
     run = scored[0].root / RUN
     said = json.loads((run / "metrics.json").read_text())["protocol"]
     assert "scored at 256x128" in said
-    counts, kept = np.load(run / "confusion.npz"), np.load(run / "predictions.npz")
-    for i, name in enumerate(kept["names"]):
+    counts, kept = np.load(run / "confusion.npz"), StoredPredictions(run / "predictions.npz")
+    for name in kept.names:
         label = scored[0].root / f"results/datasets/tiny_rural/val_label/{name}.png"
         truth, predicted = (
             np.asarray(Image.fromarray(ids).resize((256, 128), Image.Resampling.NEAREST))
-            for ids in (np.asarray(Image.open(label)), kept[str(i)])
+            for ids in (np.asarray(Image.open(label)), kept[name])
         )
         seen = truth != 255
         expected = np.zeros(counts["confusion"].shape[1:], np.int64)

@@ -5,7 +5,6 @@ import json
 import shutil
 
 import cv2
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -15,6 +14,7 @@ from segbench.engine.build import build_model, load_config
 from segbench.engine.predict import predict
 from segbench.engine.predictor import predictor_of_zoo
 from segbench.errors import ConfigError, DataError
+from segbench.report.predictions import StoredPredictions
 
 RUN = "results/smallest/runs/cgnet/scratch/seed0"
 IMAGES = "results/datasets/tiny_rural/val_img"
@@ -52,11 +52,10 @@ def rows(folder):
 
 def test_a_run_predicts_what_its_evaluation_predicted(here, tmp_path):
     predict(RUN, [IMAGES], tmp_path / "out", device="cpu")
-    with np.load(here / RUN / "predictions.npz") as stored:
-        names = stored["names"].tolist()
-        assert len(names) == 2
-        for i, name in enumerate(names):
-            assert (ids(tmp_path / f"out/classes/{name}.png") == stored[str(i)]).all()
+    stored = StoredPredictions(here / RUN / "predictions.npz")
+    assert len(stored.names) == 8
+    for name in stored.names:
+        assert (ids(tmp_path / f"out/classes/{name}.png") == stored[name]).all()
 
 
 def test_mmsegmentations_own_inferencer_agrees(here, tmp_path):

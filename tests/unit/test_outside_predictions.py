@@ -133,7 +133,7 @@ def test_a_frame_with_a_space_in_its_name_is_scored(tmp_path):
     score_outside(
         Outside("friend", 0, dataset / "friend"), dataset,
         [(one.name, one.color) for one in manifest.classes], dataset / "splits/val.txt", files,
-        gallery_images=1, workers=1, max_pixels=10**6,
+        workers=1, max_pixels=10**6,
     )  # fmt: skip
     with np.load(files.confusion) as stored:
         assert stored["names"].tolist() == [name]

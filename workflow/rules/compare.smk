@@ -170,6 +170,60 @@ rule compare_figures:
         code=code("compare_figures.py"),
         runs=[(r.model, r.initialization, r.seed, r.fold) for r in RUNS],
         classes=what_is_shown(TARGET),
-        came_from=JOBS.of_drawing(TARGET),
+        gallery_images=EXPERIMENT.gallery_images,
+        came_from=JOBS.of_figures,
     script:
         "../scripts/compare_figures.py"
+
+
+rule compare_page:
+    """Write the interactive page: from the verdict to a class to its images."""
+    input:
+        manifest=f"{PREPARED}/manifest.json",
+        frames=f"{PREPARED}/frames.csv",
+        confusion=of_all_runs("confusion.npz"),
+        predictions=of_all_runs("predictions.npz"),
+        metrics=of_all_runs("metrics.json"),
+        records=of_all_runs("train.json"),
+        own_parts=OWN_PARTS,
+        conditions=of_all_runs("conditions.npz", OWN_RUNS) if CONDITIONS else [],
+        histories=of_all_runs("history.csv"),
+        figures=[
+            f"{RESULTS}/figures/{name}.svg"
+            for name in [
+                "models",
+                "training",
+                "per_class",
+                *[name for name, *_ in MORE_FIGURES],
+            ]
+        ],
+    output:
+        page=report(
+            f"{RESULTS}/index.html",
+            category="Comparison",
+            caption="../report/page.rst",
+            labels={"shows": "classes and their images", "as": "interactive page"},
+        ),
+    log:
+        logs("compare_page"),
+    benchmark:
+        benchmarks("compare_page")
+    conda:
+        "../../envs/segbench.yaml"
+    params:
+        code=code("compare_page.py"),
+        runs=[(r.model, r.initialization, r.seed, r.fold) for r in RUNS],
+        experiment=EXPERIMENT.experiment,
+        unfinished=UNFINISHED,
+        classes=what_is_shown(TARGET),
+        levels=what_is_grouped(TARGET),
+        titles={
+            "models": "mean IoU",
+            "training": "loss and validation",
+            "per_class": "IoU per class",
+            **{name: shows for name, _, shows, _ in MORE_FIGURES},
+        },
+        captions=str(SCRIPTS.parent / "report"),
+        came_from=JOBS.of_drawing(TARGET),
+    script:
+        "../scripts/compare_page.py"

@@ -30,7 +30,6 @@ rule evaluate_run:
         gpu=1,
     params:
         code=code("evaluate_run.py"),
-        gallery_images=EXPERIMENT.gallery_images,
         size=SCORED_SIZE,
         conditions=CONDITIONS,
         came_from=JOBS.of_evaluation,
@@ -63,7 +62,6 @@ rule score_predictions:
         outside=lambda w: outside_run_of(w).words,
         names=lambda w: f"{PREPARED}/splits/{outside_run_of(w).names_file(TARGET)}",
         classes=what_is_shown(TARGET),
-        gallery_images=EXPERIMENT.gallery_images,
         max_pixels=TARGET.max_image_pixels,
         size=SCORED_SIZE,
         came_from=lambda w: OUTSIDE_ORIGINS[outside_run_of(w).key.path],

@@ -18,7 +18,8 @@ def main(snakemake):
         under_conditions=bool(snakemake.input.conditions),
     )
     folder = Path(snakemake.output.models).parent
-    write_figures(compared, folder, Path(snakemake.output.gallery), dataset)
+    gallery = Path(snakemake.output.gallery)
+    write_figures(compared, folder, gallery, dataset, snakemake.params.gallery_images)
 
 
 run_script(main, snakemake)

@@ -12,7 +12,6 @@ def main(snakemake):
         config_path=Path(snakemake.input.config),
         checkpoint=Path(snakemake.input.checkpoint),
         files=EvaluationFiles(**{name: Path(path) for name, path in snakemake.output.items()}),
-        gallery_images=snakemake.params.gallery_images,
         threads=snakemake.threads,
         size=snakemake.params.size,
         conditions=snakemake.params.conditions,

@@ -17,7 +17,6 @@ def main(snakemake):
         files=EvaluationFiles(
             Path(output.confusion), Path(output.metrics), Path(output.predictions)
         ),
-        gallery_images=snakemake.params.gallery_images,
         workers=snakemake.threads,
         max_pixels=snakemake.params.max_pixels,
         size=snakemake.params.size,

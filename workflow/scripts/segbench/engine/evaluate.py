@@ -16,7 +16,7 @@ from segbench.engine.conditions import Condition
 from segbench.engine.confusion import predictions
 from segbench.engine.counting import Scale
 from segbench.engine.devices import device_name, lease_device
-from segbench.engine.evaluation_files import Cost, Evaluated, EvaluationFiles, score, shown_rows
+from segbench.engine.evaluation_files import Cost, Evaluated, EvaluationFiles, score
 from segbench.recipe.section import RunSection
 from segbench.system.files import sha256_of
 from segbench.system.heartbeat import EVALUATION, Pulse, noted_end
@@ -31,7 +31,6 @@ def evaluate(
     config_path: Path,
     checkpoint: Path,
     files: EvaluationFiles,
-    gallery_images: int,
     threads: int,
     size: tuple[int, int] | None = None,
     conditions: Sequence[Condition] = (),
@@ -42,7 +41,6 @@ def evaluate(
         config_path: rendered config of the run.
         checkpoint: its weights.
         files: where to store it.
-        gallery_images: how many predictions to keep as images, spread over the split.
         threads: CPU threads of the network; on a GPU, processes that read images.
         size: height and width at which maps are compared; None is the label's own.
         conditions: kind and level of each condition under which every image is scored as well.
@@ -55,7 +53,6 @@ def evaluate(
     torch.set_num_threads(threads)
     loader = scoring_loader(config, workers=min(4, threads - 1), conditions=conditions)
     scale = Scale(len(classes), int(mapped is not None), size)
-    shown = shown_rows(len(loader), gallery_images)
 
     evaluated, seconds = Evaluated(), list[float]()
     progress = Progress(f"evaluate {section.run}", len(loader), "images")
@@ -64,15 +61,13 @@ def evaluate(
         pulse = Pulse(heartbeat, section.run, "evaluating", len(loader), device_name(device))
         model.to(device)
         for i, predicted in enumerate(predictions(model, loader, len(classes), mapped)):
-            evaluated.names.append(predicted.name)
-            evaluated.counts.append(scale.count(predicted.truth, predicted.classes))
+            counts = scale.count(predicted.truth, predicted.classes)
+            evaluated.add(predicted.name, counts, predicted.classes)
             if conditions:
                 evaluated.worse.append(
                     [scale.confusion(predicted.truth, one) for one in predicted.worse]
                 )
             seconds.append(predicted.seconds)
-            if i in shown:
-                evaluated.pictures[predicted.name] = predicted.classes
             progress.step()
             pulse.note(i + 1)
         pulse.flush()

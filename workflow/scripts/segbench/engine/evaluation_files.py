@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -28,8 +29,8 @@ class EvaluationFiles:
             `boundary`, int64 [images, classes, 3]; there may be one prediction more than classes,
             for what is no class.
         metrics: JSON with scores, cost and protocol.
-        predictions: `.npz` with `names` of some frames and, under `0`, `1`, ..., their predicted
-            class ids.
+        predictions: `.npz` with `names` of the frames and, under `0`, `1`, ..., their predicted
+            class ids as PNG files.
         conditions: `.npz` with `names`, `kinds`, `levels` and `confusion`, int64 [conditions,
             images, classes, predictions]; None where nothing is scored under conditions.
     """
@@ -60,13 +61,20 @@ class Evaluated:
         names: of the frames.
         counts: what was counted of each.
         worse: the confusion matrices of each under the conditions.
-        pictures: predicted class ids of those that are shown, by name.
+        pictures: predicted class ids of each, as the bytes of a PNG.
     """
 
     names: list[str] = field(default_factory=list)
     counts: list[ImageCounts] = field(default_factory=list)
     worse: list[list[metrics.Counts]] = field(default_factory=list)
-    pictures: dict[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
+    pictures: list[npt.NDArray[np.uint8]] = field(default_factory=list)
+
+    def add(self, name: str, counts: ImageCounts, classes: npt.NDArray[np.uint8]) -> None:
+        """Add an image with its predicted class ids, [height, width]."""
+        self.names.append(name)
+        self.counts.append(counts)
+        # as it is decoded it would fill the memory with a thousand large images
+        self.pictures.append(np.asarray(cv2.imencode(".png", classes)[1]))
 
     @property
     def confusion(self) -> metrics.Counts:
@@ -95,21 +103,13 @@ class Evaluated:
                 levels=np.array([level for _, level in conditions]),
                 confusion=np.stack(list(map(np.stack, self.worse)), axis=1),
             )
-        stored = {str(i): picture for i, picture in enumerate(self.pictures.values())}
-        np.savez_compressed(
-            files.predictions, allow_pickle=False, names=np.array(list(self.pictures)), **stored
-        )
+        stored = {str(i): picture for i, picture in enumerate(self.pictures)}
+        np.savez(files.predictions, allow_pickle=False, names=names, **stored)
         digests = {
             "confusion_sha256": sha256_of(files.confusion),
             "conditions_sha256": sha256_of(files.conditions) if files.conditions else None,
         }
         record.model_copy(update=digests).write(files.metrics)
-
-
-def shown_rows(total: int, gallery_images: int) -> set[int]:
-    """Which of the images are kept as pictures: so many, spread over the split."""
-    places = np.linspace(0, total - 1, min(gallery_images, total))
-    return set(places.round().astype(int).tolist())
 
 
 def score(

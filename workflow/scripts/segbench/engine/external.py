@@ -19,7 +19,7 @@ from segbench.datasets.check import read_frames
 from segbench.datasets.frame_names import FrameNames, examples
 from segbench.datasets.manifest import Manifest
 from segbench.engine.counting import ImageCounts, Scale
-from segbench.engine.evaluation_files import Cost, Evaluated, EvaluationFiles, score, shown_rows
+from segbench.engine.evaluation_files import Cost, Evaluated, EvaluationFiles, score
 from segbench.engine.outside_prediction import (
     SUFFIXES,
     ClassIds,
@@ -116,7 +116,6 @@ def score_outside(
     classes: Sequence[tuple[str, Sequence[int]]],
     names: Path,
     files: EvaluationFiles,
-    gallery_images: int,
     workers: int,
     max_pixels: int,
     size: tuple[int, int] | None = None,
@@ -129,7 +128,6 @@ def score_outside(
         classes: names and colours of the classes, as they are shown.
         names: the file that lists the frames that are scored.
         files: where to store it; `history.csv` and `train.json` are written beside.
-        gallery_images: how many predictions to keep as images, spread over the split.
         workers: processes.
         max_pixels: of an image; more are refused before they are decoded.
         size: height and width at which maps are compared; None is the label's own.
@@ -148,9 +146,7 @@ def score_outside(
     jobs = [
         (name, dataset / f"{splits[name]}_label/{name}.png", predicted[name]) for name in scored
     ]
-    evaluated = _evaluated(
-        outside, jobs, (form, scale), shown_rows(len(jobs), gallery_images), workers
-    )
+    evaluated = _evaluated(outside, jobs, (form, scale), workers)
     record = score(evaluated, manifest.class_names, manifest.scored_split, HOW, Cost(), size=size)
     evaluated.write(files, record)
     write_history(files.metrics.with_name("history.csv"), [])
@@ -162,7 +158,6 @@ def _evaluated(
     outside: Outside,
     jobs: Sequence[tuple[str, Path, Path]],
     how: tuple[Form, Scale],
-    shown: set[int],
     workers: int,
 ) -> Evaluated:
     """Every image, counted.
@@ -173,17 +168,12 @@ def _evaluated(
     evaluated, problems = Evaluated(), defaultdict[str, list[str]](list)
     progress = Progress(f"score {outside.name}", len(jobs), "images")
     with process_pool(workers, _prepare, how) as pool:
-        for row, (job, done) in enumerate(
-            zip(jobs, pool.map(_count, jobs, chunksize=AT_ONCE), strict=True)
-        ):
+        for job, done in zip(jobs, pool.map(_count, jobs, chunksize=AT_ONCE), strict=True):
             if isinstance(done, UnusablePredictionError):
                 detail = f" ({done.detail})" if done.detail else ""
                 problems[done.kind].append(f"{job[2]}{detail}")
             else:
-                evaluated.names.append(job[0])
-                evaluated.counts.append(done[0])
-                if row in shown:
-                    evaluated.pictures[job[0]] = done[1]
+                evaluated.add(job[0], *done)
             progress.step()
     if problems:
         # in one line, which is what is said again at the end

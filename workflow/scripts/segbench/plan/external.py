@@ -60,7 +60,6 @@ class OutsideRun:
             listing=_listing(self.folder),
             settings=self.settings.model_dump(exclude={"predictions"}),
             classes=what_is_shown(target),
-            images=experiment.gallery_images,
             protocol=experiment.evaluation.protocol,
         )
 

@@ -51,7 +51,6 @@ class JobOrigins:
         experiment = self.starts.experiment
         return digest_of(
             code=self.code("evaluate_run.py"),
-            images=experiment.gallery_images,
             evaluation=experiment.evaluation.model_dump(mode="json"),
         )
 
@@ -62,14 +61,21 @@ class JobOrigins:
         return digest_of(classes=what_is_shown(dataset), **more)
 
     @cached_property
+    def of_figures(self) -> str:
+        """What the figures of the comparison come from, beside their inputs."""
+        images = self.starts.experiment.gallery_images
+        return digest_of(drawing=self.of_drawing(self.starts.target), images=images)
+
+    @cached_property
     def expected(self) -> dict[str, str]:
         """What every result would come from, by the first output of its job."""
         starts, results = self.starts, self.starts.results
         expected = {_of(name, "manifest.json"): origin for name, origin in self.datasets.items()}
         for dataset in filter(None, (starts.target, starts.source)):
             expected[_of(dataset.name, "card/classes.png")] = self.of_drawing(dataset)
-        for drawing in ("tables/models.csv", "figures/models.png"):
-            expected[f"{results}/{drawing}"] = self.of_drawing(starts.target)
+        expected[f"{results}/tables/models.csv"] = self.of_drawing(starts.target)
+        expected[f"{results}/figures/models.png"] = self.of_figures
+        expected[f"{results}/index.html"] = self.of_drawing(starts.target)
         for run in starts.runs:
             folder = f"{results}/runs/{run.path}"
             expected[f"{folder}/config.py"] = self.of_config(run)
@@ -91,7 +97,8 @@ class JobOrigins:
         first += [f"{run}/{file}" for file in ("best.pth", "confusion.npz") for run in runs]
         first += [f"{results}/runs/{path}/confusion.npz" for path in self.outside]
         first += [_of(name, "card/classes.png") for name in self.datasets]
-        return [*first, f"{results}/tables/models.csv", f"{results}/figures/models.png"]
+        last = ("tables/models.csv", "figures/models.png", "index.html")
+        return [*first, *(f"{results}/{name}" for name in last)]
 
 
 def _of(dataset: str, file: str) -> str:

@@ -108,7 +108,9 @@ def _record(compared: Comparison) -> ComparisonRecord:
     )
 
 
-def write_figures(compared: Comparison, folder: Path, gallery_path: Path, dataset: Path) -> None:
+def write_figures(
+    compared: Comparison, folder: Path, gallery_path: Path, dataset: Path, gallery_images: int
+) -> None:
     """Write every figure as SVG and PNG, and the gallery as PNG.
 
     Args:
@@ -116,6 +118,7 @@ def write_figures(compared: Comparison, folder: Path, gallery_path: Path, datase
         folder: where to write the figures.
         gallery_path: where to write the gallery.
         dataset: folder of the prepared dataset, with its images.
+        gallery_images: how many images the gallery shows.
     """
     candidates, manifest = compared.candidates, compared.manifest
     name = manifest.name
@@ -141,7 +144,7 @@ def write_figures(compared: Comparison, folder: Path, gallery_path: Path, datase
     for stem, figure in drawn.items():
         plotting.save(figure, folder / f"{stem}.svg")
     picture = gallery.plot_gallery(
-        candidates, dataset, manifest, f"{name}: {manifest.scored_images}"
+        candidates, dataset, manifest, f"{name}: {manifest.scored_images}", gallery_images
     )
     picture.savefig(gallery_path, dpi=110)
 

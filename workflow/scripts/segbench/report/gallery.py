@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from segbench.datasets.manifest import Manifest
 from segbench.report.plotting import class_handles, color_table, read_image, read_label
+from segbench.report.predictions import StoredPredictions
 from segbench.report.results import Candidate
 from segbench.scores import metrics
 
@@ -20,23 +21,26 @@ CELL_WIDTH = 3.0
 
 
 def plot_gallery(
-    candidates: Sequence[Candidate], dataset: Path, manifest: Manifest, title: str
+    candidates: Sequence[Candidate], dataset: Path, manifest: Manifest, title: str, images: int
 ) -> Figure:
-    """Draw a row per stored image: image, truth, and each candidate's best seed.
+    """Draw a row per image: image, truth, and each candidate's best seed.
 
     Args:
         candidates: best first.
         dataset: folder of the prepared dataset.
         manifest: its manifest.
         title: of the figure.
+        images: how many, spread over the split.
     """
-    stored = [_load(candidate.best_run.folder / "predictions.npz") for candidate in candidates]
-    names = list(stored[0])
+    stored = [
+        StoredPredictions(candidate.best_run.folder / "predictions.npz") for candidate in candidates
+    ]
+    names = _spread(stored[0].names, images)
     colors = color_table(manifest)
     # the initialization on a line of its own, so that long names fit their column
     labels = [candidate.label.replace(" (", "\n(") for candidate in candidates]
     columns = ["image", "truth", *labels]
-    height, width = next(iter(stored[0].values())).shape
+    height, width = stored[0][names[0]].shape
     cell = (CELL_WIDTH, CELL_WIDTH * height / width)
     figure, grid = plt.subplots(
         len(names), len(columns), squeeze=False, layout="constrained",
@@ -67,10 +71,10 @@ def plot_gallery(
     return figure
 
 
-def _load(path: Path) -> dict[str, npt.NDArray[np.uint8]]:
-    """Predicted class ids by frame name."""
-    with np.load(path) as stored:
-        return {str(name): stored[str(i)] for i, name in enumerate(stored["names"])}
+def _spread(names: Sequence[str], images: int) -> list[str]:
+    """So many of the names, spread over all of them."""
+    places = np.linspace(0, len(names) - 1, min(images, len(names))).round().astype(int)
+    return [names[i] for i in dict.fromkeys(places.tolist())]
 
 
 def _score(

@@ -32,6 +32,7 @@ OTHER_SCORES = {
     "miou_images": "the mean IoU of single images",
     "miou_worst_tenth": "the worst tenth of the images",
 }
+PAGE = "index.html"  # beside README.md
 FEW_IMAGES = 10  # a bootstrap over fewer says little
 # the page is 32 rem wide and the picture of the workflow stands right of it: a long name of a model
 # is broken, and what is still too wide is scrolled
@@ -210,11 +211,12 @@ def landing_page(compared: Comparison, table: pd.DataFrame) -> str:
     """
     candidates = compared.candidates
     lines = [f"{escaped(compared.experiment)}: {_title(candidates)}"]
-    lines += ["=" * len(lines[0]), "", *_findings(compared, table)]
+    lines += ["=" * len(lines[0]), "", *findings(compared, table)]
     first_table = html_table(readable_models(table)[list(_narrow_columns(table))])
     lines += _raw_html(f'{TABLE_STYLE}\n<div class="first-table">\n{first_table}\n</div>')
     lines += ["", FIGURE_GOES_HERE, ""]
     starts = ["*Starting points*"] if _several_starts(candidates) else []
+    lines += [f"Classes and their images are on a page of their own: `{PAGE} <{PAGE}>`_.", ""]
     menu = ", ".join(["*Comparison*", "*Dataset*", "*Images*", *starts])
     lines += [f"More is under {menu} and *Training* in the menu.", ""]
     lines += ["Protocol", "--------", ""]
@@ -238,7 +240,8 @@ def markdown_page(compared: Comparison, table: pd.DataFrame) -> str:
     candidates = compared.candidates
     # what reStructuredText escapes with a backslash, Markdown does too
     lines = [f"# {escaped(compared.experiment)}: {_title(candidates)}", ""]
-    lines += _findings(compared, table)
+    lines += findings(compared, table)
+    lines += [f"Classes and their images, to click through: [{PAGE}]({PAGE})", ""]
     lines += ["![mean IoU](figures/models.png)", ""]
     if _several_starts(candidates):
         lines += ["![mean IoU by starting point](figures/initializations.png)", ""]
@@ -255,8 +258,8 @@ def markdown_page(compared: Comparison, table: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _findings(compared: Comparison, table: pd.DataFrame) -> list[str]:
-    """What both pages say first, in paragraphs."""
+def findings(compared: Comparison, table: pd.DataFrame) -> list[str]:
+    """What all pages say first: lines of a markup that reStructuredText and Markdown share."""
     candidates, manifest = compared.candidates, compared.manifest
     said = [*incomplete(compared.unfinished), verdict(candidates, manifest.name), ""]
     remarked = [*remarks(candidates, manifest), *other_winners(table)]

@@ -116,6 +116,29 @@ def _chance_of_training(by_seed: Scores, seed: int, name: str) -> Scores:
     return np.asarray(rng.standard_t(seeds - 1, resamples) * spread / np.sqrt(seeds))
 
 
+def bootstrap_class_iou(
+    runs: Sequence[tuple[int, Counts, Sequence[str]]],
+    resamples: int = PART_RESAMPLES,
+    seed: int = 0,
+) -> Scores:
+    """IoU of each class on resampled images, mean over the trainings, whose chance is left out.
+
+    Args:
+        runs: fold, matrices per image, and drive of each image of each run; see
+            `bootstrap_mean_iou`.
+        resamples: number of draws.
+        seed: decides the draws.
+
+    Returns:
+        [resamples, classes]; NaN where a class was not drawn.
+    """
+    scores = [
+        _class_iou_of_draws(_draws(units_of(groups, len(counts)), resamples, seed, fold), counts)
+        for fold, counts, groups in runs
+    ]
+    return mean_over_classes(np.stack(scores, axis=-1))
+
+
 @dataclass(frozen=True, slots=True)
 class PartDraws:
     """Scores of a model on a part of the images, and how far they are from those of the rest.

@@ -1,0 +1,31 @@
+"""Write the interactive page of a comparison."""
+
+from pathlib import Path
+
+from segbench.report.comparison import Comparison
+from segbench.report.page import write_page
+from segbench.system.logs import run_script
+
+
+def main(snakemake):
+    params = snakemake.params
+    dataset, captions = Path(snakemake.input.manifest).parent, Path(params.captions)
+    compared = Comparison.read(
+        params.runs,
+        [Path(path).parent for path in snakemake.input.confusion],
+        dataset,
+        params.classes,
+        own_parts=next(map(Path, snakemake.input.own_parts), None),
+        under_conditions=bool(snakemake.input.conditions),
+        levels=params.levels,
+        experiment=params.experiment,
+        unfinished=params.unfinished,
+    )
+    figures = [
+        (path, params.titles[path.stem], (captions / f"{path.stem}.rst").read_text())
+        for path in map(Path, snakemake.input.figures)
+    ]
+    write_page(compared, Path(snakemake.output.page), dataset, captions / "page", figures)
+
+
+run_script(main, snakemake)
