@@ -11,7 +11,7 @@ from helpers import Checkout
 from test_reruns import CONFIG, planned
 
 CLASSES = "config/classes/idd_level1.yaml"
-SHOWN = {"compare_tables", "compare_figures", "describe_dataset"}
+SHOWN = {"compare_tables", "compare_figures", "compare_page", "describe_dataset"}
 
 
 def recoloured(checkout):

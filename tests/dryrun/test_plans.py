@@ -20,7 +20,7 @@ def test_the_demo_has_the_jobs_its_config_asks_for(checkout):
     assert (jobs["train_run"], jobs["take_checkpoint"], jobs["evaluate_run"]) == (5, 1, 5)
     per_dataset = ("obtain_dataset", "prepare_dataset", "check_dataset", "describe_dataset")
     assert {rule: jobs[rule] for rule in per_dataset} == dict.fromkeys(per_dataset, 2)
-    assert (jobs["compare_tables"], jobs["compare_figures"]) == (1, 1)
+    assert {jobs[f"compare_{what}"] for what in ("tables", "figures", "page")} == {1}
 
 
 def test_another_config_takes_the_place_of_the_default_one(checkout):

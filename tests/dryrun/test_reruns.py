@@ -103,9 +103,9 @@ LIBRARY = "workflow/scripts/segbench"
     [
         ("engine/sampling.py", "SHUFFLE, AUGMENT, RARE = 1, 2, 3",
          "SHUFFLE, AUGMENT, RARE = 1, 4, 3",
-         {"train_run", "evaluate_run", "compare_tables", "compare_figures"}),
+         {"train_run", "evaluate_run", "compare_tables", "compare_figures", "compare_page"}),
         ("scores/bootstrap.py", "RESAMPLES = 2000", "RESAMPLES = 100",
-         {"compare_tables", "compare_figures"}),
+         {"compare_tables", "compare_figures", "compare_page"}),
         ("system/responses.py", "MAX_REDIRECTS = 10", "MAX_REDIRECTS = 9", set()),
         ("engine/preflight.py", "min(2, config", "min(3, config", set()),
         ("report/dataset_card.py", "SAMPLES_PER_SPLIT = 3",
@@ -116,13 +116,13 @@ LIBRARY = "workflow/scripts/segbench"
         ("scores/metrics.py", "def mean_iou(",
          "def dice(counts):\n    return counts\n\n\ndef mean_iou(", set()),
         ("scores/metrics.py", "present=predicted > 0)", "present=predicted > 1)",
-         {"compare_tables", "compare_figures"}),
+         {"compare_tables", "compare_figures", "compare_page"}),
         ("engine/checkpoints/load.py", "holds no weights", "has no weights", set()),
         ("engine/trainer.py", "%s: done in %s, best", "%s: finished in %s, best", set()),
         ("config/schema.py", '"must be text"', '"must be a text"', set()),
         ("__main__.py", "list the published models", "list models", set()),
-        ("report/figures.py", "height=0.62", "height=0.6", {"compare_figures"}),
-        ("report/summary.py", "FEW_IMAGES = 10", "FEW_IMAGES = 11", {"compare_tables"}),
+        ("report/figures.py", "height=0.62", "height=0.6", {"compare_figures", "compare_page"}),
+        ("report/summary.py", "FEW_IMAGES = 10", "FEW_IMAGES = 11", {"compare_tables", "compare_page"}),
     ],
 )  # fmt: skip
 def test_editing_code_reruns_exactly_what_depends_on_it(finished_copy, path, old, new, rules):
@@ -207,7 +207,7 @@ def other_classes(carried):
     ("change", "rules"),
     [
         (settings_of_one_model, {"render_config", "train_run", "evaluate_run"}),
-        (lambda c: with_config(c, gallery_images=3), {"compare_figures"}),
+        (lambda c: with_config(c, gallery_images=3), {"compare_figures", "compare_page"}),
         (other_classes, {"prepare_dataset", "train_run", "evaluate_run"}),
     ],
     ids=["a training setting", "pictures", "the description of the data"],

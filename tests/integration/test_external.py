@@ -28,7 +28,7 @@ def with_friend(finished_copy):
 
 def test_they_stand_in_tables_figures_and_the_report(with_friend):
     rules = set(with_friend.pending(*RUN).values())
-    assert rules == {"score_predictions", "compare_tables", "compare_figures"}
+    assert rules == {"score_predictions", "compare_tables", "compare_figures", "compare_page"}
     with_friend.run(*RUN, expect=0)
     results = with_friend.root / "results/smallest"
     models = pd.read_csv(results / "tables/models.csv")

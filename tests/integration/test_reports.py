@@ -89,7 +89,7 @@ def test_parts_of_the_users_own_are_scored_without_training(finished_copy):
     done = finished_copy.run(*slices, expect=1)
     assert f"1 of {len(scored)} images that are scored have no row: '{scored[0]}'" in done.stderr
     table.write_text("\n".join(["image,weather", *rows]))
-    made = {"place_slices", "compare_tables", "compare_figures"}
+    made = {"place_slices", "compare_tables", "compare_figures", "compare_page"}
     assert set(finished_copy.pending(*slices).values()) == made
     finished_copy.run(*slices, expect=0)
     written = pd.read_csv(finished_copy.root / "results/smallest/tables/slices.csv")

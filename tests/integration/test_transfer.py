@@ -44,7 +44,7 @@ def test_another_name_for_a_class_of_both_datasets_trains_nothing(transferred, t
     copy = Checkout(target)
     copy.edit("config/classes/idd_level1.yaml", "name: drivable", "name: where cars drive")
     rules = set(copy.pending("--configfile", "transfer.yaml").values())
-    assert rules == {"describe_dataset", "compare_tables", "compare_figures"}
+    assert rules == {"describe_dataset", "compare_tables", "compare_figures", "compare_page"}
 
 
 def test_records_say_what_every_run_started_from(transferred):

@@ -56,7 +56,10 @@ MEANT = {
     ),
     "what the IoU is, by which a checkpoint is chosen": (
         ("scores/metrics.py", "truth + predicted - hits", "truth + predicted - 2 * hits"),
-        {"train_run", "evaluate_run", "score_predictions", "compare_tables", "compare_figures"},
+        {
+            "train_run", "evaluate_run", "score_predictions", "compare_tables", "compare_figures",
+            "compare_page",
+        },
     ),
     "how frames are read, which a registry finds by name": (
         ("engine/dataset.py", "return ", "return not "),
@@ -73,7 +76,7 @@ MEANT = {
     ),
     "the number of bootstrap draws": (
         ("scores/bootstrap.py", "RESAMPLES = 2000", "RESAMPLES = 100"),
-        {"compare_tables", "compare_figures"},
+        {"compare_tables", "compare_figures", "compare_page"},
     ),
     "a metric that is only shown": (
         ("scores/metrics.py", "present=predicted > 0)", "present=predicted > 1)"),
