@@ -122,7 +122,8 @@ LIBRARY = "workflow/scripts/segbench"
         ("config/schema.py", '"must be text"', '"must be a text"', set()),
         ("__main__.py", "list the published models", "list models", set()),
         ("report/figures.py", "height=0.62", "height=0.6", {"compare_figures", "compare_page"}),
-        ("report/summary.py", "FEW_IMAGES = 10", "FEW_IMAGES = 11", {"compare_tables", "compare_page"}),
+        ("report/summary.py", "FEW_IMAGES = 10", "FEW_IMAGES = 11",
+         {"compare_tables", "compare_page"}),
     ],
 )  # fmt: skip
 def test_editing_code_reruns_exactly_what_depends_on_it(finished_copy, path, old, new, rules):

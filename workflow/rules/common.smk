@@ -18,6 +18,7 @@ from segbench.datasets.meaning import what_counts, what_is_grouped, what_is_show
 from segbench.plan.load import load_datasets, load_experiment
 from segbench.errors import SegbenchError
 from segbench.system.failures import Listener, write_page
+from segbench.system.files import sha256_of
 from segbench.system.interrupts import hold_back_while_scripts_start
 from segbench.system.origins import restore_order, stale
 from segbench.system.provenance import package_versions

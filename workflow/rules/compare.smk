@@ -176,6 +176,9 @@ rule compare_figures:
         "../scripts/compare_figures.py"
 
 
+PAGE = SCRIPTS.parent / "report/page"
+
+
 rule compare_page:
     """Write the interactive page: from the verdict to a class to its images."""
     input:
@@ -223,7 +226,8 @@ rule compare_page:
             "per_class": "IoU per class",
             **{name: shows for name, _, shows, _ in MORE_FIGURES},
         },
-        captions=str(SCRIPTS.parent / "report"),
+        # the script finds these files by itself; here they are a reason to write the page again
+        template=[sha256_of(path)[:16] for path in sorted(PAGE.iterdir())],
         came_from=JOBS.of_drawing(TARGET),
     script:
         "../scripts/compare_page.py"

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import segbench
 from segbench.report.comparison import Comparison
 from segbench.report.page import write_page
 from segbench.system.logs import run_script
@@ -9,7 +10,8 @@ from segbench.system.logs import run_script
 
 def main(snakemake):
     params = snakemake.params
-    dataset, captions = Path(snakemake.input.manifest).parent, Path(params.captions)
+    dataset = Path(snakemake.input.manifest).parent
+    captions = Path(segbench.__file__).parents[2] / "report"
     compared = Comparison.read(
         params.runs,
         [Path(path).parent for path in snakemake.input.confusion],
