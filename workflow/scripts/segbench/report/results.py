@@ -106,7 +106,12 @@ class Run:
     @property
     def images_of(self) -> int:
         """Which images were scored: the fold, 0 where all runs are scored on the same ones."""
-        return 0 if self.scores.split == "test" else self.fold or 0
+        return (self.fold or 0) if self.scores_its_fold else 0
+
+    @property
+    def scores_its_fold(self) -> bool:
+        """Whether it was scored on images that runs of other folds were trained on."""
+        return self.fold is not None and self.scores.split != "test"
 
     def boundary_iou(self) -> metrics.Scores:
         """IoU of the edges of each class, [classes]; NaN where it was not counted."""

@@ -115,7 +115,7 @@ def scores_of_parts(candidates: Sequence[Candidate], parts: Sequence[Part]) -> l
     """
     found = list[PartScore]()
     for candidate in candidates:
-        if len({run.images_of for run in candidate.runs}) > 1:
+        if any(run.scores_its_fold for run in candidate.runs):
             continue
         runs, groups = [run.confusion for run in candidate.runs], candidate.runs[0].groups
         draws = [bootstrap_of_part(runs, part.rows, groups) for part in parts]
