@@ -46,6 +46,10 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("experiment", help="its name, its folder in results/, or its config")
     verify.set_defaults(run=_verify)
     _add_predict(commands.add_parser("predict", help="predict images with a run or a zoo model"))
+    export = commands.add_parser("export", help="hand a run over: an ONNX file and a model card")
+    export.add_argument("run_folder", type=Path, help="folder of a finished run")
+    export.add_argument("--out", type=Path, help="folder for the files; default: export/ in it")
+    export.set_defaults(run=_export)
     bundle = commands.add_parser(
         "bundle", help="for machines without a network: see docs/offline.md"
     )
@@ -134,6 +138,19 @@ def _predict(options: argparse.Namespace) -> None:
         say_outcome(outcome, options.out)
     if outcome.broken:
         raise SegbenchError(f"{len(outcome.broken)} images cannot be read; all others are done")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from segbench.engine.export import export
+    from segbench.system.logs import speaking
+
+    with speaking():
+        done = export(options.run_folder, options.out or options.run_folder / "export")
+    size = "any size" if done.size is None else f"{done.size[1]}x{done.size[0]}"
+    print(
+        f"{done.graph}: reads images of {size}; {100 * done.agreement:.2f} % of the pixels agree "
+        f"with the model on each of {done.images} images. {done.card} says how to use it."
+    )
 
 
 def _bundle(options: argparse.Namespace) -> None:
