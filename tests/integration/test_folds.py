@@ -8,14 +8,19 @@ import yaml
 from helpers import ROOT
 
 
-def test_every_frame_is_scored_in_its_fold_and_the_spread_is_shown(checkout):
+def train_folds(checkout, folds):
+    """Train one model for two iterations in each fold, and compare."""
     rural = (ROOT / "tests/tiny_rural.yaml").read_text()
-    (checkout.root / "tiny_rural.yaml").write_text(rural + "splits: {folds: 3}\n")
+    (checkout.root / "tiny_rural.yaml").write_text(f"{rural}splits: {{folds: {folds}}}\n")
     smallest = yaml.safe_load((ROOT / "tests/smallest.yaml").read_text())
     smallest["models"] = {"fast_scnn": smallest["models"]["fast_scnn"]}
     smallest["training"] |= {"max_iters": 2, "val_interval": 2}
     (checkout.root / "folds.yaml").write_text(yaml.safe_dump(smallest))
     checkout.run("--cores", "2", "--configfile", "folds.yaml", expect=0)
+
+
+def test_every_frame_is_scored_in_its_fold_and_the_spread_is_shown(checkout):
+    train_folds(checkout, "3")
 
     runs = checkout.root / "results/smallest/runs/fast_scnn/scratch"
     assert sorted(path.name for path in runs.iterdir()) == [
@@ -45,14 +50,7 @@ def test_every_frame_is_scored_in_its_fold_and_the_spread_is_shown(checkout):
 
 
 def test_with_a_test_split_all_folds_are_scored_on_the_same_images(checkout):
-    rural = (ROOT / "tests/tiny_rural.yaml").read_text()
-    splits = "splits: {folds: {count: 2, test: 0.3}}\n"
-    (checkout.root / "tiny_rural.yaml").write_text(rural + splits)
-    smallest = yaml.safe_load((ROOT / "tests/smallest.yaml").read_text())
-    smallest["models"] = {"fast_scnn": smallest["models"]["fast_scnn"]}
-    smallest["training"] |= {"max_iters": 2, "val_interval": 2}
-    (checkout.root / "folds.yaml").write_text(yaml.safe_dump(smallest))
-    checkout.run("--cores", "2", "--configfile", "folds.yaml", expect=0)
+    train_folds(checkout, "{count: 2, test: 0.3}")
     results = checkout.root / "results/smallest"
     lists = checkout.root / "results/datasets/tiny_rural/splits"
     test = (lists / "test.txt").read_text().split()

@@ -27,11 +27,10 @@ rule place_slices:
 
 
 # only where there is something in them
-MORE_TABLES = {"levels": bool(TARGET.coarser), "conditions": bool(CONDITIONS)}
 MORE_TABLES = {
     name: f"{RESULTS}/tables/{name}.csv"
-    for name, wanted in MORE_TABLES.items()
-    if wanted
+    for name, content in (("levels", TARGET.coarser), ("conditions", CONDITIONS))
+    if content
 }
 
 

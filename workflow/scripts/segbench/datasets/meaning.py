@@ -16,9 +16,7 @@ ONLY_SHOWN = {"about", "coarser"}
 
 def what_counts(description: DatasetDescription) -> dict[str, Any]:
     """All that shapes the prepared data, as plain values that can be compared."""
-    content = description.model_dump(
-        mode="json", exclude_defaults=True, exclude={"about", "coarser"}
-    )
+    content = description.model_dump(mode="json", exclude_defaults=True, exclude=ONLY_SHOWN)
     by_color = description.labels.format == "rgb"
     classes = description.classes.classes
     content["classes"]["classes"] = [_belonging(found, by_color) for found in classes]

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from segbench.datasets.class_list import IGNORE_INDEX
 from segbench.scores import metrics
 
 ClassIds = npt.NDArray[np.uint8]
-IGNORED = 255
 EDGE = 0.02  # width of the edge, as a share of the image's diagonal (Cheng et al. 2021)
 
 
@@ -94,8 +94,8 @@ def boundary_counts(truth: ClassIds, predicted: ClassIds, classes: int) -> metri
         prediction.
     """
     width = max(1, round(EDGE * float(np.hypot(*truth.shape))))
-    seen = truth != IGNORED
-    masked = np.where(seen, predicted, np.uint8(IGNORED))
+    seen = truth != IGNORE_INDEX
+    masked = np.where(seen, predicted, np.uint8(IGNORE_INDEX))
     on_edge, predicted_edge = _edges(truth, width), _edges(masked, width)
     both = on_edge & predicted_edge & (truth == masked)
     found = (

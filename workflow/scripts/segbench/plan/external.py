@@ -42,8 +42,7 @@ class OutsideRun:
     def names_file(self, target: DatasetDescription) -> str:
         """The list of the frames that are scored, below `splits/` of the prepared dataset."""
         scored = target.splits.names[-1]
-        fold = self.key.fold
-        return f"{scored}.txt" if fold is None else f"fold{fold}/{scored}.txt"
+        return f"{scored}.txt" if self.key.fold is None else f"fold{self.key.fold}/{scored}.txt"
 
     def origin(
         self, target: DatasetDescription, experiment: Experiment, code: Callable[[str], str]

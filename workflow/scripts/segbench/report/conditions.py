@@ -15,10 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from segbench.report.figures import palette
-from segbench.report.results import Candidate, Condition
+from segbench.report.results import Candidate, Condition, draws_of
 from segbench.report.tables import percent
 from segbench.scores import metrics
-from segbench.scores.bootstrap import Draws, Interval, bootstrap_mean_iou
+from segbench.scores.bootstrap import Draws, Interval
 
 COLUMNS = ["model", "initialization", "condition", "level", "miou", "ci_low", "ci_high",
            "retained", "retained_low", "retained_high"]  # fmt: skip
@@ -72,11 +72,7 @@ def scores_under(candidates: Sequence[Candidate]) -> list[ConditionScore]:
             candidate,
             condition,
             float(np.mean([metrics.mean_iou(run.worse[condition].sum(0)) for run in runs])),
-            bootstrap_mean_iou(
-                [(run.images_of, run.worse[condition]) for run in runs],
-                name=f"{candidate.model}/{candidate.initialization}",
-                groups={run.images_of: run.groups for run in runs},
-            ),
+            draws_of(runs, [run.worse[condition] for run in runs]),
         )
         for candidate in candidates
         for runs in [candidate.runs]

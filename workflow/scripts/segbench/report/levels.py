@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from segbench.report.results import Candidate
+from segbench.report.results import Candidate, draws_of
 from segbench.report.tables import percent
 from segbench.scores import metrics
-from segbench.scores.bootstrap import Interval, bootstrap_mean_iou
+from segbench.scores.bootstrap import Interval
 
 COLUMNS = ["model", "initialization", "level", "class", "iou", "ci_low", "ci_high"]
 MEAN = "mean IoU"
@@ -47,13 +47,9 @@ def scores_at(candidates: Sequence[Candidate], levels: Sequence[Level]) -> list[
 
 def _score(candidate: Candidate, level: Level) -> LevelScore:
     groups = [ids for _, ids in level[1]]
-    runs = [(run, metrics.merged(run.confusion, groups)) for run in candidate.runs]
-    whole = [counts.sum(0) for _, counts in runs]
-    draws = bootstrap_mean_iou(
-        [(run.images_of, counts) for run, counts in runs],
-        name=f"{candidate.model}/{candidate.initialization}",
-        groups={run.images_of: run.groups for run, _ in runs},
-    )
+    merged = [metrics.merged(run.confusion, groups) for run in candidate.runs]
+    whole = [counts.sum(0) for counts in merged]
+    draws = draws_of(candidate.runs, merged)
     return LevelScore(
         candidate,
         level,

@@ -280,6 +280,20 @@ def _in_order(runs: Sequence[Run]) -> list[Run]:
     return sorted(runs, key=lambda run: (run.seed, run.fold or 0))
 
 
+def draws_of(runs: Sequence[Run], counts: Sequence[metrics.Counts]) -> Draws:
+    """Bootstrap mean IoU of a candidate, on the same draws whatever was counted of the images.
+
+    Args:
+        runs: of the candidate.
+        counts: matrices per image of each run.
+    """
+    return bootstrap_mean_iou(
+        [(run.images_of, one) for run, one in zip(runs, counts, strict=True)],
+        name=f"{runs[0].model}/{runs[0].initialization}",
+        groups={run.images_of: run.groups for run in runs},
+    )
+
+
 def rank(runs: Sequence[Run]) -> list[Candidate]:
     """Group runs into candidates, the best mean IoU first."""
     groups: dict[tuple[str, str], list[Run]] = {}
@@ -292,11 +306,7 @@ def rank(runs: Sequence[Run]) -> list[Candidate]:
             initialization=initialization,
             label=f"{model} ({initialization})" if several or initialization == EXTERNAL else model,
             runs=_in_order(group),
-            draws=bootstrap_mean_iou(
-                [(run.images_of, run.confusion) for run in _in_order(group)],
-                name=f"{model}/{initialization}",
-                groups={run.images_of: run.groups for run in group},
-            ),
+            draws=draws_of(_in_order(group), [run.confusion for run in _in_order(group)]),
         )
         for (model, initialization), group in groups.items()
     ]
