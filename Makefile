@@ -15,7 +15,7 @@ TO ?= bundle
 WHEEL = $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --wheel-dir "$(TO)/wheels"
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help demo setup bundle test test-kill test-slurm test-zoo lint format docs bench publish lock clean
+.PHONY: help demo setup bundle test test-kill test-slurm test-gpu test-zoo lint format docs bench publish lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | \
@@ -61,6 +61,9 @@ test-kill: setup  ## kill a training twenty times and compare every bit (five mi
 
 test-slurm: setup  ## run the workflow on a real SLURM that is started here (root; 25 minutes)
 	python -m pytest tests/slurm -s
+
+test-gpu: setup  ## what only a CUDA device can show, on a machine that has one
+	python -m pytest tests/gpu
 
 test-zoo: setup  ## try every published model (hours), continuing where it stopped
 	python -W ignore tests/zoo/sweep.py

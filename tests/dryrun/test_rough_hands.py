@@ -48,6 +48,17 @@ def test_a_command_line_that_cannot_be_read_is_one_message(checkout, line, messa
     assert "Traceback" not in done.stdout + done.stderr
 
 
+def test_a_profile_that_does_not_exist_is_refused(checkout):
+    """Snakemake passes over it, and with it over the count of GPUs and the reasons to rerun."""
+    done = checkout.run("-n", "--workflow-profile", "profiles/slrm")
+    assert done.returncode != 0
+    assert "--workflow-profile: 'profiles/slrm' is no profile" in done.stdout + done.stderr
+    checkout.run("-n", "--workflow-profile", "none", expect=0)
+    site = checkout.root / "site.yaml"
+    site.write_text("resources: [gpu=1]\n")
+    checkout.run("-n", "--workflow-profile", "site.yaml", expect=0)
+
+
 def test_a_target_before_the_config_is_one(checkout):
     done = checkout.run("check", "-n", "--configfile", "config/config.yaml", expect=0)
     assert "check_model" in done.stdout

@@ -22,7 +22,7 @@ def interrupted(checkout):
         shutil.copy(ROOT / "tests" / name, checkout.root)
     checkout.edit("smallest.yaml", "max_iters: 6", "max_iters: 5000")
 
-    def run(moment: str) -> str:
+    def run(moment: str, times: int = 1) -> str:
         """Interrupt once it says a word or writes a log; one job at a time, so none just starts."""
         said = checkout.root / "said.txt"
         with said.open("w") as file:
@@ -36,7 +36,9 @@ def interrupted(checkout):
         log = checkout.root / moment
         while not (log.is_file() or moment in said.read_text()) and time.monotonic() < deadline:
             time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGINT)
+        for _ in range(times):
+            os.killpg(process.pid, signal.SIGINT)
+            time.sleep(0.05)
         try:
             assert process.wait(timeout=60) != 0
         finally:
@@ -62,6 +64,13 @@ def test_an_interrupt_is_one_line(interrupted, moment):
     assert "Error in rule" not in said
     assert said.count("Interrupted. Run the same command again: what is finished is kept") == 1
     assert "it/s" not in moment or "its state is saved; run again to go on" in said
+
+
+def test_an_interrupt_given_three_times_is_one_line(interrupted):
+    said = interrupted("it/s", times=3)
+    assert "Traceback" not in said
+    assert said.count("Interrupted. Run the same command again: what is finished is kept") == 1
+    assert "its state is saved; run again to go on" in said
 
 
 @pytest.mark.parametrize("after", [0.01, 0.04, 0.08, 0.12, 0.2])

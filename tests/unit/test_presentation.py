@@ -361,6 +361,15 @@ def test_a_read_only_folder_is_named(tmp_path, monkeypatch):
         refuse_unwritable(tmp_path / "results")
 
 
+def test_a_folder_of_another_user_is_named_with_its_owner(tmp_path, monkeypatch):
+    theirs = tmp_path / "results/work"
+    theirs.mkdir(parents=True)
+    monkeypatch.setattr(os, "access", lambda path, mode: path != theirs)
+    monkeypatch.setattr(os, "geteuid", lambda: theirs.stat().st_uid + 1)
+    with pytest.raises(Exception, match=rf"results/work: no .*\(it belongs to {theirs.owner()}\)"):
+        refuse_unwritable(tmp_path / "results", theirs)
+
+
 def test_folds_are_compared_fold_by_fold():
     """One fold is hard for both models, so their ranges overlap; yet one is always ahead."""
     folded = rank([

@@ -6,6 +6,7 @@ from pathlib import Path
 SCRIPTS = Path(str(workflow.current_basedir)).parent / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+from snakemake.cli import get_profile_dir
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.shell import shell
@@ -19,12 +20,16 @@ from segbench.plan.load import load_datasets, load_experiment
 from segbench.errors import SegbenchError
 from segbench.system.failures import Listener, write_page
 from segbench.system.files import sha256_of
-from segbench.system.interrupts import hold_back_while_scripts_start
+from segbench.system.interrupts import (
+    hold_back_while_scripts_start,
+    take_one_interrupt_at_a_time,
+)
 from segbench.system.origins import restore_order, stale
 from segbench.system.provenance import package_versions
 from segbench.system.run_list import write_run_list
 from segbench.plan.report_path import link_report
 from segbench.plan.chosen_run import files_of_prediction
+from segbench.plan.command_line import refuse_missing_profile
 from segbench.plan.refusals import refuse_problems
 from segbench.plan.run_settings import settings_of, settings_that_count
 from segbench.plan.reuse import say_what_is_reused
@@ -33,6 +38,7 @@ from segbench.config.paths import located
 from segbench.config.schema import read_yaml
 from segbench.plan.starts import StartingPoints
 from segbench.plan.preconditions import (
+    folders_written_by,
     listing_digest,
     origin_of_dataset,
     refuse_missing_source,
@@ -43,6 +49,7 @@ from segbench.plan.preconditions import (
 )
 
 scripts_import_from(SCRIPTS)
+take_one_interrupt_at_a_time()
 hold_back_while_scripts_start(shell._process_args)
 
 # where the files that a config names are looked for, after the working directory
@@ -56,13 +63,15 @@ try:
         read_yaml(
             Path(configfile)
         )  # Snakemake takes the last of two equal keys without a word
+    if workflow.is_main_process:
+        refuse_missing_profile(sys.argv[1:], get_profile_dir)
     EXPERIMENT = load_experiment(config)
     if workflow.is_main_process:
         say_what_is_run(EXPERIMENT.own_configs)
     RESULTS = f"results/{EXPERIMENT.experiment}"
     # what models are compared on, and what they are trained on before, if anything
     TARGET, *SOURCES = load_datasets(EXPERIMENT, *FOLDERS)
-    refuse_unwritable(Path("results"))
+    refuse_unwritable(*folders_written_by(EXPERIMENT.experiment))
     for description in (TARGET, *SOURCES):
         absence = refuse_missing_source(description, Path("results/datasets"))
         if absence and workflow.is_main_process:

@@ -7,7 +7,7 @@ and ends in a traceback where one cannot be read; so that is refused earlier.
 import argparse
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from segbench.config.schema import read_yaml
@@ -20,11 +20,13 @@ def parsed(words: Sequence[str]) -> argparse.Namespace | None:
     """The flags that say which config is used and where; None where Snakemake refuses them.
 
     Returns:
-        `configfile` and `config` as lists, `directory` and `snakefile` as texts.
+        `configfile` and `config` as lists, `directory` and `snakefile` as texts,
+        `workflow_profile` as a text or None.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--configfile", "--configfiles", nargs="+", action="extend", default=[])
     parser.add_argument("--config", "-C", nargs="*", action="extend", default=[])
+    parser.add_argument("--workflow-profile")
     parser.add_argument("--directory", "-d", default=".")
     parser.add_argument("--snakefile", "-s", default="Snakefile")
     try:
@@ -46,6 +48,30 @@ def refuse_unreadable(words: Sequence[str]) -> None:
         problems = [*map(_file_problem, given.configfile), *map(_pair_problem, given.config)]
         if found := list(filter(None, problems)):
             sys.exit("\n".join(found))
+
+
+def refuse_missing_profile(words: Sequence[str], found: Callable[[str], object]) -> None:
+    """Refuse a workflow profile that does not exist, which Snakemake passes over in silence.
+
+    Without one no GPU is counted, and a file that was touched trains again what is finished.
+    Nothing is said with `--directory`, which a relative path does not start from.
+
+    Args:
+        words: the arguments of `snakemake`.
+        found: where Snakemake finds a profile, by its name or path; None where there is none.
+
+    Raises:
+        ConfigError: names the profile.
+    """
+    given = parsed(words)
+    if given is None or given.directory != ".":
+        return
+    name = given.workflow_profile
+    if name and name != "none" and not found(name):
+        raise ConfigError(
+            f"--workflow-profile: '{name}' is no profile. There are profiles/default, which is "
+            "used where no other is named, and profiles/slurm."
+        )
 
 
 def _file_problem(name: str) -> str:

@@ -43,24 +43,50 @@ def say_where_it_runs(is_local: bool) -> None:
         )
 
 
-def refuse_unwritable(folder: Path) -> None:
-    """Make sure that a folder can be written, or made.
+def refuse_unwritable(*folders: Path) -> None:
+    """Make sure that folders can be written, or made.
 
     Raises:
-        ConfigError: names the folder, or the one above it that stands in the way.
+        ConfigError: names the first that cannot, or the one above it that stands in the way, and
+            the user to whom it belongs.
     """
-    existing = folder
-    while not os.path.lexists(existing):
-        existing = existing.parent
-    if not existing.is_dir():
-        raise ConfigError(
-            f"{existing.absolute()}: is not a folder, so results cannot be written there"
-        )
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise ConfigError(
-            f"{existing.absolute()}: no permission to write results there. Change its permissions, "
-            "or run in another folder with: snakemake --directory FOLDER"
-        )
+    for existing in map(_nearest_existing, folders):
+        if not existing.is_dir():
+            raise ConfigError(
+                f"{existing.absolute()}: is not a folder, so results cannot be written there"
+            )
+        if not os.access(existing, os.W_OK | os.X_OK):
+            raise ConfigError(
+                f"{existing.absolute()}: no permission to write results there{_owner(existing)}. "
+                "Change its permissions, or run in another folder with: snakemake --directory "
+                "FOLDER"
+            )
+
+
+def folders_written_by(experiment: str) -> list[Path]:
+    """The folders that a run of an experiment writes into, Snakemake's own among them.
+
+    Another user may have made any of them, and a training would find out late.
+    """
+    inside = ("", "work", "logs", "benchmarks", experiment, f"{experiment}/runs")
+    return [Path(".snakemake"), *(Path("results", name) for name in inside)]
+
+
+def _nearest_existing(path: Path) -> Path:
+    while not os.path.lexists(path):
+        path = path.parent
+    return path
+
+
+def _owner(folder: Path) -> str:
+    """To whom a folder belongs, if that is somebody else."""
+    owner = folder.stat().st_uid
+    if owner == os.geteuid():
+        return ""
+    try:
+        return f" (it belongs to {folder.owner()})"
+    except KeyError:  # a user whom this machine does not know
+        return f" (it belongs to user {owner})"
 
 
 def listing_digest(dataset: DatasetDescription, contents: Path) -> str:

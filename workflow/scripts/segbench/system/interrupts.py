@@ -1,4 +1,4 @@
-"""Ctrl-C while a script of a rule starts: it ends without a traceback.
+"""Ctrl-C at an awkward moment ends without a traceback: pressed twice, or while a script starts.
 
 Python itself takes a tenth of a second to start, and Snakemake's preamble of a script as long.
 Ctrl-C in that time would be a traceback of the interpreter. So Snakemake starts scripts with the
@@ -7,11 +7,37 @@ signal blocked, and the script lets it through as soon as it can end quietly.
 
 import signal
 import sys
+import time
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 BY_INTERRUPT = 130  # the status of a script that Ctrl-C ended: 128 and the signal, as in a shell
+SAME_WISH_SECONDS = 5.0
+
+
+def take_one_interrupt_at_a_time() -> None:
+    """Heed Ctrl-C, and overhear it if it comes again at once.
+
+    Snakemake ends its jobs and itself on the first. A second one in the middle of that, from a
+    hurried user or from `timeout`, would end in its traceback. Does nothing where Ctrl-C is
+    ignored.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _Once())
+
+
+class _Once:
+    """A handler that raises, but not again right after that."""
+
+    def __init__(self) -> None:
+        self._heeded = -SAME_WISH_SECONDS
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if now - self._heeded >= SAME_WISH_SECONDS:
+            self._heeded = now
+            raise KeyboardInterrupt
 
 
 def hold_back_while_scripts_start(process_arguments: dict[str, Any]) -> None:
