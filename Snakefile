@@ -28,6 +28,7 @@ include: "workflow/rules/zoo.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/weights.smk"
 include: "workflow/rules/train.smk"
+include: "workflow/rules/screen.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/predict.smk"
@@ -58,10 +59,11 @@ localrules:
 
 onstart:
     say_where_it_runs(workflow.local_exec)
-    write_run_list(Path(RESULTS), *STARTS.listed, EXPERIMENT.built_from)
+    write_run_list(Path(RESULTS), *listed_runs(), EXPERIMENT.built_from)
 
 
 onsuccess:
+    say_who_is_left()
     link_report(Path(RESULTS))
     write_page(Path(RESULTS) / "failed.md", [])
 
@@ -70,13 +72,20 @@ onerror:
     say_what_failed()
 
 
+COMPARISON = [
+    rules.compare_tables.output,
+    rules.compare_figures.output,
+    rules.compare_page.output,
+]
+
+
 rule all:
     """Everything: tables, figures and the cards of the datasets."""
     default_target: True
     input:
-        rules.compare_tables.output,
-        rules.compare_figures.output,
-        rules.compare_page.output,
+        # the first stage of an experiment with `screening` ends with the decision
+        rules.draw_screening.output if SCREENED else [],
+        [] if SCREENED and not IS_SCREENED else COMPARISON,
         expand(rules.describe_dataset.output, dataset=DATASETS),
 
 

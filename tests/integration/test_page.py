@@ -193,6 +193,21 @@ def test_names_are_text_and_never_markup(opened, finished, tmp_path):
     assert page.locator("script").count() == 2
 
 
+def test_captions_are_plain_text(opened, finished):
+    page = opened(finished.root / "results/smallest/index.html")
+    captions = page.locator("#figures figcaption").all_text_contents()
+    assert len(captions) == page.locator("#figures figure").count() >= 3
+    assert "initializations of smallest, best first" in captions[0]
+    assert not [one for one in captions if "{{" in one or "``" in one]
+
+
+def test_on_paper_every_figure_is_open(opened, finished, tmp_path):
+    page = opened(finished.root / "results/smallest/index.html")
+    assert page.locator("#figures details:not([open])").count() > 0
+    page.pdf(path=tmp_path / "page.pdf")
+    assert page.locator("#figures details:not([open])").count() == 0
+
+
 def test_it_keeps_to_its_budget(finished, tmp_path):
     whole = written(finished, tmp_path / "whole.html")
     rows = page_pictures.pick(compared(finished).candidates).rows

@@ -37,7 +37,10 @@ def digests_after(tmp_path, monkeypatch):
 
 def rerun(digests_after, *edits) -> set[str]:
     before, after = digests_after(), digests_after(*edits)
-    return {script for script in before if before[script] != after[script]}
+    changed = {script for script in before if before[script] != after[script]}
+    # a screening trains the beginnings of trainings, so what changes these changes it
+    assert "train_run" not in changed or "screen_run" in changed
+    return changed - {"screen_run"}
 
 
 MEANT = {

@@ -26,6 +26,7 @@ from segbench.system.interrupts import (
 )
 from segbench.system.origins import restore_order, stale
 from segbench.system.provenance import package_versions
+from segbench.system.screening_records import DECISION, RoundRecord
 from segbench.system.run_list import write_run_list
 from segbench.plan.report_path import link_report
 from segbench.plan.chosen_run import files_of_prediction
@@ -34,6 +35,7 @@ from segbench.plan.refusals import refuse_problems
 from segbench.plan.run_settings import settings_of, settings_that_count
 from segbench.plan.reuse import say_what_is_reused
 from segbench.plan.runs import compared_runs
+from segbench.plan.screening import ScreeningPlan
 from segbench.config.paths import located
 from segbench.config.schema import read_yaml
 from segbench.plan.starts import StartingPoints
@@ -79,6 +81,14 @@ try:
     STARTS = StartingPoints(
         EXPERIMENT, TARGET, next(iter(SOURCES), None), RESULTS, FOLDERS
     )
+    # brief trainings of all candidates come first; once they are done, only those that are left
+    # belong to the experiment
+    SCREENED = ScreeningPlan.of(STARTS)
+    LEFT = SCREENED.decided() if SCREENED else None
+    IS_SCREENED = LEFT is not None
+    if IS_SCREENED:
+        EXPERIMENT = LEFT
+        STARTS = StartingPoints(LEFT, TARGET, STARTS.source, RESULTS, FOLDERS)
     refuse_problems(STARTS)
     WEIGHTS = STARTS.files()
     RUNS, UNFINISHED = compared_runs(EXPERIMENT, TARGET, Path(RESULTS))
@@ -243,3 +253,23 @@ def say_what_failed():
     """Say it last, and leave it beside the results."""
     print(*LISTENER.closing_lines(), sep="\n", file=sys.stderr)
     write_page(Path(RESULTS) / "failed.md", LISTENER.remaining())
+
+
+def listed_runs():
+    """The runs that are watched, and those of them that are not compared."""
+    runs, not_compared = STARTS.listed
+    if SCREENED and not IS_SCREENED:  # in the first stage one seed of each
+        briefly = {run.path for run in SCREENED.candidates.values()}
+        runs = [run for run in runs if run in briefly or run in not_compared]
+    return runs, not_compared
+
+
+def say_who_is_left():
+    """After the first stage of a screening, say what comes next."""
+    if SCREENED and not IS_SCREENED and (left := SCREENED.decision()):
+        print(
+            f"Screening: left of {len(SCREENED.candidates)} candidates: "
+            f"{', '.join(left.kept)}. "
+            "Run the same command again to train what is left to the end, and to compare it.",
+            file=sys.stderr,
+        )

@@ -45,6 +45,7 @@ rule compare_tables:
         records=of_all_runs("train.json"),
         own_parts=OWN_PARTS,
         conditions=of_all_runs("conditions.npz", OWN_RUNS) if CONDITIONS else [],
+        screening=f"{RESULTS}/{DECISION}" if SCREENED else [],
     output:
         multiext(f"{RESULTS}/tables/models", ".csv", ".md", ".tex"),
         multiext(f"{RESULTS}/tables/per_class", ".csv", ".md", ".tex"),
@@ -190,6 +191,7 @@ rule compare_page:
         own_parts=OWN_PARTS,
         conditions=of_all_runs("conditions.npz", OWN_RUNS) if CONDITIONS else [],
         histories=of_all_runs("history.csv"),
+        screening=f"{RESULTS}/{DECISION}" if SCREENED else [],
         figures=[
             f"{RESULTS}/figures/{name}.svg"
             for name in [
@@ -197,6 +199,7 @@ rule compare_page:
                 "training",
                 "per_class",
                 *[name for name, *_ in MORE_FIGURES],
+                *(["screening"] if SCREENED else []),
             ]
         ],
     output:
@@ -224,6 +227,7 @@ rule compare_page:
             "training": "loss and validation",
             "per_class": "IoU per class",
             **{name: shows for name, _, shows, _ in MORE_FIGURES},
+            "screening": "who went on after the screening",
         },
         # the script finds these files by itself; here they are a reason to write the page again
         template=[sha256_of(path)[:16] for path in sorted(PAGE.iterdir())],

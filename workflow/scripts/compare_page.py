@@ -5,6 +5,7 @@ from pathlib import Path
 import segbench
 from segbench.report.comparison import Comparison
 from segbench.report.page import write_page
+from segbench.report.screening import remarks_in
 from segbench.system.logs import run_script
 
 
@@ -22,6 +23,7 @@ def main(snakemake):
         levels=params.levels,
         experiment=params.experiment,
         unfinished=params.unfinished,
+        screening=remarks_in(snakemake.input.screening),
     )
     figures = [
         (path, params.titles[path.stem], (captions / f"{path.stem}.rst").read_text())

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from segbench.report.compare import write_tables
 from segbench.report.comparison import Comparison
+from segbench.report.screening import remarks_in
 from segbench.system.logs import run_script
 
 
@@ -20,6 +21,7 @@ def main(snakemake):
         unfinished=snakemake.params.unfinished,
         configs=snakemake.params.configs,
         citation=snakemake.params.citation,
+        screening=remarks_in(snakemake.input.screening),
     )
     write_tables(compared, Path(snakemake.output.summary).parent)
 

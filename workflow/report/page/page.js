@@ -388,3 +388,7 @@ if (data.disputed.length) {
 }
 document.getElementById("image-search").addEventListener("input", imagesTable);
 window.addEventListener("resize", costFigure);
+// on paper nothing can be opened
+window.addEventListener("beforeprint", () => {
+  for (const one of document.querySelectorAll("#figures details")) one.open = true;
+});

@@ -19,6 +19,7 @@ from segbench.config.experiment import (
     Weights,
     WeightsStore,
 )
+from segbench.config.screening import Screening
 from segbench.config.training import Training
 from segbench.datasets.class_list import Class, ClassList
 from segbench.datasets.description import (
@@ -32,7 +33,7 @@ from segbench.datasets.split_settings import Folds, RandomSplit, Splits
 
 SECTIONS: tuple[type[BaseModel], ...] = (
     Experiment, Model, Training, TransferSource, Weights, WeightsStore, Evaluation,
-    Conditions, Predict, DatasetDescription, About, Source, Labels, Splits,
+    Conditions, Screening, Predict, DatasetDescription, About, Source, Labels, Splits,
     RandomSplit, Folds, ClassList, Class,
 )  # fmt: skip
 TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -21,6 +21,7 @@ from segbench.config.schema import (
     flag_from_text,
     tuple_from_list,
 )
+from segbench.config.screening import Screening
 from segbench.config.training import Training
 
 Initialization = Literal["scratch", "imagenet", "finetuned", "zero_shot"]
@@ -279,6 +280,11 @@ class Experiment(Section):
         "divide them, such as `weather`: models are also scored on each of its values",
     )
     evaluation: Evaluation = Field(default=Evaluation(), description="how models are scored")
+    screening: Screening | None = Field(
+        default=None,
+        description="train all candidates briefly first, and only the best of them to their end; "
+        "run the same command twice",
+    )
     allow_missing: Flag = Field(
         default=False,
         description="compare the runs that are finished, and say which are not; none is trained",
@@ -298,6 +304,22 @@ class Experiment(Section):
     def training_of(self, model: str) -> Training:
         """The training settings of one model, its own taking precedence."""
         return self.training.overridden_by(self.models[model].training)
+
+    def with_candidates(self, candidates: Iterable[str]) -> "Experiment":
+        """The same with these candidates alone, each `model/initialization`."""
+        kept = set(candidates)
+        models = {
+            name: model.model_copy(
+                update={
+                    "initializations": tuple(
+                        one for one in self.initializations_of(name) if f"{name}/{one}" in kept
+                    )
+                }
+            )
+            for name, model in self.models.items()
+        }
+        left = {name: model for name, model in models.items() if model.initializations}
+        return self.model_copy(update={"models": left})
 
     @property
     def transfers(self) -> bool:

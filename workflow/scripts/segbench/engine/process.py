@@ -1,8 +1,8 @@
 """One of the processes that train a run together; started by `segbench.engine.launch`.
 
 Arguments: the rendered config, the work folder, what shapes the run as JSON, the CPU threads of the
-process, the minutes between two saves, the log file or an empty word, the devices with commas
-between, and the folder for failures.
+process, the minutes between two saves, the iteration of a pause and the log file (or empty words),
+the devices with commas between, and the folder for failures.
 """
 
 import logging
@@ -23,7 +23,7 @@ LOG = logging.getLogger(__name__)
 
 def main(arguments: list[str]) -> int:
     """Train, together with the other processes."""
-    config, work, origin, threads, minutes, log, devices, failures = arguments
+    config, work, origin, threads, minutes, pause, log, devices, failures = arguments
     rank = int(os.environ["RANK"])
     device = devices.split(",")[rank]
     join_log(Path(log) if log else None, speaks=rank == 0)
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
             came_from = CameFrom.model_validate_json(origin)
             train_here(
                 Path(config), Path(work), came_from, device, int(threads), stop, processes,
-                save_minutes=float(minutes),
+                save_minutes=float(minutes), until=int(pause) if pause else None,
             )  # fmt: skip
             processes.leave()
     except Exception as error:

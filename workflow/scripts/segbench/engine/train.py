@@ -54,6 +54,43 @@ def train(
         ModelError: the model cannot be built, the loss is no longer a number, or the disk is full.
         StoppedError: a signal asked for the end; the state is saved.
     """
+    trained = train_in_work(
+        config_path, manifest_path, folder, work, code, threads, devices, save_minutes
+    )
+    for name in RESULTS:
+        place(trained / name, folder / name)
+
+
+def train_in_work(
+    config_path: Path,
+    manifest_path: Path,
+    folder: Path,
+    work: Path,
+    code: str,
+    threads: int,
+    devices: int = 1,
+    save_minutes: float | None = None,
+    until: int | None = None,
+) -> Path:
+    """Train a run in its own folder of the work folder, to its end or to a pause.
+
+    Args:
+        config_path: rendered config.
+        manifest_path: `manifest.json` of the prepared dataset.
+        folder: receives a link to how far it is, and nothing else.
+        work: folder for states of unfinished trainings, of any number of runs.
+        code: digest of the code that shapes a training.
+        threads: CPU threads of the network; on a GPU, processes that read images.
+        devices: GPUs that the run is trained on, in as many processes.
+        save_minutes: minutes between two saves of the state, None for five.
+        until: iteration after which it pauses, None for none.
+
+    Returns:
+        That folder. It holds `history.csv`, and the other results if the training is finished.
+
+    Raises:
+        DataError, ModelError, StoppedError: as `train`.
+    """
     config = load_config(config_path)
     section = RunSection.of(config)
     source = Path(section.source.checkpoint) if section.source else None
@@ -69,10 +106,9 @@ def train(
         else:
             _train_once(
                 config_path, place_of_state, came_from, threads, devices,
-                save_minutes or SAVE_MINUTES,
+                save_minutes or SAVE_MINUTES, until,
             )  # fmt: skip
-    for name in RESULTS:
-        place(place_of_state / name, folder / name)
+    return place_of_state
 
 
 def _train_once(
@@ -82,12 +118,13 @@ def _train_once(
     threads: int,
     devices: int,
     save_minutes: float,
+    until: int | None,
 ) -> None:
     """Train as soon as devices are free, and note how it ended."""
     run = RunSection.of(load_config(config_path)).run
     Pulse(work / NAME, run, "waiting")
     with noted_end(work / NAME, run), lease_devices(devices) as leased:
-        _train_on(leased, config_path, work, came_from, threads, save_minutes)
+        _train_on(leased, config_path, work, came_from, threads, save_minutes, until)
 
 
 def _train_on(
@@ -97,21 +134,23 @@ def _train_on(
     came_from: CameFrom,
     threads: int,
     save_minutes: float,
+    until: int | None,
 ) -> None:
     """Train in this process, or in one per device where there are several."""
     if len(devices) == 1:
         with StopRequest() as stop:
             train_here(
-                config_path, work, came_from, devices[0], threads, stop, save_minutes=save_minutes
-            )
+                config_path, work, came_from, devices[0], threads, stop,
+                save_minutes=save_minutes, until=until,
+            )  # fmt: skip
         return
     # only where it is needed: it imports a good part of PyTorch
     from segbench.engine.launch import launch
 
     each = str(max(1, threads // len(devices)))
-    minutes = str(save_minutes)
+    minutes, pause = str(save_minutes), str(until or "")
     origin = came_from.model_dump_json()
-    arguments = [str(config_path), str(work), origin, each, minutes, str(log_file() or "")]
+    arguments = [str(config_path), str(work), origin, each, minutes, pause, str(log_file() or "")]
     launch("segbench.engine.process", [*arguments, ",".join(devices)], len(devices))
 
 
@@ -124,8 +163,9 @@ def train_here(
     stop: StopRequest,
     processes: Processes = ALONE,
     save_minutes: float = SAVE_MINUTES,
+    until: int | None = None,
 ) -> None:
-    """Train in this process to the end, alone or together with others.
+    """Train in this process to the end or to a pause, alone or together with others.
 
     Args:
         config_path: rendered config.
@@ -136,6 +176,7 @@ def train_here(
         stop: tells whether a signal asked for the end.
         processes: those that train together.
         save_minutes: minutes between two saves of the state.
+        until: iteration after which it pauses, None for none.
 
     Raises:
         ModelError, StoppedError: as `train`.
@@ -144,10 +185,13 @@ def train_here(
     config = load_config(config_path)
     if RunSection.of(config).deterministic:
         use_deterministic_kernels()
-    trainer = Trainer(config, device, work, threads, stop, processes, save_minutes)
+    trainer = Trainer(config, device, work, threads, stop, processes, save_minutes, until)
     trainer.train()
     if processes.is_first:
-        trainer.finish(came_from)
+        if trainer.is_finished:
+            trainer.finish(came_from)
+        else:
+            trainer.pause()
 
 
 def _is_finished(work: Path) -> bool:

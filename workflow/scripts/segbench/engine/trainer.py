@@ -83,6 +83,7 @@ class Trainer:
         stop: tells whether a signal asked for the end.
         processes: those that train together.
         save_minutes: minutes between two saves of the state.
+        until: iteration after which it pauses, None for none.
     """
 
     def __init__(
@@ -94,10 +95,12 @@ class Trainer:
         stop: StopRequest,
         processes: Processes = ALONE,
         save_minutes: float = SAVE_MINUTES,
+        until: int | None = None,
     ) -> None:
         self.config, self.section = config, RunSection.of(config)
         self.device, self.work, self.stop, self.processes = device, work, stop, processes
         self.seed, self.last = config.randomness.seed, config.train_cfg.max_iters
+        self.until = self.last if until is None else min(until, self.last)
         self.parts, self.weights = _build_parts(config, self.section, device)
         self.state = TrainingState.load_or_new(work, *self.parts.all())
         # on a CPU the network needs the cores more than the image readers do
@@ -120,7 +123,7 @@ class Trainer:
         self.saved_at = time.monotonic()
 
     def train(self) -> None:
-        """Iterate from where the state stands to the end.
+        """Iterate from where the state stands to the end, or to the pause.
 
         Raises:
             ModelError: the loss is no longer a number, or the disk is full.
@@ -129,7 +132,7 @@ class Trainer:
         run = self.section.run
         progress = Progress(run, self.last, "it", start=self.state.iteration)
         self.stepped.train()
-        while self.state.iteration < self.last and not self.has_stalled():
+        while self.state.iteration < self.until and not self.has_stalled():
             self.step()
             if self.is_logged():
                 self.log()
@@ -141,7 +144,7 @@ class Trainer:
             if self.is_saved():
                 self.save()
             self.stop.obey(run, self.state.iteration)
-        if self.state.iteration < self.last:
+        if self.has_stalled() and self.state.iteration < self.last:
             LOG.info("%s: stops early, it no longer improves", run)
 
     def step(self) -> None:
@@ -198,6 +201,17 @@ class Trainer:
         self.saved_at = now
         note_progress(self.state)
         self.state.save(self.work, *self.parts.all())
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it came to its end, and not only to a pause."""
+        return self.state.iteration >= self.last or self.has_stalled()
+
+    def pause(self) -> None:
+        """Save the state, and the history beside it for those who look at it meanwhile."""
+        self.save()
+        write_history(self.work / "history.csv", self.state.history)
+        LOG.info("%s: pauses at iteration %d", self.section.run, self.state.iteration)
 
     def finish(self, came_from: CameFrom) -> None:
         """Write the results beside the best weights; no state is needed from here on."""

@@ -101,6 +101,7 @@ def _record(compared: Comparison) -> ComparisonRecord:
         classes=tuple((name, tuple(color)) for name, color in compared.classes),
         own_parts=compared.own_parts is not None,
         under_conditions=bool(compared.under_conditions),
+        screened=bool(compared.screening),
         levels=tuple(compared.levels),
         unfinished=tuple(compared.unfinished),
         configs=dict(compared.configs),

@@ -38,6 +38,7 @@ class Comparison:
         experiment: its name.
         unfinished: names of the runs that are left out.
         configs: config of each model.
+        screening: what is said of the candidates that were dropped before.
         citation: what the description of the dataset asks to cite.
     """
 
@@ -51,6 +52,7 @@ class Comparison:
     unfinished: Sequence[str] = ()
     configs: Mapping[str, str] = field(default_factory=dict)
     citation: str = ""
+    screening: Sequence[str] = ()
 
     @classmethod
     def read(

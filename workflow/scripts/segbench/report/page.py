@@ -27,6 +27,7 @@ from segbench.scores.bootstrap import Interval, bootstrap_class_iou
 BUDGET = 50_000_000  # bytes of the page
 ROOM = 4_000_000  # of these for everything that is no image
 BOLD, ESCAPED = re.compile(r"(?<!\\)\*\*"), re.compile(r"\\(.)")  # of the markup of sentences
+EXPERIMENT_OF_REPORT = '{{ snakemake.config["experiment"] }}'  # in captions
 CONFUSED = 3  # classes that a class is most often taken for
 # the columns of the first table: key in `models.csv`, header, factor, digits
 COST = (
@@ -65,7 +66,10 @@ def write_page(
         findings=[_marked(one) for one in findings(compared, models) if one],
         facts=facts(compared.candidates, compared.manifest),
         warnings=compared.warnings,
-        figures=[(_svg(file), title, caption) for file, title, caption in figures],
+        figures=[
+            (_svg(file), title, _plain(caption, compared.experiment))
+            for file, title, caption in figures
+        ],
         rule=page_pictures.RULE,
         style=(template / "page.css").read_text(encoding="utf-8"),
         script=script,
@@ -163,6 +167,11 @@ def _confused(candidate: Candidate, classes: int) -> list[list[list[float]]]:
         order = np.argsort(-others, kind="stable")[:CONFUSED]
         found.append([[int(j), round(float(others[j]), 4)] for j in order if others[j] > 0])
     return found
+
+
+def _plain(caption: str, experiment: str) -> str:
+    """A caption of Snakemake's report, a template of reStructuredText, as plain text."""
+    return caption.replace(EXPERIMENT_OF_REPORT, experiment).replace("``", "")
 
 
 def _marked(sentence: str) -> list[tuple[str, bool]]:

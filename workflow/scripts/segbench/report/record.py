@@ -38,6 +38,7 @@ class ComparisonRecord(Record):
         levels: coarser levels of classes.
         unfinished: names of the runs that were left out.
         configs: config of each model.
+        screened: whether candidates were dropped before, in brief trainings.
         citation: what the description of the dataset asks to cite.
     """
 
@@ -51,4 +52,5 @@ class ComparisonRecord(Record):
     levels: tuple[tuple[str, tuple[tuple[str, tuple[int, ...]], ...]], ...] = ()
     unfinished: tuple[str, ...] = ()
     configs: dict[str, str] = Field(default_factory=dict)
+    screened: bool = False
     citation: str = ""

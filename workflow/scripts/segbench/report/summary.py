@@ -266,6 +266,7 @@ def findings(compared: Comparison, table: pd.DataFrame) -> list[str]:
     remarked += _weak_spots(candidates[0], weak_spots(compared.by_part, candidates[0]))
     more = [*levels.remarks_on(compared.at_levels), *remarks_on(compared.under_conditions)]
     remarked += map(_escaped_bold, more)
+    remarked += [escaped(" ".join(compared.screening))] if compared.screening else []
     said += [line for one in remarked for line in (one, "")]
     return said + _starting_points(candidates)
 

@@ -15,9 +15,11 @@ from segbench.errors import DataError
 from segbench.report.compare import write_tables
 from segbench.report.comparison import Comparison
 from segbench.report.record import NAME, ComparedRun, ComparisonRecord
+from segbench.report.screening import remarks_in
 from segbench.scores import metrics
 from segbench.system.files import sha256_of
 from segbench.system.run_records import MetricsRecord, TrainRecord
+from segbench.system.screening_records import DECISION
 
 REMEDY = "Remove it and run the workflow again."
 
@@ -139,6 +141,7 @@ def _verify_tables(results: Path, prepared: Path, found: ComparisonRecord) -> li
             unfinished=found.unfinished,
             configs=found.configs,
             citation=found.citation,
+            screening=remarks_in(str(results / DECISION) if found.screened else []),
         )
         write_tables(compared, again)
         names = sorted(path.name for path in again.iterdir())
