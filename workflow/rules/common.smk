@@ -255,6 +255,34 @@ def say_what_failed():
     write_page(Path(RESULTS) / "failed.md", LISTENER.remaining())
 
 
+# brief trainings and the decisions after each round
+SCREENING = f"{RESULTS}/screening"
+
+
+def trainings_of_round(wildcards):
+    """The brief trainings of a round: of everybody in the first, later of those that were kept."""
+    taking_part = SCREENED.candidates
+    if (number := SCREENED.rounds[wildcards.round].number) > 1:
+        before = checkpoints.halve_candidates.get(round=f"round{number - 1}").output[0]
+        taking_part = RoundRecord.read(Path(before)).kept
+    # in the order of the config, which decides between equals
+    return [
+        f"{SCREENING}/{wildcards.round}/{name}.json"
+        for name in SCREENED.candidates
+        if name in taking_part
+    ]
+
+
+def candidate_of(wildcards):
+    """The run that stands for a candidate."""
+    return SCREENED.candidates[f"{wildcards.model}/{wildcards.initialization}"]
+
+
+def config_of_candidate(wildcards):
+    """Its rendered config."""
+    return f"{RESULTS}/runs/{candidate_of(wildcards).path}/config.py"
+
+
 def listed_runs():
     """The runs that are watched, and those of them that are not compared."""
     runs, not_compared = STARTS.listed

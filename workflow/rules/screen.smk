@@ -1,38 +1,6 @@
 # Successive halving: brief trainings of all candidates, of which the better half goes on. Only in
 # the first stage of an experiment with `screening`; what it leaves decides about the second.
 
-SCREENING = f"{RESULTS}/screening"
-
-
-def decision_before(number):
-    """Who takes part in a round: everybody in the first, later those whom the last one kept."""
-    if number == 1:
-        return list(SCREENED.candidates)
-    record = checkpoints.halve_candidates.get(round=f"round{number - 1}").output[0]
-    return RoundRecord.read(Path(record)).kept
-
-
-def trainings_of_round(wildcards):
-    """The brief trainings of a round."""
-    taking_part = decision_before(SCREENED.rounds[wildcards.round].number)
-    # in the order of the config, which decides between equals
-    return [
-        f"{SCREENING}/{wildcards.round}/{name}.json"
-        for name in SCREENED.candidates
-        if name in taking_part
-    ]
-
-
-def candidate_of(wildcards):
-    """The run that stands for a candidate."""
-    return SCREENED.candidates[f"{wildcards.model}/{wildcards.initialization}"]
-
-
-def config_of_candidate(wildcards):
-    """Its rendered config."""
-    return f"{RESULTS}/runs/{candidate_of(wildcards).path}/config.py"
-
-
 if SCREENED is not None and not IS_SCREENED:
 
     localrules:
