@@ -222,22 +222,22 @@ def test_bad_data_stops_before_training_and_loses_nothing(finished_copy, spoil, 
 
 
 def test_a_model_that_cannot_train_is_found_by_the_check(finished_copy):
-    """CCNet needs an operator that is compiled; nothing is trained to find out.
+    """MaskFormer needs mmdet; nothing is trained to find out.
 
     A dry run tells it of a published config; what overrides may have replaced, it cannot know.
     """
-    ccnet = {
-        "config": "ccnet_r50-d8_4xb2-40k_cityscapes-512x1024",
-        "overrides": {"model": {"decode_head": {"dropout_ratio": 0.2}}},
+    former = {
+        "config": "maskformer_r50-d32_8xb2-160k_ade20k-512x512",
+        "overrides": {"model": {"decode_head": {"feat_channels": 256}}},
     }
-    models = {"cgnet": "cgnet_fcn_4xb8-60k_cityscapes-512x1024", "ccnet": ccnet}
+    models = {"cgnet": "cgnet_fcn_4xb8-60k_cityscapes-512x1024", "former": former}
     config = yaml.safe_load((finished_copy.root / "smallest.yaml").read_text())
     config |= {"experiment": "new", "models": models}
     (finished_copy.root / "smallest.yaml").write_text(yaml.safe_dump(config))
     done = finished_copy.run("check", *CONFIG)
     assert done.returncode != 0
-    assert "ERROR: ccnet/scratch/seed0: " in done.stderr
-    assert "onedl-mmcv" in done.stderr
+    assert "ERROR: former/scratch/seed0: " in done.stderr
+    assert "pip install onedl-mmdetection" in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
     assert not [*(finished_copy.root / "results/new/runs").rglob("best.pth")]
 

@@ -20,6 +20,9 @@ MODELS = {
     "AdamW, LinearLR, drop path": "segformer_mit-b0_8xb1-160k_cityscapes-1024x1024",
     "a head that draws its bases": "segnext_mscan-t_1xb16-adamw-160k_ade20k-512x512",
     "a head that averages its bases": "emanet_r50-d8_4xb2-80k_cityscapes-512x1024",
+    "attention along rows and columns": "ccnet_r50-d8_4xb2-40k_cityscapes-512x1024",
+    "masks of attention": "psanet_r50-d8_4xb2-40k_cityscapes-512x1024",
+    "a head that draws points": "pointrend_r50_4xb2-80k_cityscapes-512x1024",
     "a head with fixed buffers": "stdc1_4xb12-80k_cityscapes-512x1024",
 }
 MULTI_STEP = [

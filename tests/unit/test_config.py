@@ -13,7 +13,7 @@ from segbench.errors import ConfigError
 from segbench.plan.load import load_datasets, load_experiment
 from segbench.plan.runs import RunKey, run_table
 from segbench.plan.starts import StartingPoints
-from segbench.zoo.requirements import OPERATORS, missing
+from segbench.zoo.requirements import missing
 
 PIDNET = "pidnet-s_2xb6-120k_1024x1024-cityscapes"
 VALID = {
@@ -251,16 +251,14 @@ def test_the_run_table_has_a_row_per_model_initialization_and_seed():
     ]  # fmt: skip
 
 
-@pytest.mark.skipif(not missing([OPERATORS]), reason="compiled operators are here")
+@pytest.mark.skipif(not missing(["mmdet"]), reason="mmdet is here")
 def test_a_model_that_cannot_be_built_here_is_refused_at_once():
-    ccnet = "ccnet_r50-d8_4xb2-40k_cityscapes-512x1024"
+    former = "maskformer_r50-d32_8xb2-160k_ade20k-512x512"
     with pytest.raises(ConfigError) as caught:
-        load_experiment(changed(models={"c": ccnet}))
-    assert f"`models.c.config`: '{ccnet}' needs compiled operators, not installed" in str(
-        caught.value
-    )
+        load_experiment(changed(models={"m": former}))
+    assert f"`models.m.config`: '{former}' needs mmdet, not installed" in str(caught.value)
     head = {"model": {"decode_head": {"_delete_": True, "type": "FCNHead"}}}
-    load_experiment(changed(models={"c": {"config": ccnet, "overrides": head}}))
+    load_experiment(changed(models={"m": {"config": former, "overrides": head}}))
 
 
 def test_every_fold_is_a_run():

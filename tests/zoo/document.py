@@ -79,7 +79,7 @@ def summary(rows: list[Row]) -> str:
         f"but the pinned environment. **{works} of these ({100 * works / len(plain):.1f} %) work**:"
         " adapted to 7 classes, built, one training step taken and one image predicted."
         f"{large} Adapted to 26 classes and built, too: {both}.{untried} "
-        f"{count['needs']} need compiled operators or a further package, and a message says which; "
+        f"{count['needs']} need a further package, and a message says which; "
         f"{count['other']} are for another task; {count['absent']} entries name a config file that "
         "is not in the package."
     )

@@ -185,7 +185,14 @@ def write_manifest(folder: Path, name: str, classes: int) -> Path:
     path = folder / "manifest.json"
     listed = [{"name": f"class {i}", "color": [i, i, i]} for i in range(classes)]
     sizes = [[*of(name, IMAGES), 1]]
-    content = {"name": f"c{classes}", "classes": listed, "image_sizes": sizes, "splits": {}}
+    counts = {
+        "images": 1, "groups": 1, "class_pixels": [1] * classes, "class_images": [1] * classes,
+        "pixels_where_seen": [1] * classes, "ignored_pixels": 0, "brightness": 0.5,
+    }  # fmt: skip
+    content = {
+        "name": f"c{classes}", "classes": listed, "image_sizes": sizes,
+        "splits": {"train": counts, "val": counts},
+    }  # fmt: skip
     Manifest.model_validate(content).write(path)
     return path
 

@@ -7,9 +7,12 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from segbench.engine.operators import stand_in_for_compiled_operators
+
 # at import these warn and print about operators and packages that most models never use
 with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
     warnings.simplefilter("ignore")
+    stand_in_for_compiled_operators()
     import mmseg.datasets
     import mmseg.models  # noqa: F401
 

@@ -21,17 +21,14 @@ OTHER_TASKS = {
     "DepthEstimator": "estimates depth and knows no classes (VPD). Choose a segmentation model",
 }
 
-OPERATORS = "compiled operators"
-MMPRETRAIN, MMDET, DIFFUSION = "mmpretrain", "mmdet", "stable-diffusion"
+MMDET, MMPRETRAIN, DIFFUSION = "mmdet", "mmpretrain", "stable-diffusion"
+CLIP_TEXT = "text features of CLIP"
 # types, or the package before the dot of a type, and what they cannot do without
 NEEDS = {
-    "CCHead": (OPERATORS,),
-    "PSAHead": (OPERATORS,),
-    "PointHead": (OPERATORS,),
-    "SideAdapterCLIPHead": (OPERATORS,),
-    "Mask2FormerHead": (OPERATORS, MMDET),
-    "MaskFormerHead": (OPERATORS, MMDET),
-    "mmdet": (OPERATORS, MMDET),
+    "SideAdapterCLIPHead": (CLIP_TEXT,),
+    "Mask2FormerHead": (MMDET,),
+    "MaskFormerHead": (MMDET,),
+    "mmdet": (MMDET,),
     "mmpretrain": (MMPRETRAIN,),
     "VPD": (DIFFUSION,),
 }

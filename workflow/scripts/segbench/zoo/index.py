@@ -37,7 +37,7 @@ class Published:
         memory_gb: published memory of the training, per GPU; None where it is not.
         weights_url: address of the checkpoint.
         sha256_prefix: the first 8 hexadecimal digits of the checkpoint's SHA-256.
-        needs: what this config needs beside MMSegmentation: `compiled operators`, `mmpretrain`...
+        needs: what this config needs beside MMSegmentation: `mmdet`, `mmpretrain`...
         available: whether the package has the config; the index names some files that are not.
     """
 

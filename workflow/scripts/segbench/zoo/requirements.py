@@ -5,19 +5,15 @@ Looks for packages without importing them: a listing of the zoo and the renderin
 
 import importlib.util
 from collections.abc import Iterable, Sequence
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
-from segbench.zoo.families import DIFFUSION, MMDET, MMPRETRAIN, NEEDS, OPERATORS
+from segbench.zoo.families import CLIP_TEXT, DIFFUSION, MMDET, MMPRETRAIN, NEEDS
 
 REMEDIES = {
-    OPERATORS: "MMCV with compiled operators; where a C++ compiler (and for GPUs the CUDA toolkit) "
-    "is installed: pip install ninja setuptools && pip install --no-cache-dir --no-deps "
-    "--no-build-isolation --force-reinstall onedl-mmcv=={mmcv} (takes about 15 minutes)",
     MMPRETRAIN: "the package mmpretrain with the torchvision of your torch (0.28 for torch 2.13): "
     "pip install onedl-mmpretrain torchvision==0.28.0",
     MMDET: "the package mmdet, which needs older packages than segbench is tested with: "
     "pip install onedl-mmdetection, in an environment of its own",
+    CLIP_TEXT: "text features of your class names, which segbench does not support",
     DIFFUSION: "the package ldm of Stable Diffusion, which segbench does not support",
 }
 MODULES = {MMPRETRAIN: "mmpretrain", MMDET: "mmdet", DIFFUSION: "ldm"}
@@ -49,17 +45,9 @@ def refusal(lacking: Sequence[str]) -> str:
 
 def remedy(needs: Iterable[str]) -> str:
     """How to get what is missing, in one sentence."""
-    try:
-        mmcv = version("onedl-mmcv")
-    except PackageNotFoundError:
-        mmcv = "2.3.6"
-    return "; and ".join(REMEDIES[need].format(mmcv=mmcv) for need in needs)
+    return "; and ".join(REMEDIES[need] for need in needs)
 
 
 def _is_there(need: str) -> bool:
-    if need != OPERATORS:
-        return importlib.util.find_spec(MODULES[need]) is not None
-    spec = importlib.util.find_spec("mmcv")
-    if spec is None or spec.origin is None:
-        return False
-    return any(Path(spec.origin).parent.glob("_ext*.so"))
+    module = MODULES.get(need)  # what is no package is nowhere
+    return module is not None and importlib.util.find_spec(module) is not None
