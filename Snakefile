@@ -85,7 +85,7 @@ rule all:
     input:
         # the first stage of an experiment with `screening` ends with the decision
         rules.draw_screening.output if SCREENED else [],
-        [] if SCREENED and not IS_SCREENED else COMPARISON,
+        [] if IS_SCREENING else COMPARISON,
         expand(rules.describe_dataset.output, dataset=DATASETS),
 
 

@@ -85,8 +85,8 @@ try:
     # belong to the experiment
     SCREENED = ScreeningPlan.of(STARTS)
     LEFT = SCREENED.decided() if SCREENED else None
-    IS_SCREENED = LEFT is not None
-    if IS_SCREENED:
+    IS_SCREENING = SCREENED is not None and LEFT is None
+    if LEFT is not None:
         EXPERIMENT = LEFT
         STARTS = StartingPoints(LEFT, TARGET, STARTS.source, RESULTS, FOLDERS)
     refuse_problems(STARTS)
@@ -286,7 +286,7 @@ def config_of_candidate(wildcards):
 def listed_runs():
     """The runs that are watched, and those of them that are not compared."""
     runs, not_compared = STARTS.listed
-    if SCREENED and not IS_SCREENED:  # in the first stage one seed of each
+    if IS_SCREENING:  # one seed of each
         briefly = {run.path for run in SCREENED.candidates.values()}
         runs = [run for run in runs if run in briefly or run in not_compared]
     return runs, not_compared
@@ -294,7 +294,7 @@ def listed_runs():
 
 def say_who_is_left():
     """After the first stage of a screening, say what comes next."""
-    if SCREENED and not IS_SCREENED and (left := SCREENED.decision()):
+    if IS_SCREENING and (left := SCREENED.decision()):
         print(
             f"Screening: left of {len(SCREENED.candidates)} candidates: "
             f"{', '.join(left.kept)}. "

@@ -1,7 +1,7 @@
 # Successive halving: brief trainings of all candidates, of which the better half goes on. Only in
 # the first stage of an experiment with `screening`; what it leaves decides about the second.
 
-if SCREENED is not None and not IS_SCREENED:
+if IS_SCREENING:
 
     localrules:
         halve_candidates,

@@ -178,8 +178,8 @@ def _cost(decision: Decision) -> float:
 
 def _order_kept(decision: Decision) -> tuple[int, int]:
     """Over all rounds, the pairs that kept their order in the next, and how many there were."""
-    curves = [{one.candidate: one.curve for one in r.trainings} for r in decision.rounds]
-    found = [halving.pairs_in_order(a, b) for a, b in itertools.pairwise(curves)]
+    neighbours = itertools.pairwise(decision.rounds)
+    found = [halving.pairs_in_order(before.curves, after.curves) for before, after in neighbours]
     return sum(same for same, _ in found), sum(pairs for _, pairs in found)
 
 
@@ -189,7 +189,7 @@ def _slow(decision: Decision) -> list[str]:
         name
         for found in decision.rounds
         for name in halving.slow_starters(
-            {one.candidate: one.curve for one in found.trainings},
+            found.curves,
             found.kept,
             max(one.iterations for one in found.trainings),
         )

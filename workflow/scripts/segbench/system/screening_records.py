@@ -38,6 +38,11 @@ class RoundRecord(Record):
     trainings: tuple[BriefTraining, ...]
     kept: tuple[str, ...]
 
+    @property
+    def curves(self) -> dict[str, tuple[Point, ...]]:
+        """The validations of every candidate that took part."""
+        return {one.candidate: one.curve for one in self.trainings}
+
 
 class Decision(Record):
     """Which candidates are trained to their end, and all that it rests on.
