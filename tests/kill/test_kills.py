@@ -5,7 +5,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,30 +17,42 @@ from segbench.zoo.names import config_path
 CGNET = "cgnet_fcn_4xb8-60k_cityscapes-512x1024"
 # how often; a few are enough to find a fault soon, twenty are the proof (`make test-kill`)
 KILLS = int(os.environ.get("SEGBENCH_KILLS", "4"))
-# the training says where it stands, and saves a state every two iterations as time would
+# The training saves a state every two iterations, as time would. It kills itself some time after a
+# moment begins: from outside, a loaded machine would see a save or a validation only when it is
+# over. Both of them wait for the kill at their end, where it is for them.
 TRAIN = """
-import sys
+import os, signal, sys, threading, time
 from pathlib import Path
 from segbench.engine import state, train, trainer
 
-place = sys.argv[4] + ".place"
-def note(word):
-    Path(place).write_text(word)
+config, manifest, folder, work, moment, seconds = sys.argv[1:]
+now = ""
 
-def slowly(path, stream, write=state.save_whole):
-    note("save")
-    write(path, stream)
-    note("step")
+def kill():
+    Path(work + ".killed").write_text(now)
+    os.killpg(0, signal.SIGKILL)
 
-def validate(self, work=trainer.Trainer.validate):
-    note("validate")
-    work(self)
-    note("step")
+def enter(word):
+    global moment, now
+    now = word
+    doomed = word == moment
+    if doomed:
+        moment = ""
+        threading.Timer(float(seconds), kill).start()
+    return doomed
 
-state.save_whole = slowly
-trainer.Trainer.validate = validate
-config, manifest, folder, work = sys.argv[1:]
-note("start")
+def within(word, function):
+    def watched(*arguments):
+        doomed = enter(word)
+        function(*arguments)
+        if doomed:
+            time.sleep(60)
+        enter("step")
+    return watched
+
+state.save_whole = within("save", state.save_whole)
+trainer.Trainer.validate = within("validate", trainer.Trainer.validate)
+enter("start")
 paths = [Path(word) for word in (config, manifest, folder, work)]
 train.train(*paths, "code", 2, save_minutes=0.2 / 60)
 """
@@ -59,37 +70,26 @@ class Killed:
         self.manifest = root / "results/datasets/tiny_rural/manifest.json"
         (place / "config.py").write_text(render(config_path(CGNET), self.manifest, wanted))
 
-    def start(self, name: str) -> subprocess.Popen[bytes]:
+    def start(self, name: str, moment: str = "never", seconds: float = 0) -> int:
+        """Train until the end or the kill, which is ``seconds`` after ``moment`` has begun."""
         folder = self.place / name
         folder.mkdir(exist_ok=True)
         words = [self.place / "config.py", self.manifest, folder, self.place / f"{name}-work"]
-        return subprocess.Popen(
+        words += [moment, seconds]
+        log = self.place / f"{name}.log"
+        done = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", TRAIN, *map(str, words)], cwd=self.root,
-            stdout=subprocess.DEVNULL, stderr=(self.place / f"{name}.log").open("a"),
-            start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=log.open("w"), start_new_session=True, timeout=300,
         )  # fmt: skip
-
-    def at(self, name: str) -> str:
-        """What the training is doing."""
-        try:
-            return (self.place / f"{name}-work.place").read_text()
-        except OSError:
-            return ""
+        assert done.returncode in (0, -signal.SIGKILL), log.read_text()[-2000:]
+        return done.returncode
 
     def kill_at(self, name: str, moment: str, seconds: float) -> bool:
-        """Start it, and kill it some time after it does something; False if it came to its end."""
-        process = self.start(name)
-        deadline = time.monotonic() + 120
-        while process.poll() is None and self.at(name) != moment and time.monotonic() < deadline:
-            time.sleep(0.001)
-        time.sleep(seconds)
-        if process.poll() is not None:
-            assert process.returncode == 0, (self.place / f"{name}.log").read_text()[-2000:]
+        """Train, and be killed some time after a moment has begun; False if it came to its end."""
+        if self.start(name, moment, seconds) == 0:
             return False
-        self.counts[self.at(name)] = self.counts.get(self.at(name), 0) + 1
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        (self.place / f"{name}-work.place").unlink()
+        place = self.place / f"{name}-work.killed"
+        self.counts[place.read_text()] = self.counts.get(place.read_text(), 0) + 1
         return True
 
 
@@ -100,7 +100,7 @@ def killed(finished, tmp_path, monkeypatch):
 
 
 def test_kills_change_no_bit(killed):
-    assert killed.start("whole").wait(timeout=300) == 0
+    assert killed.start("whole") == 0
     draw = random.Random(0)
     for kill in range(KILLS):
         # while it saves, while it validates, and anywhere
@@ -109,7 +109,7 @@ def test_kills_change_no_bit(killed):
         if not killed.kill_at("broken", moment, draw.uniform(0, pause)):
             break
     else:
-        assert killed.start("broken").wait(timeout=300) == 0
+        assert killed.start("broken") == 0
     print(f"killed {sum(killed.counts.values())} times: {killed.counts}")
     assert sum(killed.counts.values()) >= 0.75 * KILLS
     assert {"save", "validate"} <= killed.counts.keys()
