@@ -103,7 +103,8 @@ LIBRARY = "workflow/scripts/segbench"
     [
         ("engine/sampling.py", "SHUFFLE, AUGMENT, RARE = 1, 2, 3",
          "SHUFFLE, AUGMENT, RARE = 1, 4, 3",
-         {"train_run", "evaluate_run", "compare_tables", "compare_figures", "compare_page"}),
+         {"train_run", "evaluate_run", "measure_cost", "compare_tables", "compare_figures",
+          "compare_page"}),
         ("scores/bootstrap.py", "RESAMPLES = 2000", "RESAMPLES = 100",
          {"compare_tables", "compare_figures", "compare_page"}),
         ("system/responses.py", "MAX_REDIRECTS = 10", "MAX_REDIRECTS = 9", set()),

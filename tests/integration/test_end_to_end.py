@@ -132,8 +132,8 @@ def test_figures_are_drawn(finished, name):
 def test_every_job_has_a_log_and_a_benchmark(finished):
     for rule in (
         "obtain_dataset", "prepare_dataset", "check_dataset", "describe_dataset", "render_config",
-        "check_model", "train_run", "evaluate_run", "compare_tables", "compare_figures",
-        "compare_page",
+        "check_model", "train_run", "evaluate_run", "measure_cost", "compare_tables",
+        "compare_figures", "compare_page",
     ):  # fmt: skip
         assert [*(finished.root / "results/logs" / rule).rglob("*.log")], rule
         line = next((finished.root / "results/benchmarks" / rule).rglob("*.jsonl")).read_text()

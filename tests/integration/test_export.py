@@ -1,17 +1,19 @@
 """A model is handed over as ONNX, and predicts there what it predicts here."""
 
 import json
+import shutil
 import sys
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from helpers import recipe_of
 
 from segbench.__main__ import main
 from segbench.engine import export as exporting
 from segbench.engine.build import build_model, load_config
-from segbench.engine.onnx_graph import PixelsToClasses
+from segbench.engine.onnx_graph import PixelsToClasses, resized
 from segbench.engine.predictor import _ready
 from segbench.recipe.render import render
 from segbench.report.predictions import StoredPredictions
@@ -83,6 +85,38 @@ def test_a_family_is_written(finished, tmp_path, monkeypatch, name, any_size):
     agreement = exporting._written(*words, any_size=any_size)
     assert agreement is not None
     assert agreement >= 0.999
+
+
+@pytest.mark.parametrize("size", [(48, 72), (100, 150), (31, 200)])
+def test_bytes_are_resized_as_opencv_does(size):
+    image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
+    expected = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
+    found = resized(torch.from_numpy(image.transpose(2, 0, 1))[None], size)[0].permute(1, 2, 0)
+    assert np.array_equal(found.numpy(), expected)
+
+
+def test_images_are_resized_in_the_graph_as_before_the_model(finished, tmp_path, monkeypatch):
+    monkeypatch.chdir(finished.root)
+    manifest = finished.root / "results/datasets/tiny_rural/manifest.json"
+    recipe = recipe_of(
+        run="m/scratch/seed0", initialization="scratch", seed=0, crop_size=(64, 96), batch_size=2,
+        max_iters=4, image_size=(48, 200),
+    )  # fmt: skip
+    config_file = tmp_path / "config.py"
+    config_file.write_text(
+        render(config_path("pidnet-s_2xb6-120k_1024x1024-cityscapes"), manifest, recipe)
+    )
+    config = load_config(config_file)
+    model, _ = build_model(config, 0)
+    torch.save({"state_dict": model.state_dict()}, tmp_path / "best.pth")
+    for name in ("train.json", "metrics.json"):
+        shutil.copy(finished.root / RUN / name, tmp_path)
+    found = exporting.export(tmp_path, tmp_path / "out")
+    assert found.agreement >= 0.999
+    # the proportion of the sides is kept, so the size within 200x48 depends on the image
+    image = exporting._images(tmp_path)[0]
+    assert found.size == image.shape[:2]
+    assert classes_of(found.graph, image).shape == image.shape[:2]
 
 
 def test_ids_of_another_dataset_are_translated_in_the_graph(finished, tmp_path, monkeypatch):

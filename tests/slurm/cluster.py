@@ -66,7 +66,8 @@ GRES_CONF = "AutoDetect=off\nName=gpu File={lab}/gpu[0-{last}]\n"
 COMMAND = ("--workflow-profile", "profiles/slurm", "--configfile", "smallest.yaml",
            "--slurm-init-seconds-before-status-checks", "4",
            # the machine has fewer cores than the node claims
-           "--set-threads", "train_run=1", "evaluate_run=1", "prepare_dataset=2")  # fmt: skip
+           "--set-threads", "train_run=1", "evaluate_run=1", "measure_cost=1",
+           "prepare_dataset=2")  # fmt: skip
 NULL_DEVICE = os.makedev(1, 3)
 
 

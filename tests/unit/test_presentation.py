@@ -33,7 +33,7 @@ from segbench.report.summary import (
 )
 from segbench.system import logs
 from segbench.system.progress import Progress, duration
-from segbench.system.run_records import MetricsRecord, TrainRecord
+from segbench.system.run_records import CostRecord, MetricsRecord, TrainRecord
 
 TRAINED = TrainRecord(
     run="m/scratch/seed0", seed=0, initialization="scratch", dataset="roads", classes=("road",),
@@ -45,10 +45,14 @@ TRAINED = TrainRecord(
 )  # fmt: skip
 SCORES = MetricsRecord(
     miou=0.5, aacc=0.5, macc=0.5, miou_mapped=0.5, unreachable=(), iou={"road": 0.5, "car": None},
-    classes_present=1, images=3, protocol="all", parameters=10, flops=None, flops_at=(64, 96),
-    latency_ms=5.0, latency_p90_ms=6.0, device="CPU",
+    classes_present=1, images=3, protocol="all", parameters=10,
 )  # fmt: skip
 
+COST = CostRecord(
+    parameters=10, flops=None, size=(64, 96), latency_ms=5.0, latency_p95_ms=6.0, passes=50,
+    memory_mb=1.5, batch_size=4, images_per_second=300.0, batch_memory_mb=4.0,
+    device="CPU, 2 threads",
+)  # fmt: skip
 EMPTY = {"images": 0, "groups": 1, "class_pixels": [1, 1], "class_images": [1, 1],
          "pixels_where_seen": [1, 1], "ignored_pixels": 0, "brightness": 0.5}  # fmt: skip
 MANIFEST = Manifest.model_validate(
@@ -72,8 +76,9 @@ def run(
     confusion = np.array([[[a, 100 - a], [0, 0]] for a in accuracies], np.int64)
     scores = SCORES.model_copy(update={"miou_mapped": float(np.mean(accuracies)) / 100})
     return Run(
-        model, initialization, seed, fold, confusion, scores, TRAINED, pd.DataFrame(), Path()
-    )
+        model, initialization, seed, fold, confusion, scores, TRAINED, pd.DataFrame(), Path(),
+        cost=COST,
+    )  # fmt: skip
 
 
 def candidates(**accuracies: list[list[int]]) -> list[Candidate]:
@@ -150,7 +155,7 @@ def test_times_of_a_busy_machine_are_marked():
     ranked = candidates(a=[[50, 60]], b=[[40, 60]])
     quiet, busy = readable_models(models_table(ranked)), models_table(ranked)
     assert quiet["ms/image"].tolist() == ["5.0", "5.0"]
-    busy.loc[1, "latency_p90_ms"] = 11.0
+    busy.loc[1, "latency_p95_ms"] = 11.0
     assert readable_models(busy)["ms/image"].tolist() == ["5.0", "5.0*"]
 
 

@@ -12,7 +12,7 @@ from segbench.engine.preflight import ModelCheck
 from segbench.errors import DataError
 from segbench.system.provenance import PreparedContent, run_digest
 from segbench.system.records import Record
-from segbench.system.run_records import MetricsRecord, TrainRecord
+from segbench.system.run_records import CostRecord, MetricsRecord, TrainRecord
 
 SPLIT = {
     "images": 2, "groups": 1, "class_pixels": [30, 0], "class_images": [2, 0],
@@ -31,8 +31,11 @@ RECORDS: dict[str, Record] = {
     "metrics.json": MetricsRecord(
         miou=0.5, aacc=0.75, macc=0.5, miou_mapped=None, unreachable=("sky",),
         iou={"road": 0.5, "sky": None}, classes_present=1, images=3, protocol="single scale",
-        parameters=10, flops=None, flops_at=(64, 96), latency_ms=5.0, latency_p90_ms=6.0,
-        device="CPU",
+        parameters=10, checkpoint_bytes=400,
+    ),
+    "cost.json": CostRecord(
+        parameters=10, flops=None, size=(64, 96), latency_ms=5.0, latency_p95_ms=6.0, passes=50,
+        memory_mb=1.5, batch_size=4, images_per_second=300.0, batch_memory_mb=4.0, device="CPU",
     ),
     "manifest.json": Manifest.model_validate(
         {
@@ -69,7 +72,7 @@ def test_what_is_read_is_what_was_written(tmp_path, name, record):
 
 
 @every_kind
-@pytest.mark.parametrize("form", [0, 2, None, "1"])
+@pytest.mark.parametrize("form", [0, 9, None, "1"])
 def test_another_version_is_refused_with_the_remedy(tmp_path, name, record, form):
     path = tmp_path / name
     record.write(path)
@@ -126,9 +129,9 @@ def test_a_file_that_is_not_there_is_named(tmp_path, name, record):
 
 
 def test_a_record_of_another_kind_is_refused(tmp_path):
-    RECORDS["train.json"].write(tmp_path / "metrics.json")
-    with pytest.raises(DataError, match=r"metrics\.json: is not as segbench writes it"):
-        MetricsRecord.read(tmp_path / "metrics.json")
+    RECORDS["train.json"].write(tmp_path / "cost.json")
+    with pytest.raises(DataError, match=r"cost\.json: is not as segbench writes it"):
+        CostRecord.read(tmp_path / "cost.json")
 
 
 def test_the_digest_of_a_run_knows_the_content_of_the_data_and_nothing_else(tmp_path):

@@ -225,6 +225,22 @@ def checked_config(wildcards):
     return f"{RESULTS}/runs/{first_run_of(wildcards).path}/config.py"
 
 
+def checked_model(run):
+    """What says that a model can be trained and evaluated."""
+    return f"{RESULTS}/check/{run.model}/{run.start}.json"
+
+
+def timed_run(wildcards):
+    """The run whose config stands for a model where its cost is measured.
+
+    A checkpoint that is taken as it is has the classes of another dataset, so it comes last.
+    """
+    own = [
+        run for run in STARTS.runs if run.model == wildcards.model and not run.on_source
+    ]
+    return min(own, key=lambda run: run.initialization == "zero_shot")
+
+
 def outside_run_of(wildcards):
     """The predictions of another tool that a job is for."""
     return OUTSIDE[f"{wildcards.model}/external/seed{wildcards.seed}"]

@@ -26,6 +26,11 @@ rule place_slices:
         "../scripts/place_slices.py"
 
 
+# what a prediction of each model costs
+COSTS = [
+    f"{RESULTS}/runs/{model}/cost.json"
+    for model in dict.fromkeys(run.model for run in OWN_RUNS)
+]
 # only where there is something in them
 MORE_TABLES = {
     name: f"{RESULTS}/tables/{name}.csv"
@@ -43,6 +48,7 @@ rule compare_tables:
         confusion=of_all_runs("confusion.npz"),
         metrics=of_all_runs("metrics.json"),
         records=of_all_runs("train.json"),
+        costs=COSTS,
         own_parts=OWN_PARTS,
         conditions=of_all_runs("conditions.npz", OWN_RUNS) if CONDITIONS else [],
         screening=f"{RESULTS}/{DECISION}" if SCREENED else [],
@@ -122,6 +128,7 @@ rule compare_figures:
         predictions=of_all_runs("predictions.npz"),
         metrics=of_all_runs("metrics.json"),
         records=of_all_runs("train.json"),
+        costs=COSTS,
         own_parts=OWN_PARTS,
         conditions=of_all_runs("conditions.npz", OWN_RUNS) if CONDITIONS else [],
         histories=of_all_runs("history.csv"),
@@ -188,6 +195,7 @@ rule compare_page:
         predictions=of_all_runs("predictions.npz"),
         metrics=of_all_runs("metrics.json"),
         records=of_all_runs("train.json"),
+        costs=COSTS,
         own_parts=OWN_PARTS,
         conditions=of_all_runs("conditions.npz", OWN_RUNS) if CONDITIONS else [],
         histories=of_all_runs("history.csv"),

@@ -37,6 +37,31 @@ rule evaluate_run:
         "../scripts/evaluate_run.py"
 
 
+# All cores, so that no other job of this machine disturbs the clock.
+rule measure_cost:
+    """Measure what a prediction of a model costs, while no other job runs."""
+    input:
+        manifest=f"{PREPARED}/manifest.json",
+        model_check=lambda w: checked_model(timed_run(w)),
+        config=lambda w: f"{RESULTS}/runs/{timed_run(w).path}/config.py",
+    output:
+        cost=f"{RESULTS}/runs/{{model}}/cost.json",
+    log:
+        logs("measure_cost", f"{EXPERIMENT.experiment}/{{model}}"),
+    benchmark:
+        benchmarks("measure_cost", f"{EXPERIMENT.experiment}/{{model}}")
+    conda:
+        "../../envs/segbench.yaml"
+    threads: workflow.resource_settings.cores or 8
+    resources:
+        gpu=1,
+    params:
+        code=code("measure_cost.py"),
+        came_from=JOBS.of_cost,
+    script:
+        "../scripts/measure_cost.py"
+
+
 rule score_predictions:
     """Score predictions that another tool made, and store their counts."""
     input:

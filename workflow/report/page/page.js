@@ -2,8 +2,8 @@
 // The page of a comparison. All names are set as text, never as markup.
 const data = JSON.parse(document.getElementById("data").textContent);
 const VOID = 255;
-const ERRORS = { right: [190, 200, 208], missed: [230, 159, 0], false: [0, 114, 178], wrong: [213, 94, 0] };
-const COLUMNS = ["params M", "GFLOPs", "ms/image", "memory GB", "training min"];
+const ERRORS = { right: [190, 200, 208], missed: [230, 159, 0], false: [0, 114, 178], wrong: [213, 94, 0], boundary: [240, 228, 66] };
+const TIME = data.costs.findIndex((cost) => cost.key === "latency_ms");
 
 const percent = (x) => (x === null || x === undefined ? "–" : (100 * x).toFixed(1));
 const rgb = (color) => `rgb(${color.join(",")})`;
@@ -86,10 +86,14 @@ function modelsTable() {
     { text: `${percent(model.low)} to ${percent(model.high)}`, value: model.low },
     { text: model.rank[0] === model.rank[1] ? `${model.rank[0]}` : `${model.rank[0]} to ${model.rank[1]}`, value: model.rank[0] },
     { text: model.boundary === null ? "–" : model.boundary.toFixed(1), value: model.boundary },
-    ...model.cost.map((value) => ({ text: value === null ? "–" : String(value), value })),
+    ...costs(model).slice(0, data.first_costs),
   ]);
-  table(document.getElementById("models-table"), ["model", "mean IoU %", "95 % interval", "rank", "boundary IoU %", ...COLUMNS], rows, "models");
+  const headers = data.costs.map((cost) => cost.header);
+  table(document.getElementById("models-table"), ["model", "mean IoU %", "95 % interval", "rank", "boundary IoU %", ...headers.slice(0, data.first_costs)], rows, "models");
+  table(document.getElementById("costs-table"), ["model", ...headers], data.models.map((model, i) => [{ text: `${i + 1}  ${model.label}`, value: i }, ...costs(model)]), "costs of the models");
 }
+
+const costs = (model) => model.cost.map((value) => ({ text: value === null ? "–" : String(value), value }));
 
 function classesTable() {
   const rows = data.classes.map((found, c) => {
@@ -196,7 +200,7 @@ function bars(place, rows) {
 // mean IoU against the time of an image; the numbers are those of the table
 function costFigure() {
   const place = document.getElementById("cost");
-  const timed = data.models.map((model, i) => ({ model, number: i + 1, time: model.cost[2] })).filter((one) => one.time);
+  const timed = data.models.map((model, i) => ({ model, number: i + 1, time: model.cost[TIME] })).filter((one) => one.time);
   if (timed.length < 2) return;
   const width = Math.min(820, Math.max(280, document.body.clientWidth - 40));
   const height = 330;
@@ -267,6 +271,7 @@ const viewer = {
     if (turn !== this.turn) return; // another image was asked for meanwhile
     const [image, ...maps] = images;
     this.loaded = { image, maps: maps.map((one) => ids(one)) };
+    this.loaded.near = nearEdges(this.loaded.maps[0]);
     this.draw();
   },
 
@@ -281,7 +286,7 @@ const viewer = {
       const present = scores.filter((x) => x !== null);
       const mean = present.length ? present.reduce((a, b) => a + b, 0) / present.length : null;
       const said = c === null ? `mean IoU ${percent(mean)} %` : `IoU ${percent(scores[c])} %`;
-      const shown = this.mode.value === "classes" ? (i) => colorOf(one.ids[i]) : (i) => errorOf(truth.ids[i], one.ids[i], c);
+      const shown = this.mode.value === "classes" ? (i) => colorOf(one.ids[i]) : (i) => errorOf(truth.ids[i], one.ids[i], c, this.loaded.near[i]);
       panes.push(pane(`${data.models[m].label}: ${said}`, shown, this.loaded.image));
     });
     document.getElementById("viewer-panes").replaceChildren(...panes);
@@ -291,6 +296,7 @@ const viewer = {
 
   legend(c) {
     const names = c === null ? [["right", "right"], ["wrong", "wrong"]] : [["right", "right"], ["missed", "missed"], ["false", "false"]];
+    names.push(["boundary", `wrong near an edge (${100 * data.edge} % of the diagonal)`]);
     const entries = this.mode.value === "classes" ? [] : names.map(([key, name]) => [ERRORS[key], name]);
     entries.push(...data.classes.map((found) => [found.color, found.name]));
     document.getElementById("viewer-legend").replaceChildren(...entries.map(([color, name]) => make("span", {}, swatch(color), name)));
@@ -323,11 +329,45 @@ function ids(image) {
 
 const colorOf = (id) => (id === VOID ? null : data.classes[id] ? data.classes[id].color : [20, 20, 20]);
 
-function errorOf(truth, predicted, c) {
+function errorOf(truth, predicted, c, near) {
   if (truth === VOID) return null;
-  if (c === null) return truth === predicted ? ERRORS.right : ERRORS.wrong;
-  if (truth === c) return predicted === c ? ERRORS.right : ERRORS.missed;
-  return predicted === c ? ERRORS.false : null;
+  if (c !== null && truth !== c && predicted !== c) return null;
+  if (truth === predicted) return ERRORS.right;
+  if (near) return ERRORS.boundary;
+  if (c === null) return ERRORS.wrong;
+  return truth === c ? ERRORS.missed : ERRORS.false;
+}
+
+// Pixels that have another value of the truth within so many rows and columns, as on the edges of
+// the boundary IoU. A square holds several values if neighbours in it differ; sums from the corner
+// of the image count these.
+function nearEdges({ ids, width, height }) {
+  const reach = Math.max(1, Math.round(data.edge * Math.hypot(width, height)));
+  const beside = sums((x, y) => x + 1 < width && ids[y * width + x] !== ids[y * width + x + 1], width, height);
+  const below = sums((x, y) => y + 1 < height && ids[y * width + x] !== ids[(y + 1) * width + x], width, height);
+  const near = new Uint8Array(width * height);
+  for (let y = 0; y < height; y++) {
+    const [top, bottom] = [Math.max(0, y - reach), Math.min(height - 1, y + reach)];
+    for (let x = 0; x < width; x++) {
+      const [left, right] = [Math.max(0, x - reach), Math.min(width - 1, x + reach)];
+      near[y * width + x] = beside(left, top, right, bottom + 1) + below(left, top, right + 1, bottom) > 0;
+    }
+  }
+  return near;
+}
+
+// how often something is so in a rectangle, from its first column and row to before its last ones
+function sums(holds, width, height) {
+  const step = width + 1;
+  const found = new Int32Array(step * (height + 1));
+  for (let y = 0; y < height; y++) {
+    for (let x = 0, row = 0; x < width; x++) {
+      row += holds(x, y);
+      found[(y + 1) * step + x + 1] = found[y * step + x + 1] + row;
+    }
+  }
+  return (left, top, right, bottom) =>
+    found[bottom * step + right] - found[top * step + right] - found[bottom * step + left] + found[top * step + left];
 }
 
 function pane(title, color, image) {

@@ -217,10 +217,19 @@ def scoring_loader(
         conditions: under which each image is given as well, if any, in a list.
     """
     end_threads_of_opencv()
-    frames = DATASETS.build(config.test_dataloader.dataset)
+    frames = scored_images(config)
     return _one_by_one(
         UnderConditions(frames, conditions) if conditions else frames, workers, ALONE
     )
+
+
+def scored_images(config: Config) -> FrameDataset:
+    """The images that models are compared on, in the order of the split file.
+
+    Each is `inputs`, uint8 [3, height, width], and `data_samples`, with its label.
+    """
+    frames: FrameDataset = DATASETS.build(config.test_dataloader.dataset)
+    return frames
 
 
 def _one_by_one(

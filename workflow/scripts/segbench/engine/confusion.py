@@ -1,6 +1,5 @@
 """Predict labelled images one by one, to be compared with their labels. Imports torch and mmseg."""
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,14 +24,12 @@ class Prediction:
         truth: class ids, uint8 [height, width]; 255 where nothing is scored.
         classes: predicted class ids of the same shape; one beyond the last class where the
             prediction has no counterpart.
-        seconds: of the forward pass, from the decoded image to class ids.
         worse: predicted class ids under each condition.
     """
 
     name: str
     truth: ClassIds
     classes: ClassIds
-    seconds: float
     worse: tuple[ClassIds, ...] = ()
 
 
@@ -57,15 +54,11 @@ def predictions(
     with torch.no_grad():
         for batch in _read(loader):
             as_it_is, *worse = batch if isinstance(batch, list) else [batch]
-            began = _now()
-            predicted = _class_ids(model, as_it_is, table)
-            seconds = _now() - began
             sample = as_it_is["data_samples"][0]
             yield Prediction(
                 name=Path(sample.img_path).stem,
                 truth=sample.gt_sem_seg.data[0].to(torch.uint8).cpu().numpy(),
-                classes=predicted,
-                seconds=seconds,
+                classes=_class_ids(model, as_it_is, table),
                 worse=tuple(_class_ids(model, one, table) for one in worse),
             )
 
@@ -102,9 +95,3 @@ def class_table(class_map: Sequence[int], no_class: int) -> npt.NDArray[np.uint8
     for i, mapped in enumerate(class_map):
         table[i] = no_class if mapped < 0 else mapped
     return table
-
-
-def _now() -> float:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter()

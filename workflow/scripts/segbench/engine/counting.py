@@ -10,7 +10,6 @@ from segbench.datasets.class_list import IGNORE_INDEX
 from segbench.scores import metrics
 
 ClassIds = npt.NDArray[np.uint8]
-EDGE = 0.02  # width of the edge, as a share of the image's diagonal (Cheng et al. 2021)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ def boundary_counts(truth: ClassIds, predicted: ClassIds, classes: int) -> metri
         int64 [classes, 3]: pixels on the edge of the class in both, in the truth, and in the
         prediction.
     """
-    width = max(1, round(EDGE * float(np.hypot(*truth.shape))))
+    width = max(1, round(metrics.EDGE * float(np.hypot(*truth.shape))))
     seen = truth != IGNORE_INDEX
     masked = np.where(seen, predicted, np.uint8(IGNORE_INDEX))
     on_edge, predicted_edge = _edges(truth, width), _edges(masked, width)

@@ -7,6 +7,7 @@ lock is gone with the process, however it ends. Imports torch only when a lease 
 import contextlib
 import logging
 import os
+import resource
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -81,6 +82,31 @@ def device_name(device: str) -> str:
     import torch
 
     return "CPU" if device == "cpu" else str(torch.cuda.get_device_name(device))
+
+
+def device_in_words(device: str) -> str:
+    """The name of a device, on a CPU with the number of threads."""
+    import torch
+
+    name = device_name(device)
+    return f"{name}, {torch.get_num_threads()} threads" if device == "cpu" else name
+
+
+def reset_peak(device: str) -> None:
+    """Begin to measure `peak_bytes` anew, where the device can; a CPU cannot."""
+    import torch
+
+    if device != "cpu":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_bytes(device: str) -> int:
+    """The most memory of a device that was in use; on a CPU, that of this process."""
+    import torch
+
+    if device == "cpu":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return torch.cuda.max_memory_allocated(device)
 
 
 def use_deterministic_kernels() -> None:

@@ -28,7 +28,7 @@ class EvaluationFiles:
         confusion: `.npz` with `names`, `confusion`, int64 [images, classes, predictions], and
             `boundary`, int64 [images, classes, 3]; there may be one prediction more than classes,
             for what is no class.
-        metrics: JSON with scores, cost and protocol.
+        metrics: JSON with scores and protocol.
         predictions: `.npz` with `names` of the frames and, under `0`, `1`, ..., their predicted
             class ids as PNG files.
         conditions: `.npz` with `names`, `kinds`, `levels` and `confusion`, int64 [conditions,
@@ -42,15 +42,12 @@ class EvaluationFiles:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
-    """What a prediction costs, as far as it is known; attributes as in `MetricsRecord`."""
+class Weights:
+    """The weights that were evaluated, if there are any; attributes as in `MetricsRecord`."""
 
     parameters: int | None = None
-    flops: int | None = None
-    flops_at: tuple[int, int] | None = None
-    latency_ms: float | None = None
-    latency_p90_ms: float | None = None
-    device: str = ""
+    checkpoint_bytes: int | None = None
+    checkpoint_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +114,8 @@ def score(
     classes: Sequence[str],
     split: str,
     how: str,
-    cost: Cost,
+    weights: Weights,
     mapped: Sequence[int] | None = None,
-    checkpoint_sha256: str | None = None,
     size: tuple[int, int] | None = None,
 ) -> MetricsRecord:
     """The scores of a run.
@@ -129,9 +125,8 @@ def score(
         classes: names of the classes, by id.
         split: that was scored.
         how: each image was predicted, in words.
-        cost: of a prediction.
+        weights: with which they were predicted.
         mapped: class id for each id that the model predicts, where it knows another dataset's.
-        checkpoint_sha256: of the weights, if there are any.
         size: height and width that were scored; None is the label's own.
     """
     summed = evaluated.confusion.sum(0)
@@ -145,8 +140,7 @@ def score(
         images=len(evaluated.counts),
         split=split,
         protocol=f"all {SPOKEN[split]} images, {how}, {_scored_at(size)}",
-        checkpoint_sha256=checkpoint_sha256,
-        **asdict(cost),
+        **asdict(weights),
     )
 
 

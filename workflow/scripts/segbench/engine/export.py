@@ -63,12 +63,10 @@ def export(run: Path, out: Path) -> Exported:
     except ImportError:
         raise ModelError(f"export {NEEDS}") from None
     predictor = predictor_of_run(run, "cpu")
-    if any(type(step).__name__ == "Resize" for step in predictor.pipeline.transforms):
-        raise ModelError(
-            f"{run}: was trained with `image_size`, so that images are resized before they are "
-            "predicted, which an ONNX graph does otherwise. Train without `image_size`."
-        )
-    network = PixelsToClasses(predictor.model, predictor.ids).eval()
+    scales = [
+        step.scale for step in predictor.pipeline.transforms if type(step).__name__ == "Resize"
+    ]
+    network = PixelsToClasses(predictor.model, predictor.ids, next(iter(scales), None)).eval()
     images = _windows(_images(run), predictor)
     out.mkdir(parents=True, exist_ok=True)
     graph = out / "model.onnx"

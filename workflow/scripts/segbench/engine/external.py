@@ -19,7 +19,7 @@ from segbench.datasets.check import read_frames
 from segbench.datasets.frame_names import FrameNames, examples
 from segbench.datasets.manifest import Manifest
 from segbench.engine.counting import ImageCounts, Scale
-from segbench.engine.evaluation_files import Cost, Evaluated, EvaluationFiles, score
+from segbench.engine.evaluation_files import Evaluated, EvaluationFiles, Weights, score
 from segbench.engine.outside_prediction import (
     SUFFIXES,
     ClassIds,
@@ -147,7 +147,9 @@ def score_outside(
         (name, dataset / f"{splits[name]}_label/{name}.png", predicted[name]) for name in scored
     ]
     evaluated = _evaluated(outside, jobs, (form, scale), workers)
-    record = score(evaluated, manifest.class_names, manifest.scored_split, HOW, Cost(), size=size)
+    record = score(
+        evaluated, manifest.class_names, manifest.scored_split, HOW, Weights(), size=size
+    )
     evaluated.write(files, record)
     write_history(files.metrics.with_name("history.csv"), [])
     _train_record(outside, manifest).write(files.metrics.with_name("train.json"))

@@ -48,7 +48,7 @@ def model_card(
         "",
         f"`model.onnx` reads `image`, uint8 [1, 3, height, width], {height_width}: red, green and "
         "blue from 0 to 255, as they are. It gives `classes`, int64 [1, height, width]: the id of "
-        "each pixel's class. Normalisation and padding are in the graph.",
+        "each pixel's class. Resizing, normalisation and padding are in the graph.",
         "",
         "```python",
         "import numpy, onnxruntime, PIL.Image",

@@ -15,6 +15,7 @@ from unittest import mock
 import numpy as np
 import numpy.typing as npt
 import torch
+from mmcv.image import rescale_size
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -30,15 +31,22 @@ class PixelsToClasses(nn.Module):
     Args:
         model: an MMSegmentation segmentor, on the CPU and in evaluation mode.
         ids: class id for each id that the model predicts, [256]; see `Predictor`.
+        scale: width and height within which an image is resized first, its sides in their
+            proportion; None for as it is.
     """
 
     mean: Tensor
     std: Tensor
     ids: Tensor
 
-    def __init__(self, model: nn.Module, ids: npt.NDArray[np.uint8]) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        ids: npt.NDArray[np.uint8],
+        scale: tuple[int, int] | None = None,
+    ) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.scale = model, scale
         settings: Any = model.data_preprocessor
         # configs name their numbers in the order in which the network reads the channels
         self.register_buffer("mean", settings.mean.clone().view(1, 3, 1, 1))
@@ -51,7 +59,7 @@ class PixelsToClasses(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Class ids, int64 [1, height, width], of uint8 [1, 3, height, width] in RGB."""
-        pixels = image.float()
+        pixels = self._resized(image)
         if not self.reads_rgb:
             pixels = pixels.flip(1)
         pixels = (pixels - self.mean) / self.std
@@ -63,9 +71,62 @@ class PixelsToClasses(nn.Module):
         meta = [{"ori_shape": size, "img_shape": size, "pad_shape": size, "padding_size": [0] * 4}]
         model: Any = self.model
         logits: Tensor = model.encode_decode(pixels, meta)[:, :, :height, :width]
+        if self.scale:
+            logits = functional.interpolate(
+                logits, image.shape[2:], mode="bilinear", align_corners=model.align_corners
+            )
         if logits.shape[1] == 1:
             return self.ids[(logits.sigmoid() > self.threshold).long().squeeze(1)]
         return self.ids[logits.argmax(1)]
+
+    def _resized(self, image: Tensor) -> Tensor:
+        """Pixels as the test pipeline resizes them."""
+        if self.scale is None:
+            return image.float()
+        there = int(image.shape[3]), int(image.shape[2])
+        width, height = rescale_size(there, self.scale)
+        return resized(image, (height, width))
+
+
+def resized(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize bytes as OpenCV does by bilinear interpolation, in its whole numbers.
+
+    It weighs by multiples of 1/2048 and cuts off on the way, so that one value in ten is another
+    than that of an exact interpolation.
+
+    Args:
+        image: uint8 [1, 3, height, width].
+        size: height and width that are wanted.
+
+    Returns:
+        float32 [1, 3, height, width], whole numbers from 0 to 255.
+    """
+    pixels = image.long()
+    first, second, less, more = _taps(size[1], int(image.shape[3]))
+    across = pixels[:, :, :, first] * less + pixels[:, :, :, second] * more
+    first, second, less, more = _taps(size[0], int(image.shape[2]), weighs_ends=True)
+    upper = less.unsqueeze(1) * (across[:, :, first] // 16) // 65536
+    lower = more.unsqueeze(1) * (across[:, :, second] // 16) // 65536
+    return ((upper + lower + 2) // 4).float()
+
+
+def _taps(
+    wanted: int, there: int, weighs_ends: bool = False
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Between which two pixels each that is wanted lies, and their weights, in 1/2048.
+
+    Before the first pixel and after the last one both are the same. OpenCV still weighs them down
+    a column, and cuts off each, but not along a row.
+    """
+    place = ((np.arange(wanted) + 0.5) * (there / wanted) - 0.5).astype(np.float32)
+    first = np.floor(place)
+    share = place - first
+    if not weighs_ends:
+        share = np.where((first < 0) | (first >= there - 1), np.float32(0), share)
+    weights = (np.rint(one * np.float32(2048)) for one in (np.float32(1) - share, share))
+    found = (first.clip(0, there - 1), (first + 1).clip(0, there - 1), *weights)
+    left, right, less, more = (torch.from_numpy(one.astype(np.int64)) for one in found)
+    return left, right, less, more
 
 
 def write_graph(

@@ -6,7 +6,6 @@ Imports torch.
 import contextlib
 import os
 import re
-import resource
 import socket
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,10 +14,11 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
-from segbench.engine.devices import device_name
+from segbench.engine.devices import device_in_words, peak_bytes
 from segbench.engine.state import TrainingState
 from segbench.recipe.section import RunSection
 from segbench.system.files import sha256_of
+from segbench.system.heartbeat import NAME, read_heartbeat
 from segbench.system.provenance import CameFrom, package_versions
 from segbench.system.run_records import Session, TrainRecord
 
@@ -31,7 +31,7 @@ def note_start(state: TrainingState, device: str) -> None:
     state.sessions.append(
         {
             "host": socket.gethostname(),
-            "device": _device(device),
+            "device": device_in_words(device),
             "job": os.environ.get("SLURM_JOB_ID", ""),
             "began": now,
             "from_iteration": state.iteration,
@@ -91,9 +91,10 @@ def write_record(
         precision=config.optim_wrapper.get("dtype", "float32"),
         ema=section.ema,
         adaptations=section.adaptations,
-        device=_device(device),
+        device=device_in_words(device),
         train_minutes=state.seconds / 60,
-        peak_memory_mb=_peak_bytes(device) / 2**20 if trained else None,
+        validation_minutes=_validation_minutes(path.with_name(NAME)) if trained else None,
+        peak_memory_mb=peak_bytes(device) / 2**20 if trained else None,
         parameters=sum(p.numel() for p in model.parameters()),
         versions=package_versions(),
         digest=came_from.digest if came_from else None,
@@ -113,9 +114,10 @@ def _predicted_classes(section: RunSection, config: Config) -> tuple[str, ...]:
     return tuple(config.val_dataloader.dataset.metainfo.classes)
 
 
-def _device(device: str) -> str:
-    name = device_name(device)
-    return f"{name}, {torch.get_num_threads()} threads" if device == "cpu" else name
+def _validation_minutes(path: Path) -> float | None:
+    """What the heartbeat of a training says of its validations."""
+    last = read_heartbeat(path)
+    return None if last is None else last.validation_seconds / 60
 
 
 def _driver(device: str) -> str | None:
@@ -127,9 +129,3 @@ def _driver(device: str) -> str | None:
         found = re.search(r"Kernel Module\S*\s.*?(\d+\.\d[\d.]*)", DRIVER.read_text())
         return f"driver {found[1]}, {libraries}" if found else libraries
     return libraries
-
-
-def _peak_bytes(device: str) -> int:
-    if device == "cpu":
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return torch.cuda.max_memory_allocated()

@@ -173,7 +173,7 @@ class Trainer:
         counts = np.zeros((len(classes), len(classes)), np.int64)
         for predicted in predictions(self.parts.scored, self.val_loader, len(classes)):
             counts += metrics.confusion_matrix(predicted.truth, predicted.classes, len(classes))
-            self.pulse.note()
+            self.pulse.note(validating=True)
         self.stepped.train()
         scores = metrics.summary(self.processes.total(counts))
         state.history[-1] |= {f"val_{key}": scores[key] for key in ("miou", "aacc", "macc")}

@@ -54,6 +54,11 @@ class JobOrigins:
             evaluation=experiment.evaluation.model_dump(mode="json"),
         )
 
+    @cached_property
+    def of_cost(self) -> str:
+        """What the cost of any model comes from, beside its inputs."""
+        return digest_of(code=self.code("measure_cost.py"))
+
     def of_drawing(self, dataset: DatasetDescription) -> str:
         """What tables and figures of a dataset's classes come from, beside their inputs."""
         grouped = what_is_grouped(dataset)
@@ -81,6 +86,7 @@ class JobOrigins:
             expected[f"{folder}/config.py"] = self.of_config(run)
             expected[f"{folder}/best.pth"] = self.of_training(run)
             expected[f"{folder}/confusion.npz"] = self.of_evaluation
+            expected[f"{results}/runs/{run.model}/cost.json"] = self.of_cost
         for path, origin in self.outside.items():
             expected[f"{results}/runs/{path}/confusion.npz"] = origin
         return expected
@@ -96,6 +102,7 @@ class JobOrigins:
         first += [f"{results}/check/{model}/{start}.json" for model, start in starts.first_runs]
         first += [f"{run}/{file}" for file in ("best.pth", "confusion.npz") for run in runs]
         first += [f"{results}/runs/{path}/confusion.npz" for path in self.outside]
+        first += [f"{results}/runs/{model}/cost.json" for model in starts.experiment.models]
         first += [_of(name, "card/classes.png") for name in self.datasets]
         last = ("tables/models.csv", "figures/models.png", "index.html")
         return [*first, *(f"{results}/{name}" for name in last)]

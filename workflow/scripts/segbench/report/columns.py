@@ -45,8 +45,9 @@ def readable_models(table: pd.DataFrame) -> pd.DataFrame:
     readable["GFLOPs"] = [_scaled(value, 1e9) for value in table["flops"]]
     readable["ms/image"] = [
         NOT_THERE if np.isnan(low) else f"{low:.1f}{BUSY_MARK * (high > BUSY_FACTOR * low)}"
-        for low, high in zip(table["latency_ms"], table["latency_p90_ms"], strict=True)
+        for low, high in zip(table["latency_ms"], table["latency_p95_ms"], strict=True)
     ]
+    readable["images/s"] = [_scaled(value, 1) for value in table["images_per_second"]]
     readable["memory GB"] = [_scaled(value, 1024) for value in table["peak_memory_mb"]]
     readable["training min"] = [
         f"{minutes:.1f}" if iterations else NOT_THERE

@@ -177,8 +177,9 @@ def _note(candidates: Sequence[Candidate]) -> str:
         f"over {over}. Ranks are 95 % intervals over the same; {EQUAL_MARK.strip()} marks a model "
         "that these data do not tell from the best (Holm's correction over all pairs, 5 %), "
         f"{RISING_MARK.strip()} one whose best validation was its last. "
-        f"ms/image is the 10th percentile of single forward passes; {BUSY_MARK} marks "
-        "a machine that did other work meanwhile."
+        f"ms/image is the median of single predictions, images/s that of the best batch, measured "
+        f"while no other job of the workflow ran; {BUSY_MARK} marks a machine that did other work "
+        "meanwhile."
     )
 
 

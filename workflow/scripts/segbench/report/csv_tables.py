@@ -12,6 +12,16 @@ import pandas as pd
 
 from segbench.report.results import Candidate, Difference
 from segbench.scores import claims, metrics
+from segbench.system.run_records import CostRecord
+
+# columns of `models.csv`, by the entry of `cost.json` that they hold
+COST_COLUMNS = {
+    "latency_ms": "latency_ms",
+    "latency_p95_ms": "latency_p95_ms",
+    "images_per_second": "images_per_second",
+    "images_at_once": "batch_size",
+    "inference_memory_mb": "memory_mb",
+}
 
 
 def models_table(
@@ -65,12 +75,21 @@ def _model_row(candidate: Candidate, shown: Mapping[str, str]) -> dict[str, obje
         "iterations": runs[0].record.iterations,
         "still_rising": candidate.is_still_rising,
         "params": runs[0].scores.parameters,
-        "flops": runs[0].scores.flops,
-        "latency_ms": min(run.scores.latency_ms or np.nan for run in runs),
-        "latency_p90_ms": max(run.scores.latency_p90_ms or np.nan for run in runs),
+        "checkpoint_mb": (runs[0].scores.checkpoint_bytes or np.nan) / 1e6,
+        **_cost(runs[0].cost),
         "peak_memory_mb": max(run.record.peak_memory_mb or np.nan for run in runs),
         "train_minutes": _mean([run.record.train_minutes for run in runs]),
+        "validation_share": _mean([run.record.validation_share for run in runs]),
         "device": runs[0].record.device,
+    }
+
+
+def _cost(cost: CostRecord | None) -> dict[str, object]:
+    """What a prediction costs, by column; no numbers where that is not known."""
+    known = {} if cost is None else cost.model_dump()
+    # an integer beside a NaN would be written as a fraction
+    return {"flops": known.get("flops")} | {
+        column: known.get(key, np.nan) for column, key in COST_COLUMNS.items()
     }
 
 

@@ -11,8 +11,12 @@ import numpy.typing as npt
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from segbench.report.results import Candidate
+
+LEGEND_COLUMNS = 4
+MARKED = 40  # validations up to which each has a dot
 
 
 def palette(candidates: Sequence[Candidate]) -> dict[str, tuple[float, float, float]]:
@@ -54,7 +58,10 @@ def plot_models(candidates: Sequence[Candidate], title: str) -> Figure:
 
 
 def plot_per_class(candidates: Sequence[Candidate], per_class: pd.DataFrame, title: str) -> Figure:
-    """IoU per class and candidate as a heat map, mean over the seeds; absent classes are blank."""
+    """IoU per class and candidate as a heat map, mean over the seeds.
+
+    A class that is absent says so; one that was never met is 0, and one that hardly was, below 1.
+    """
     sns.set_theme(style="white", context="notebook")
     classes = list(dict.fromkeys(per_class["class"]))
     means = per_class.groupby(["model", "initialization", "class"])["iou"].mean()
@@ -69,42 +76,80 @@ def plot_per_class(candidates: Sequence[Candidate], per_class: pd.DataFrame, tit
     ).T
     figure, axes = plt.subplots(figsize=(2.6 + 0.78 * len(classes), 1.9 + 0.5 * len(candidates)))
     sns.heatmap(
-        grid, ax=axes, annot=True, fmt=".0f", cmap="viridis", vmin=0, vmax=100, linewidths=1.5,
-        cbar_kws={"label": "IoU, %", "shrink": 0.9},
+        grid, ax=axes, annot=grid.map(_whole), fmt="", cmap="viridis", vmin=0, vmax=100,
+        linewidths=1.5, cbar_kws={"label": "IoU, %", "shrink": 0.9},
     )  # fmt: skip
     axes.set_facecolor("#d9dde2")
+    for column in np.flatnonzero(grid.isna().all()):
+        axes.text(
+            column + 0.5, len(grid) / 2, "absent", rotation=90, ha="center", va="center",
+            fontsize=9, color="#3e4c59",
+        )  # fmt: skip
     axes.set_xticklabels(axes.get_xticklabels(), rotation=35, ha="right")
     axes.set_yticklabels(axes.get_yticklabels(), rotation=0)
     axes.set_title(title, loc="left")
     return figure
 
 
+def _whole(score: float) -> str:
+    """A score in whole per cent; 0 is none at all."""
+    return "< 1" if 0 < score < 0.5 else f"{score:.0f}"
+
+
 def plot_training(candidates: Sequence[Candidate], title: str) -> Figure:
-    """Training loss and validation mean IoU over the iterations, a thin line for every seed."""
+    """Loss, learning rate and validation mean IoU over the iterations, a thin line for every run.
+
+    A run whose best validation was its last has a triangle at its end, and the legend says which
+    share of the time the validations took.
+    """
     sns.set_theme(style="whitegrid", context="notebook")
     colors = palette(candidates)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11.5, 4.2), layout="constrained")
+    rows = -(-len(candidates) // LEGEND_COLUMNS)
+    figure, (left, middle, right) = plt.subplots(
+        1, 3, figsize=(13.5, 4 + 0.5 * rows), layout="constrained"
+    )
     for candidate in candidates:
+        color = colors[candidate.label]
         for run in candidate.runs:
-            color = colors[candidate.label]
-            label = candidate.label if run is candidate.runs[0] else None
+            label = _with_share(candidate) if run is candidate.runs[0] else None
             if run.history.empty:  # zero-shot: nothing was trained
                 right.axhline(100 * run.miou, color=color, lw=1.4, ls=":", label=label)
                 continue
-            left.plot(run.history["iteration"], _relative(run.history["loss"]), color=color, lw=1.2)
+            iterations = run.history["iteration"]
+            left.plot(iterations, _relative(run.history["loss"]), color=color, lw=1.2)
+            middle.plot(iterations, run.history["learning_rate"], color=color, lw=1.2)
             checked = run.history.dropna(subset=["val_miou"])
             right.plot(
-                checked["iteration"], 100 * checked["val_miou"], color=color, marker="o", ms=4,
-                lw=1.4, label=label,
+                checked["iteration"], 100 * checked["val_miou"], color=color, lw=1.4, label=label,
+                marker="o" if len(checked) <= MARKED else None, ms=4,
             )  # fmt: skip
+            if run.is_still_rising:
+                last = checked.iloc[-1]
+                right.plot(last["iteration"], 100 * last["val_miou"], "^", color=color, ms=10)
     if all(run.history.empty for candidate in candidates for run in candidate.runs):
         left.text(0.5, 0.5, "nothing was trained", ha="center", transform=left.transAxes)
+    else:
+        middle.set_yscale("log")
+        middle.yaxis.set_major_formatter("{x:g}")
+        middle.yaxis.set_minor_formatter(NullFormatter())
     left.set(xlabel="iteration", ylabel="training loss, relative to its start", ylim=(0, None))
-    right.set(xlabel="iteration", ylabel="validation mean IoU, %", ylim=(0, None))
-    right.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
+    middle.set(xlabel="iteration", ylabel="learning rate")
+    right.set(
+        xlabel="iteration", ylabel="validation mean IoU, %    (▲ best was the last)", ylim=(0, None)
+    )
+    figure.legend(loc="outside lower center", ncols=LEGEND_COLUMNS, frameon=False, fontsize=10)
     figure.suptitle(title, x=0.01, ha="left")
     sns.despine(figure)
     return figure
+
+
+def _with_share(candidate: Candidate) -> str:
+    """A label that says how much of the time of its trainings the validations took."""
+    shares = [run.record.validation_share for run in candidate.runs]
+    known = [share for share in shares if share is not None]
+    if not known:
+        return candidate.label
+    return f"{candidate.label}\n    validations {100 * np.mean(known):.0f} % of the time"
 
 
 def _relative(loss: pd.Series) -> pd.Series:

@@ -29,14 +29,21 @@ ROOM = 4_000_000  # of these for everything that is no image
 BOLD, ESCAPED = re.compile(r"(?<!\\)\*\*"), re.compile(r"\\(.)")  # of the markup of sentences
 EXPERIMENT_OF_REPORT = '{{ snakemake.config["experiment"] }}'  # in captions
 CONFUSED = 3  # classes that a class is most often taken for
-# the columns of the first table: key in `models.csv`, header, factor, digits
+# what a model costs: key in `models.csv`, header, factor, digits; the first table has the first few
 COST = (
     ("params", "params M", 1e-6, 2),
     ("flops", "GFLOPs", 1e-9, 2),
     ("latency_ms", "ms/image", 1, 1),
-    ("peak_memory_mb", "memory GB", 1 / 1024, 2),
+    ("images_per_second", "images/s", 1, 1),
     ("train_minutes", "training min", 1, 1),
+    ("latency_p95_ms", "ms/image, 95 %", 1, 1),
+    ("images_at_once", "batch of images/s", 1, 0),
+    ("inference_memory_mb", "GB in use", 1 / 1024, 2),
+    ("peak_memory_mb", "GB in training", 1 / 1024, 2),
+    ("checkpoint_mb", "checkpoint MB", 1, 1),
+    ("validation_share", "validation, % of training", 100, 0),
 )
+FIRST_COSTS = 5
 
 
 def write_page(
@@ -92,6 +99,8 @@ def _data(compared: Comparison, models: pd.DataFrame, dataset: Path, budget: int
     by_image = [plain(metrics.mean_iou(run.confusion)) for run in best]
     return {
         "models": _models(candidates, models),
+        "costs": [{"key": key, "header": header} for key, header, *_ in COST],
+        "first_costs": FIRST_COSTS,
         "classes": [{"name": one.name, "color": list(one.color)} for one in manifest.classes],
         "iou": [_class_scores(candidate) for candidate in candidates],
         "confused": [_confused(candidate, len(manifest.classes)) for candidate in candidates],
@@ -106,6 +115,7 @@ def _data(compared: Comparison, models: pd.DataFrame, dataset: Path, budget: int
         ],
         "disputed": [shown[row] for row in picked.disputed if row in shown],
         "scored": manifest.scored_images,
+        "edge": metrics.EDGE,
     }
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from segbench.scores import metrics
 from segbench.scores.bootstrap import Draws, Interval, are_drawn, bootstrap_mean_iou
-from segbench.system.run_records import EXTERNAL, MetricsRecord, TrainRecord
+from segbench.system.run_records import EXTERNAL, CostRecord, MetricsRecord, TrainRecord
 
 Condition = tuple[str, float]  # kind and level, as in `segbench.config.evaluation`
 
@@ -33,6 +33,7 @@ class Run:
         boundary: int64 [images, classes, 3], pixels on edges that are right, that are in the truth,
             and in the prediction; None in results of before.
         worse: what `confusion` is under each condition.
+        cost: content of the model's `cost.json`; None where another tool made the predictions.
     """
 
     model: str
@@ -48,6 +49,7 @@ class Run:
     names: tuple[str, ...] = ()
     boundary: metrics.Counts | None = None
     worse: Mapping[Condition, metrics.Counts] = field(default_factory=dict)
+    cost: CostRecord | None = None
 
     @classmethod
     def read(
@@ -95,6 +97,7 @@ class Run:
             worse=_read_conditions(folder / "conditions.npz")
             if under_conditions and initialization != EXTERNAL
             else {},
+            cost=_cost_of(folder),
         )
 
     @property
@@ -274,6 +277,12 @@ def _read_conditions(path: Path) -> dict[Condition, metrics.Counts]:
     with np.load(path) as stored:
         kinds, levels = stored["kinds"].tolist(), stored["levels"].tolist()
         return dict(zip(zip(kinds, levels, strict=True), stored["confusion"], strict=True))
+
+
+def _cost_of(folder: Path) -> CostRecord | None:
+    """What the model of a run costs, given the folder of the run."""
+    path = folder.parents[1] / "cost.json"
+    return CostRecord.read(path) if path.is_file() else None
 
 
 def _in_order(runs: Sequence[Run]) -> list[Run]:

@@ -181,8 +181,25 @@ def facts(candidates: Sequence[Candidate], manifest: Manifest) -> dict[str, str]
         "training": "; ".join(_training_facts(candidate) for candidate in candidates),
         "seeds": ", ".join(map(str, sorted({r.seed for c in candidates for r in c.runs}))),
         "hardware": "; ".join(training_devices(candidates)),
+        **_cost_fact(candidates),
         "packages": ", ".join(f"{n} {v}" for n, v in package_versions(candidates).items()),
         "content of the data": f"SHA-256 {manifest.content_sha256[:16]}...",
+    }
+
+
+def _cost_fact(candidates: Sequence[Candidate]) -> dict[str, str]:
+    """How the costs were measured, if they were."""
+    costs = [one.runs[0].cost for one in candidates]
+    known = [cost for cost in costs if cost is not None]
+    if not known:
+        return {}
+    sizes = sorted({f"{cost.size[0]}x{cost.size[1]}" for cost in known})
+    devices = sorted({cost.device for cost in known})
+    fewest = min(cost.passes for cost in known)
+    return {
+        "cost": f"median of {fewest} or more predictions of one image of {', '.join(sizes)} on "
+        f"{'; '.join(devices)}, from the decoded image to class ids, while no other job of the "
+        "workflow ran on the machine"
     }
 
 

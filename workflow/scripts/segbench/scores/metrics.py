@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 Counts = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float64]
+EDGE = 0.02  # width of the edge, as a share of the image's diagonal (Cheng et al. 2021)
 
 
 class Summary(TypedDict):

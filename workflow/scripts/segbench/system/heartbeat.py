@@ -36,6 +36,7 @@ class Heartbeat(Record):
         host, process: which process writes.
         job: of SLURM, empty elsewhere.
         began, beat: when the process began and last wrote, seconds since 1970.
+        validation_seconds: of a training, spent on validations, in all its processes.
         said: why it ended, if not as it should.
     """
 
@@ -53,6 +54,7 @@ class Heartbeat(Record):
     job: str = ""
     began: float = 0.0
     beat: float = 0.0
+    validation_seconds: float = 0.0
     said: str = ""
 
 
@@ -73,23 +75,33 @@ class Pulse:
         device: str = "", done: int = 0,
     ) -> None:  # fmt: skip
         self._path, self._written = path, 0.0
-        self._start = (time.monotonic(), done)
+        self._noted = time.monotonic()
+        self._start = (self._noted, done)
+        # one that is not resumed begins with nothing
+        before = read_heartbeat(path) if path and (done or state == "waiting") else None
         self._last = Heartbeat(
             run=run, state=state, total=total, device=device, done=done, began=time.time(),
             host=socket.gethostname(), process=os.getpid(), job=os.environ.get("SLURM_JOB_ID", ""),
+            validation_seconds=before.validation_seconds if before else 0.0,
         )  # fmt: skip
         self._write()
 
-    def note(self, done: int | None = None, **values: float | None) -> None:
+    def note(
+        self, done: int | None = None, validating: bool = False, **values: float | None
+    ) -> None:
         """Take down what is new, and write it if a few seconds have passed.
 
         Args:
             done: iterations or images so far; None where only time has passed.
+            validating: whether a validation took the time since the last note.
             values: `loss`, `learning_rate` or `miou`.
         """
         now = time.monotonic()
         if done is not None:
             values["done"] = done
+        if validating:
+            values["validation_seconds"] = self._last.validation_seconds + now - self._noted
+        self._noted = now
         if values:
             self._last = self._last.model_copy(update=values)
         if now - self._written >= EVERY_SECONDS:

@@ -1,4 +1,5 @@
-"""What a run leaves beside its weights and counts: `train.json`, `metrics.json`, `history.csv`.
+"""What a run leaves beside its weights and counts: `train.json`, `metrics.json`, `history.csv`;
+and beside its runs, what a model costs: `cost.json`.
 
 Training and evaluation write them, the comparison reads them; neither knows the other.
 """
@@ -59,6 +60,7 @@ class TrainRecord(Record):
         adaptations: what was changed of the published recipe, in sentences.
         device: the name of what it ran on.
         train_minutes: of work, validations included.
+        validation_minutes: of these, spent on validations; None where that is not known.
         peak_memory_mb: of the device; None where nothing was trained.
         parameters: of the model.
         versions: of the packages that can change a result.
@@ -103,15 +105,23 @@ class TrainRecord(Record):
     weights_sha256: str | None = None
     checkpoint_sha256: str | None = None
     sessions: tuple[Session, ...] = ()
+    validation_minutes: float | None = None
 
     @property
     def is_trained(self) -> bool:
         """Whether anything was trained, rather than a checkpoint taken as it is."""
         return self.iterations > 0
 
+    @property
+    def validation_share(self) -> float | None:
+        """The share of its time that validations took, if that is known."""
+        if self.validation_minutes is None or not self.train_minutes:
+            return None
+        return min(1.0, self.validation_minutes / self.train_minutes)
+
 
 class MetricsRecord(Record):
-    """`metrics.json`: scores of a run over all images, fractions, and what a prediction costs.
+    """`metrics.json`: scores of a run over all images, fractions.
 
     Attributes:
         miou, aacc, macc: mean IoU, pixel accuracy and mean accuracy.
@@ -124,14 +134,13 @@ class MetricsRecord(Record):
         protocol: how, in words.
         parameters: of the model; None, like all that follows, for predictions that were made
             elsewhere.
-        flops: of one forward pass; None where they cannot be counted.
-        flops_at: height and width of that pass.
-        latency_ms, latency_p90_ms: 10th and 90th percentile of the forward passes.
-        device: what it ran on.
+        checkpoint_bytes: size of `best.pth`.
         checkpoint_sha256, confusion_sha256, conditions_sha256: of the weights that were evaluated,
             of `confusion.npz` and of `conditions.npz`, where there is one.
     """
 
+    FORM = 2
+    form: int = FORM
     miou: float
     aacc: float
     macc: float
@@ -141,12 +150,8 @@ class MetricsRecord(Record):
     classes_present: int
     images: int
     protocol: str
-    parameters: int | None
-    flops: int | None
-    flops_at: tuple[int, int] | None
-    latency_ms: float | None
-    latency_p90_ms: float | None
-    device: str
+    parameters: int | None = None
+    checkpoint_bytes: int | None = None
     # records of before do not have these
     checkpoint_sha256: str | None = None
     confusion_sha256: str | None = None
@@ -157,6 +162,37 @@ class MetricsRecord(Record):
     def scored_images(self) -> str:
         """What the images that were scored are called."""
         return "test images" if self.split == "test" else "validation images"
+
+
+class CostRecord(Record):
+    """`cost.json`: what a prediction of a model costs.
+
+    Attributes:
+        parameters: of the model.
+        flops: floating-point operations of the prediction of one image, a multiply-add as two; None
+            where they cannot be counted.
+        size: height and width of the image in pixels.
+        latency_ms, latency_p95_ms: median and 95th percentile of the time from a decoded image to
+            its class ids.
+        passes: how many were timed.
+        memory_mb: the most that was in use meanwhile, of the GPU, or of the process on a CPU.
+        batch_size: that gives the most images per second, of 1, 2, 4, ..., 64 and what fits.
+        images_per_second: in such batches.
+        batch_memory_mb: as `memory_mb`, with such a batch.
+        device: what it ran on.
+    """
+
+    parameters: int
+    flops: int | None
+    size: tuple[int, int]
+    latency_ms: float
+    latency_p95_ms: float
+    passes: int
+    memory_mb: float
+    batch_size: int
+    images_per_second: float
+    batch_memory_mb: float
+    device: str
 
 
 def write_history(path: Path, history: Sequence[dict[str, float]]) -> None:
