@@ -1,5 +1,6 @@
 """The interactive page, used in a real browser: two clicks lead from the verdict to an image."""
 
+import base64
 import os
 import shutil
 from pathlib import Path
@@ -12,6 +13,7 @@ from helpers import Checkout
 from segbench.datasets.meaning import Shown
 from segbench.report import page_pictures
 from segbench.report.comparison import Comparison
+from segbench.report.gallery import plot_gallery
 from segbench.report.page import ROOM, write_page
 from segbench.report.plotting import read_label
 from segbench.report.predictions import StoredPredictions
@@ -74,7 +76,8 @@ def compared(finished: Checkout, classes: list[Shown] | None = None) -> Comparis
 def written(finished: Checkout, path: Path, **options: object) -> Path:
     write_page(
         compared(finished, options.pop("classes", None)), path,
-        finished.root / "results/datasets/tiny_rural", finished.root / "workflow/report/page",
+        options.pop("dataset", finished.root / "results/datasets/tiny_rural"),
+        finished.root / "workflow/report/page",
         [(finished.root / "results/smallest/figures/models.svg", EVIL, EVIL)], **options,
     )  # fmt: skip
     return path
@@ -213,6 +216,33 @@ def test_on_paper_every_figure_is_open(opened, finished, tmp_path):
     assert page.locator("#figures details:not([open])").count() > 0
     page.pdf(path=tmp_path / "page.pdf")
     assert page.locator("#figures details:not([open])").count() == 0
+
+
+def test_an_image_that_is_gone_leaves_a_placeholder_that_says_so(opened, finished, tmp_path):
+    dataset = tmp_path / "dataset"
+    shutil.copytree(finished.root / "results/datasets/tiny_rural", dataset)
+    gone, cut, *_ = sorted((dataset / "val_img").glob("*.jpg"))
+    gone.unlink()
+    cut.write_bytes(b"")
+    (dataset / f"val_label/{gone.stem}.png").unlink()
+    page = opened(written(finished, tmp_path / "index.html", dataset=dataset))
+    shown = page.evaluate("data.pictures.map((one) => [one.name, one.image])")
+    blanks = {name for name, image in shown if grey(image)}
+    assert blanks == {gone.stem, cut.stem} & {name for name, _ in shown}
+    assert blanks
+    page.evaluate(f"viewer.open({[name for name, _ in shown].index(min(blanks))}, null)")
+    page.wait_for_selector("#viewer-panes canvas")
+    # in the figure, too
+    candidates = compared(finished).candidates
+    manifest = compared(finished).manifest
+    plot_gallery(candidates, dataset, manifest, "title", images=100).savefig(tmp_path / "g.png")
+
+
+def grey(address: str) -> bool:
+    """Whether a picture is grey, apart from what JPEG does to it."""
+    data = np.frombuffer(base64.b64decode(address.partition(",")[2]), np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR).astype(int)
+    return bool((image.max(2) - image.min(2)).max() < 8)
 
 
 def test_it_keeps_to_its_budget(finished, tmp_path):

@@ -35,7 +35,8 @@ function table(place, headers, rows, caption) {
       const element = i === 0 ? make("th", { scope: "row" }, ...content) : make("td", {}, ...content);
       if (cell.color) {
         element.style.background = rgb(cell.color);
-        element.className = luminance(cell.color) > 0.3 ? "heat light" : "heat";
+        // black or white, whichever gives a contrast of 4.5 or more on any colour
+        element.className = luminance(cell.color) > 0.18 ? "heat light" : "heat";
       }
       return element;
     }))));
@@ -220,7 +221,7 @@ function costFigure() {
   for (const time of ticks(Math.exp(first), Math.exp(last))) {
     drawing.append(svg("text", { x: x(time), y: height - box.bottom + 18, "text-anchor": "middle" }, String(time)));
   }
-  drawing.append(svg("text", { x: (box.left + width) / 2, y: height - 6, "text-anchor": "middle" }, "ms per image (forward pass), log scale"),
+  drawing.append(svg("text", { x: (box.left + width) / 2, y: height - 6, "text-anchor": "middle" }, "ms per image, log scale"),
     svg("text", { x: 0, y: 11 }, "mean IoU %"));
   for (const { model, number, time } of timed) {
     const dominated = timed.some((other) => other.time <= time && other.model.miou > model.miou);

@@ -128,11 +128,11 @@ def _figure(
 
 
 def cow(camera: Camera, rng: Rng, x: float, z: float) -> list[Shape]:
-    """A cow from the side."""
+    """A cow or a water buffalo from the side."""
     outline = [(-0.9, 0.0), (-0.9, 0.6), (-1.0, 1.1), (-0.8, 1.35), (0.6, 1.35), (0.95, 1.6),
                (1.25, 1.4), (1.2, 1.15), (0.85, 1.0), (0.8, 0.0), (0.62, 0.0), (0.6, 0.6),
                (-0.65, 0.6), (-0.7, 0.0)]  # fmt: skip
-    color = pick(rng, [(196, 180, 156), (120, 84, 56), (224, 220, 212)])
+    color = pick(rng, [(66, 58, 56), (120, 84, 56), (224, 220, 212)])
     return [Shape("animal", camera.upright(x, z, outline), color, z, 0.08, 0.3)]
 
 

@@ -149,6 +149,12 @@ def _rural(camera: Camera, drive: Drive, rng: Rng) -> list[Shape]:
     ]  # fmt: skip
     things = _scatter(camera, rng, verge, int(24 * drive.density), half + 1.0, half + 12.0)
     things += _scatter(camera, rng, traffic, int(3 * drive.density), 0.3, half - 0.4, near=8)
+    # a herd with its herdsman, often so near that a small network can learn what it is
+    herd: list[Actor] = [actors.cow, actors.cow, actors.person]
+    things += _scatter(camera, rng, herd, 4, 0.6 * half, half + 3.0, near=5, far=14)
+    for side in (-1, 1):
+        if rng.random() < 0.6:
+            things += _field_wall(camera, rng, side * (half + float(rng.uniform(1.5, 4.0))))
     if rng.random() < 0.5:
         things.append(_hut(camera, rng, half))
     return shapes + _far_to_near(things)
@@ -264,6 +270,18 @@ def _hut(camera: Camera, rng: Rng, half: float) -> Shape:
         Detail(camera.upright(x, z, box(-0.5, 0.0, 0.5, 1.6)), (60, 48, 40)),
     ]
     return Shape("building", camera.upright(x, z, outline), (172, 140, 106), z, 0.1, 0.1, details)
+
+
+def _field_wall(camera: Camera, rng: Rng, x: float) -> list[Shape]:
+    """The wall of a field along the road, whitewashed or painted, in parts of some metres."""
+    color = pick(rng, [(232, 230, 224), (72, 104, 156)])
+    ends = np.arange(float(rng.uniform(3, 8)), 60, 6.0).tolist()
+    top = float(rng.uniform(1.3, 2.1))
+    return [
+        Shape("wall", _side_face(camera, x, a, a + 5.6, 0.0, top), color, a, 0.1, 0.1)
+        for a in ends
+        if rng.random() < 0.85
+    ]
 
 
 def _uneven(outline: list[Point], rng: Rng) -> list[Point]:

@@ -21,11 +21,11 @@ from segbench.recipe.section import RunSection
 from segbench.system.run_records import CostRecord
 
 LOG = logging.getLogger(__name__)
-WARM_UP, PASSES = 3, 50
-SECONDS = 8.0  # of the passes of one image; slower models get fewer than `PASSES`, but
-FEWEST = 5
+WARM_UP, FEWEST, PASSES = 3, 5, 50
+SECONDS = 4.0  # of the passes of one image; slower models get fewer than `PASSES`
 BATCHES = (2, 4, 8, 16, 32, 64)
-BATCH_SECONDS = 3.0  # of the passes of each of these, and the longest that one may take
+# of the passes of each of these; none may take longer, and as the network is warm, a few will do
+BATCH_SECONDS, BATCH_WARM_UP, BATCH_FEWEST = 1.5, 1, 3
 # a larger batch is tried for as long as it gives so many times the images per second
 WORTHWHILE = 1.03
 Batch = dict[str, object]
@@ -124,11 +124,12 @@ def timed(
         torch.OutOfMemoryError: it does not fit into the memory of the device.
     """
     batch = batch_of(image, count)
-    for _ in range(WARM_UP):
+    warm_up, fewest = (WARM_UP, FEWEST) if count == 1 else (BATCH_WARM_UP, BATCH_FEWEST)
+    for _ in range(warm_up):
         predict(model, batch)
     found = list[float]()
     end = clock() + seconds
-    while len(found) < FEWEST or (len(found) < PASSES and clock() < end):
+    while len(found) < fewest or (len(found) < PASSES and clock() < end):
         began = clock()
         predict(model, batch)
         found.append(clock() - began)

@@ -47,8 +47,9 @@ def plot_gallery(
         figsize=(cell[0] * len(columns), (cell[1] + 0.28) * len(names) + 1.0),
     )  # fmt: skip
     for row, name in enumerate(names):
-        truth = read_label(dataset, manifest.scored_split, name)
-        pictures = [read_image(dataset, manifest.scored_split, name), colors[truth]]
+        truth = read_label(dataset, manifest.scored_split, name, (height, width))
+        image = read_image(dataset, manifest.scored_split, name, (height, width))
+        pictures = [image, colors[truth]]
         pictures += [colors[one[name]] for one in stored]
         for column, picture in enumerate(pictures):
             axes = grid[row, column]

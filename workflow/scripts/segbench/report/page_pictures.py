@@ -141,13 +141,15 @@ def _encoded(
     dataset: Path, split: str, name: str, stored: Sequence[StoredPredictions], width: int
 ) -> list[str]:
     """Image, truth and each prediction as addresses that hold the data."""
-    image = read_image(dataset, split, name)
-    truth = read_label(dataset, split, name)
+    predicted = [one[name] for one in stored]
+    size_there = (predicted[0].shape[0], predicted[0].shape[1])
+    truth = read_label(dataset, split, name, size_there)
+    image = read_image(dataset, split, name, size_there)
     scale = min(1.0, width / image.shape[1])
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
     small = cv2.resize(image[:, :, ::-1], size, interpolation=cv2.INTER_AREA)
     pixels = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
-    return [_address("jpeg", pixels.tobytes()), *_maps([truth, *(s[name] for s in stored)], size)]
+    return [_address("jpeg", pixels.tobytes()), *_maps([truth, *predicted], size)]
 
 
 def _maps(maps: Sequence[npt.NDArray[np.uint8]], size: tuple[int, int]) -> Iterator[str]:
