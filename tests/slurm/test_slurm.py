@@ -83,8 +83,8 @@ def test_it_runs_to_its_report(finished):
 def test_only_what_needs_a_gpu_asks_for_one(finished):
     jobs = finished_jobs()
     with_gpu = [job for job in jobs if gpus(job) == 1]
-    # four trainings and four evaluations
-    assert len(with_gpu) == 8
+    # four trainings, four evaluations, and what each of two models costs
+    assert len(with_gpu) == 10
     assert {job["Partition"] for job in with_gpu} == {"gpu"}
     assert {job["Partition"] for job in jobs if job not in with_gpu} == {"cpu"}
 
@@ -99,10 +99,24 @@ def test_never_more_jobs_hold_gpus_than_there_are(finished, cluster):
     assert max(at_once) == cluster.gpus
 
 
+def test_nothing_runs_beside_a_measurement(finished):
+    spans = {
+        job["JobId"]: tuple(datetime.fromisoformat(job[key]) for key in ("StartTime", "EndTime"))
+        for job in finished_jobs()
+    }
+    measured = [job for job in finished_jobs() if "rule_measure_cost" in job["StdOut"]]
+    assert len(measured) == 2
+    for job in measured:
+        assert job["OverSubscribe"] == "NO"
+        began, ended = spans[job["JobId"]]
+        beside = {one for one, (a, b) in spans.items() if a < ended and began < b}
+        assert beside == {job["JobId"]}
+
+
 def test_small_jobs_run_where_snakemake_runs(finished):
-    # drawing and preparing, checks of models, trainings, evaluations, and tables, figures and the
-    # page: what is left, such as a config or a card, is not worth a job
-    assert len(finished_jobs()) == 2 + 2 + 4 + 4 + 3
+    # drawing and preparing, checks of models, trainings, evaluations, costs, and tables, figures
+    # and the page: what is left, such as a config or a card, is not worth a job
+    assert len(finished_jobs()) == 2 + 2 + 4 + 4 + 2 + 3
 
 
 def test_a_job_over_its_time_is_tried_again_with_more_and_goes_on(longer):
