@@ -2,6 +2,7 @@
 
 import io
 import os
+import struct
 import time
 
 import numpy as np
@@ -40,6 +41,48 @@ def test_what_passes_can_be_read_by_opencv(form):
     data = saved(form)
     assert inspect_image(data, 10**6)[:2] == (24, 32)
     assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape == (24, 32, 3)
+
+
+def tiff(bands: int, *extra: int, height: int = 9, width: int = 11) -> bytes:
+    """A TIFF of several bands, byte by byte as its specification has it."""
+    pixels = bytes(range(height * width)) * bands
+    tags = [
+        (256, 3, [width]), (257, 3, [height]), (258, 3, [8] * bands), (259, 3, [1]),
+        (262, 3, [2 if bands > 2 else 1]), (273, 4, [8]), (277, 3, [bands]), (278, 3, [height]),
+        (279, 4, [len(pixels)]), *([(338, 3, list(extra))] if extra else []),
+    ]  # fmt: skip
+    start = 8 + len(pixels)
+    later, entries = start + 2 + 12 * len(tags) + 4, b""
+    apart = b""
+    for number, kind, values in tags:
+        content = b"".join(one.to_bytes(2 if kind == 3 else 4, "little") for one in values)
+        if len(content) > 4:
+            place = (later + len(apart)).to_bytes(4, "little")
+            apart, content = apart + content, place
+        entries += struct.pack("<HHI", number, kind, len(values)) + content.ljust(4, b"\0")
+    head = b"II*\0" + start.to_bytes(4, "little")
+    return head + pixels + len(tags).to_bytes(2, "little") + entries + bytes(4) + apart
+
+
+@pytest.mark.parametrize(
+    ("bands", "extra"), [(2, [0]), (4, [0]), (4, []), (5, [0, 0]), (8, [0] * 5), (13, [0] * 10)]
+)
+def test_bands_that_nobody_would_read_are_refused(bands, extra):
+    with pytest.raises(UnusableError, match=f"^{bands} bands$") as caught:
+        inspect_image(tiff(bands, *extra), 10**6)
+    assert caught.value.code == "many-bands"
+
+
+@pytest.mark.parametrize(("bands", "extra"), [(1, []), (3, []), (4, [1]), (4, [2])])
+def test_grey_colours_and_transparency_are_read(bands, extra):
+    assert inspect_image(tiff(bands, *extra), 10**6)[:2] == (9, 11)
+
+
+def test_a_tiff_that_is_cut_is_refused_and_never_ends_otherwise():
+    whole = tiff(8, 0, 0, 0, 0, 0)
+    for end in range(len(whole)):
+        with pytest.raises(UnusableError):
+            inspect_image(whole[:end], 10**6)
 
 
 @pytest.fixture

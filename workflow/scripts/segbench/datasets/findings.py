@@ -61,6 +61,11 @@ KINDS: dict[str, Kind] = {
         "error", "images of a form that is not read",
         "convert the files to PNG or JPEG, and correct the suffix in `images`",
     ),
+    "many-bands": Kind(
+        "error", "images with more bands than grey or colours",
+        "models read one or three bands; write the three that show the classes best as red, green "
+        "and blue, of 8 bits each (for instance `gdal_translate -b 4 -b 3 -b 2 -ot Byte -scale`)",
+    ),
     "huge-image": Kind(
         "error", "images beyond the limit of pixels",
         "remove them; if they are meant to be that large, raise `max_image_pixels` in the dataset "

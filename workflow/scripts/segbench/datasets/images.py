@@ -5,6 +5,7 @@ is cut or broken is found as by a full decode, at a third of the time.
 """
 
 import re
+import struct
 from io import BytesIO
 from typing import NamedTuple
 
@@ -15,6 +16,9 @@ from segbench.datasets.findings import UnusableError
 
 EXIF_ORIENTATION = 0x0112
 BITS_PER_SAMPLE = 258  # a tag of TIFF
+SAMPLES_PER_PIXEL, EXTRA_SAMPLES = 277, 338  # others; of what kind samples beyond the colours are
+TRANSPARENCY = ((1,), (2,))
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PNG_BITS = 24  # where a PNG says how many bits a channel has
 PPM_LARGEST = re.compile(rb"P[2356]\s+(?:#[^\n]*\s+)*\d+\s+\d+\s+(\d{1,5})\s")
 DEEPEST = 16  # bits per channel
@@ -39,6 +43,7 @@ Image.init()  # else it knows only some of them until it has met an image of ano
 # what Pillow raises for files that are not sound images
 UNREADABLE = (
     UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError,
+    struct.error,
 )  # fmt: skip
 
 
@@ -63,6 +68,7 @@ def inspect_image(data: bytes, max_pixels: int) -> Inspected:
         UnusableError: what is wrong with the image, without the file's name.
     """
     refuse_foreign("foreign-image", data)
+    refuse_bands(data)
     try:
         with open_image(data) as image:
             width, height = image.size
@@ -134,6 +140,30 @@ def refuse_foreign(code: str, data: bytes) -> None:
     for start, name in FOREIGN.items():
         if data.startswith(start):
             raise UnusableError(code, f"is {name}, which is not read (read: {', '.join(FORMATS)})")
+
+
+def refuse_bands(data: bytes) -> None:
+    """Refuse a TIFF whose bands are more than colours: all but three of them would be passed over.
+
+    Grey, colours and colours with transparency (of which the colours are read) are fine.
+
+    Raises:
+        UnusableError: it has two bands, or four or more that are not colours with transparency.
+    """
+    if not data.startswith(TIFF_STARTS):
+        return
+    stream = BytesIO(data)
+    try:
+        tags = TiffImagePlugin.ImageFileDirectory_v2(data[:8])
+        stream.seek(tags.next)
+        tags.load(stream)
+        bands = int(tags.get(SAMPLES_PER_PIXEL, 1))
+        more = tuple(tags.get(EXTRA_SAMPLES, ()))
+    except (*UNREADABLE, TypeError, KeyError):
+        return  # what is damaged is found by the decoder
+    if bands in (1, 3) or (bands == 4 and more[:1] in TRANSPARENCY):
+        return
+    raise UnusableError("many-bands", f"{bands} bands")
 
 
 def refuse_huge(code: str, width: int, height: int, max_pixels: int) -> None:

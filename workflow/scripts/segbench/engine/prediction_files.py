@@ -21,6 +21,7 @@ from segbench.datasets.images import (
     UNREADABLE,
     open_image,
     reason_of,
+    refuse_bands,
     refuse_foreign,
     refuse_huge,
 )
@@ -246,6 +247,7 @@ def _refuse_broken(data: bytes) -> None:
         UnusableError: it is not, or of another form, or too large.
     """
     refuse_foreign("foreign-image", data)
+    refuse_bands(data)
     try:
         with open_image(data) as image:
             refuse_huge("huge-image", *image.size, MOST_PIXELS)
