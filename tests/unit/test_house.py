@@ -86,6 +86,8 @@ def loaded_by(code: str) -> set[str]:
          {"torch", "mmseg", "mmengine", "pandas", "numpy", "matplotlib"}),
         ("segbench.report.compare", {"torch", "mmseg", "mmengine"}),
         ("segbench.datasets.prepare, segbench.demo.dataset", {"torch", "mmseg", "matplotlib"}),
+        ("segbench.engine.train, segbench.engine.evaluate, segbench.engine.cost",
+         {"pandas", "matplotlib", "scipy.ndimage", "sympy", "torch.distributed.fsdp"}),
         ("segbench.recipe.render", {"torch", "mmseg"}),
     ],
 )  # fmt: skip

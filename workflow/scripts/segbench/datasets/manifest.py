@@ -5,11 +5,10 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from pydantic import BaseModel, Field
 
 from segbench.datasets.class_list import IGNORE_INDEX
@@ -19,6 +18,9 @@ from segbench.datasets.frame_record import FrameRecord
 from segbench.datasets.meaning import Shown
 from segbench.datasets.presence import COLUMN, classes_seen
 from segbench.system.records import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LOG = logging.getLogger(__name__)
 SPLITS = ("train", "val", "test")
@@ -171,6 +173,8 @@ def write_manifest(
         pixels: pixels by frame and class, void last, [frames, classes + 1].
         findings: the warnings that the files gave rise to.
     """
+    import pandas as pd  # only to write one: a training reads manifests, and starts sooner without
+
     frames = pd.DataFrame(records)
     if "fold" in frames:
         frames["fold"] = frames["fold"].astype("Int64")  # none in a test split
@@ -203,14 +207,14 @@ def _cooccurrence(pixels: Counts) -> tuple[tuple[int, ...], ...]:
     return tuple(map(tuple, (seen.T @ seen).tolist()))
 
 
-def _content_hash(frames: pd.DataFrame) -> str:
+def _content_hash(frames: "pd.DataFrame") -> str:
     """A hash of names, images and labels, not of where they came from."""
     columns = ["split", "name", "image_sha256", "label_sha256"]
     columns += ["fold"] if "fold" in frames else []
     return hashlib.sha256(frames[columns].to_csv(index=False).encode()).hexdigest()
 
 
-def _folds(frames: pd.DataFrame, pixels: Counts) -> tuple[FoldSummary, ...]:
+def _folds(frames: "pd.DataFrame", pixels: Counts) -> tuple[FoldSummary, ...]:
     """For each fold how many images are trained and validated on, and the latter's classes."""
     if "fold" not in frames:
         return ()
@@ -226,7 +230,7 @@ def _folds(frames: pd.DataFrame, pixels: Counts) -> tuple[FoldSummary, ...]:
     )
 
 
-def _summary(frames: pd.DataFrame, pixels: Counts, split: str) -> SplitSummary:
+def _summary(frames: "pd.DataFrame", pixels: Counts, split: str) -> SplitSummary:
     rows = (frames["split"] == split).to_numpy()
     counts, void = pixels[rows, :-1], pixels[rows, -1]
     seen = counts > 0

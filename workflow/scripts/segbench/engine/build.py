@@ -7,10 +7,11 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from segbench.engine.lean_imports import SELDOM_USED, put_off
 from segbench.engine.operators import stand_in_for_compiled_operators
 
 # at import these warn and print about operators and packages that most models never use
-with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), put_off(SELDOM_USED):
     warnings.simplefilter("ignore")
     stand_in_for_compiled_operators()
     import mmseg.datasets
@@ -40,7 +41,6 @@ from segbench.system.pools import end_threads_of_opencv
 from segbench.zoo.tree import inner_backbone, walk
 
 trust_nothing()
-
 
 def load_config(path: Path) -> Config:
     """Load a rendered config and make mmseg the place where its types are looked up."""
