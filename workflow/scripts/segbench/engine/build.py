@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import io
+import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +34,7 @@ from segbench.engine.conditions import Condition, UnderConditions
 from segbench.engine.dataset import FrameDataset, RareClassSampler
 from segbench.engine.processes import ALONE, Processes
 from segbench.engine.sampling import PositionedDataset, PositionSampler
+from segbench.engine.transforms import computed_here
 from segbench.engine.trust import trust_nothing
 from segbench.errors import ModelError
 from segbench.recipe.model import set_classes
@@ -41,6 +43,8 @@ from segbench.system.pools import end_threads_of_opencv
 from segbench.zoo.tree import inner_backbone, walk
 
 trust_nothing()
+LOG = logging.getLogger(__name__)
+
 
 def load_config(path: Path) -> Config:
     """Load a rendered config and make mmseg the place where its types are looked up."""
@@ -182,7 +186,7 @@ def training_loader(
             f"a batch of {batch} images cannot be shared evenly by {processes.size} devices. "
             "Change `training.batch_size` or `training.gpus_per_run`."
         )
-    frames = DATASETS.build(config.train_dataloader.dataset)
+    frames = DATASETS.build(training_images(config))
     sampler, order = config.train_dataloader.sampler, None
     if sampler.type == "RareClassSampler":
         order = RareClassSampler(frames, sampler.probabilities, seed).order
@@ -196,6 +200,15 @@ def training_loader(
         collate_fn=pseudo_collate,
         pin_memory=torch.cuda.is_available(),
     )
+
+
+def training_images(config: Config) -> Config:
+    """The training dataset of a rendered config, with transforms that compute what is seen."""
+    settings = copy.deepcopy(config.train_dataloader.dataset)
+    settings.pipeline, reason = computed_here(settings.pipeline)
+    if reason:
+        LOG.info("images are resized as a whole before they are cropped: %s", reason)
+    return settings
 
 
 def validation_loader(

@@ -1,0 +1,77 @@
+"""Training samples per second and core: ours against the transforms of MMSegmentation as they are.
+
+Both sides read the same prepared files at the same positions, in one process, in turns; medians of
+the rounds are printed. A sample is read, decoded, augmented and packed by the published recipe.
+
+    python benchmarks/loader.py
+"""
+
+import copy
+import os
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
+
+import cv2
+from mmseg.registry import DATASETS
+from timing import seconds
+
+from segbench.config.training import Training
+from segbench.datasets.description import load_description
+from segbench.datasets.prepare import prepare
+from segbench.demo.dataset import draw_dataset
+from segbench.engine.build import load_config, training_images
+from segbench.engine.sampling import PositionedDataset
+from segbench.recipe.context import Recipe
+from segbench.recipe.render import render
+from segbench.zoo.names import config_path
+
+ROOT = Path(__file__).parents[1]
+MODEL = "fast_scnn_8xb4-160k_cityscapes-512x1024"
+FRAMES, SAMPLES, ROUNDS = 16, 64, 5
+# size of the images, and the crop; height and width
+CASES = (((1080, 1920), (512, 512)), ((227, 320), (192, 256)))
+
+
+def main() -> None:
+    """Measure each size, and print samples per second and the ratio."""
+    cv2.setNumThreads(1)
+    for size, crop in CASES:
+        with tempfile.TemporaryDirectory() as temporary:
+            ours, stock = datasets(Path(temporary), size, crop)
+            found: dict[str, list[float]] = {"segbench": [], "MMSegmentation": []}
+            for number in range(ROUNDS):
+                positions = range(number * SAMPLES, (number + 1) * SAMPLES)
+                for name, frames in zip(found, (ours, stock), strict=True):
+                    taken = seconds(lambda: [frames[i] for i in positions])  # noqa: B023
+                    found[name].append(SAMPLES / taken)
+        rates = {name: statistics.median(one) for name, one in found.items()}
+        print(f"{size[1]}x{size[0]}, crop {crop[1]}x{crop[0]}, {SAMPLES} samples, {ROUNDS} rounds:")
+        for name, rate in rates.items():
+            print(f"  {name:15s}{rate:7.1f} samples/s")
+        print(f"  ratio          {rates['segbench'] / rates['MMSegmentation']:7.2f}")
+
+
+def datasets(
+    folder: Path, size: tuple[int, int], crop: tuple[int, int]
+) -> tuple[PositionedDataset, PositionedDataset]:
+    """The same prepared images with our transforms, and with those of the rendered config."""
+    draw_dataset(folder / "source", "urban", FRAMES, 2, size, workers=os.cpu_count() or 1)
+    description = load_description(ROOT / "config/datasets/demo_urban.yaml")
+    prepare(description, folder / "source", folder / "data", os.cpu_count() or 1)
+    training = Training.model_validate({"crop_size": crop, "batch_size": 8, "max_iters": 100})
+    recipe = Recipe(training=training, run="m/scratch/seed0", initialization="scratch", seed=0)
+    path = folder / "config.py"
+    path.write_text(render(config_path(MODEL), folder / "data/manifest.json", recipe))
+    config = load_config(path)
+    stock = DATASETS.build(copy.deepcopy(config.train_dataloader.dataset))
+    return PositionedDataset(DATASETS.build(training_images(config)), 0), PositionedDataset(
+        stock, 0
+    )
+
+
+if __name__ == "__main__":
+    main()

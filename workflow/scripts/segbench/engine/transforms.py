@@ -1,0 +1,175 @@
+"""Training transforms that compute only what is seen: the published ones, draw for draw.
+
+A recipe resizes the whole image, and then cuts a window out of it. Here the window is drawn first,
+with the same random numbers in the same order, and it alone is resized. Labels, windows, flips and
+colour changes are those of MMSegmentation to the bit; pixels differ by the rounding of the
+interpolation. Imports mmseg.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import cv2
+import mmcv
+import numpy as np
+import numpy.typing as npt
+from mmcv.image import rescale_size
+from mmcv.transforms import RandomResize
+from mmcv.transforms.base import BaseTransform
+from mmseg.datasets.transforms import PhotoMetricDistortion
+from mmseg.registry import TRANSFORMS
+
+Pixels = npt.NDArray[np.uint8]
+Step = Mapping[str, object]
+Window = tuple[slice, slice]  # rows and columns of the resized image
+TRIES = 10  # of MMSegmentation's `RandomCrop`, for a window that no class fills
+# keys of a step that is computed here; any other one asks for something else
+RESIZE = {"type", "scale", "ratio_range", "keep_ratio"}
+CROP = {"type", "crop_size", "cat_max_ratio", "ignore_index"}
+
+
+@TRANSFORMS.register_module()
+class CropOfResized(BaseTransform):  # type: ignore[misc]
+    """`RandomResize` that keeps the ratio of the sides, and then `RandomCrop`.
+
+    Args:
+        scale: width and height within which an image of ratio 1 fits.
+        ratio_range: the least and the greatest ratio.
+        crop_size: height and width of the window.
+        cat_max_ratio: share of the window that no class should exceed.
+        ignore_index: value of the label that does not count.
+    """
+
+    def __init__(
+        self,
+        scale: tuple[int, int],
+        ratio_range: tuple[float, float],
+        crop_size: int | tuple[int, int],
+        cat_max_ratio: float = 1.0,
+        ignore_index: int = 255,
+    ) -> None:
+        self.resizing = RandomResize(scale, ratio_range, keep_ratio=True)
+        self.crop = (crop_size, crop_size) if isinstance(crop_size, int) else crop_size
+        self.cat_max_ratio, self.ignore_index = cat_max_ratio, ignore_index
+
+    def transform(self, results: dict[str, object]) -> dict[str, object]:
+        """Cut a window of `img` and `gt_seg_map` out of their resized forms."""
+        image, label = np.asarray(results["img"]), np.asarray(results["gt_seg_map"])
+        height, width = image.shape[:2]
+        scale = self.resizing._random_scale()
+        across, down = rescale_size((width, height), scale)
+        rows, columns = nearest(down, height), nearest(across, width)
+        window, label = self._window(label, rows, columns)
+        results["img"] = part_of_resized(image, (down, across), window)
+        results["gt_seg_map"] = label
+        results["img_shape"] = label.shape
+        results["scale"], results["keep_ratio"] = scale, True
+        results["scale_factor"] = (across / width, down / height)
+        return results
+
+    def _window(
+        self, label: Pixels, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]
+    ) -> tuple[Window, Pixels]:
+        """Draw windows until no class fills one; the last one, and the label in it."""
+        window = self._drawn(len(rows), len(columns))
+        for _ in range(TRIES if self.cat_max_ratio < 1 else 0):
+            found = label[rows[window[0]]][:, columns[window[1]]]
+            counts = np.bincount(found.ravel(), minlength=256)
+            counts[self.ignore_index] = 0
+            if np.count_nonzero(counts) > 1 and counts.max() / counts.sum() < self.cat_max_ratio:
+                return window, found
+            window = self._drawn(len(rows), len(columns))
+        return window, label[rows[window[0]]][:, columns[window[1]]]
+
+    def _drawn(self, height: int, width: int) -> Window:
+        top = np.random.randint(0, max(height - self.crop[0], 0) + 1)
+        left = np.random.randint(0, max(width - self.crop[1], 0) + 1)
+        bottom, right = min(height, top + self.crop[0]), min(width, left + self.crop[1])
+        return slice(top, bottom), slice(left, right)
+
+
+def nearest(wanted: int, there: int) -> npt.NDArray[np.intp]:
+    """Which pixel OpenCV takes for each that is wanted when it resizes labels."""
+    ramp = np.arange(there, dtype=np.float32)[None]  # exact up to 2**24
+    taken = cv2.resize(ramp, (wanted, 1), interpolation=cv2.INTER_NEAREST)
+    return np.asarray(taken[0], np.intp)
+
+
+def part_of_resized(image: Pixels, size: tuple[int, int], window: Window) -> Pixels:
+    """A window of an image that is resized by bilinear interpolation, without the rest of it.
+
+    Args:
+        image: uint8 [height, width, channels].
+        size: height and width of the resized image.
+        window: its rows and columns that are wanted.
+    """
+    rows, columns = window
+    if image.shape[:2] == size:
+        return np.ascontiguousarray(image[rows, columns])
+    down, across = image.shape[0] / size[0], image.shape[1] / size[1]
+    # centres of pixels lie on one another
+    place = np.array([
+        [across, 0, across * (columns.start + 0.5) - 0.5],
+        [0, down, down * (rows.start + 0.5) - 0.5],
+    ])  # fmt: skip
+    return np.asarray(
+        cv2.warpAffine(
+            image, place, (columns.stop - columns.start, rows.stop - rows.start),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
+        ),
+        np.uint8,
+    )  # fmt: skip
+
+
+@TRANSFORMS.register_module()
+class PhotoMetricTables(PhotoMetricDistortion):  # type: ignore[misc]
+    """`PhotoMetricDistortion` by tables of what becomes of each of the 256 values."""
+
+    def convert(self, img: Pixels, alpha: float = 1, beta: float = 0) -> Pixels:
+        """Multiply, add and clip."""
+        table = super().convert(np.arange(256, dtype=np.uint8), alpha, beta)
+        return np.asarray(cv2.LUT(img, table), np.uint8)
+
+    def hue(self, img: Pixels) -> Pixels:
+        """Turn the hue, at random in every other image."""
+        if not np.random.randint(2):
+            return img
+        same = np.arange(256)
+        turned = (same + np.random.randint(-self.hue_delta, self.hue_delta)) % 180
+        table = np.stack([turned, same, same], axis=-1).astype(np.uint8)[None]
+        return np.asarray(mmcv.hsv2bgr(cv2.LUT(mmcv.bgr2hsv(img), table)), np.uint8)
+
+
+def computed_here(pipeline: Sequence[Step]) -> tuple[list[Step], str]:
+    """A training pipeline with the transforms of this module in place of the published ones.
+
+    Args:
+        pipeline: steps of a rendered config.
+
+    Returns:
+        The steps, and why the image is still resized as a whole; empty if it is not.
+    """
+    steps = [
+        {**step, "type": "PhotoMetricTables"} if step["type"] == "PhotoMetricDistortion" else step
+        for step in pipeline
+    ]
+    names = [str(step["type"]) for step in steps]
+    if "RandomResize" not in names or "RandomCrop" not in names:
+        return steps, f"its transforms are {', '.join(names)}"
+    first = names.index("RandomResize")
+    resize, crop = steps[first], steps[first + 1]
+    if names[first + 1] != "RandomCrop" or not _is_plain(resize, crop):
+        return steps, "it resizes or crops in a way of its own"
+    both = {key: resize[key] for key in ("scale", "ratio_range")} | dict(crop)
+    return [*steps[:first], both | {"type": "CropOfResized"}, *steps[first + 2 :]], ""
+
+
+def _is_plain(resize: Step, crop: Step) -> bool:
+    """Whether two steps have no settings but those that are known here."""
+    scale = resize.get("scale")
+    return (
+        set(resize) == RESIZE
+        and resize["keep_ratio"] is True
+        and isinstance(scale, tuple)
+        and all(isinstance(side, int) for side in scale)
+        and set(crop) <= CROP
+    )
