@@ -1,10 +1,14 @@
 """What a description says about its dataset reaches the card, and no preparation."""
 
+import re
+
+import pandas as pd
 import pytest
 import yaml
 from helpers import ROOT
 from layouts import idd_lite
 
+from segbench.datasets.check import read_frames
 from segbench.datasets.description import load_description
 from segbench.datasets.manifest import Manifest
 from segbench.datasets.prepare import prepare
@@ -66,7 +70,30 @@ def test_the_card_shows_words_about_a_dataset_as_text(tmp_path):
     description = described(tmp_path, {"licence": "<b>none</b>", "size": "two images"})
     prepare(description, tmp_path / "raw", tmp_path / "out")
     manifest = Manifest.read(tmp_path / "out/manifest.json")
-    card = page(manifest, [], description.about.model_dump(exclude_none=True))
+    frames = read_frames(tmp_path / "out/frames.csv")
+    card = page(manifest, [], description.about.model_dump(exclude_none=True), frames)
     assert "<b>licence</b>: &lt;b&gt;none&lt;/b&gt;" in card
     assert "<b>size</b>: two images" in card
     assert "citation" not in card
+    # so few images fall into no parts
+    assert "that are scored on their own" not in card
+
+
+def test_the_card_shows_the_parts_on_which_models_are_scored(tmp_path):
+    idd_lite(tmp_path / "raw")
+    prepare(described(tmp_path, {}), tmp_path / "raw", tmp_path / "out")
+    manifest = Manifest.read(tmp_path / "out/manifest.json")
+    frames = pd.DataFrame(
+        {
+            "split": ["train"] * 9 + ["val"] * 18, "name": [f"f{i}" for i in range(27)],
+            "group": [""] * 27, "height": 64, "width": [96] * 9 + [96] * 6 + [128] * 12,
+            "brightness": [0.9] * 9 + [0.1] * 6 + [0.3] * 6 + [0.5] * 6,
+        }
+    )  # fmt: skip
+    rows = re.findall(r"<tr>(.*?)</tr>", page(manifest, [], {}, frames), re.DOTALL)
+    cells = [re.findall(r"<td>(.*?)</td>", row) for row in rows]
+    assert [row for row in cells if row[:1] in (["brightness"], ["size"])] == [
+        ["brightness", "dark third", "6", "10.0"], ["brightness", "middle third", "6", "30.0"],
+        ["brightness", "bright third", "6", "50.0"], ["size", "128x64", "12", "40.0"],
+        ["size", "96x64", "6", "10.0"],
+    ]  # fmt: skip

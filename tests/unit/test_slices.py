@@ -8,9 +8,9 @@ import pytest
 from matplotlib import pyplot as plt
 from test_presentation import SCORES, TRAINED
 
+from segbench.report.parts import parts_of
 from segbench.report.results import Candidate, Run, rank
 from segbench.report.slices import (
-    parts_of,
     plot_slices,
     scores_of_parts,
     slices_table,

@@ -17,6 +17,7 @@ from segbench.datasets.meaning import Shown
 from segbench.report import results, slices
 from segbench.report.conditions import ConditionScore, scores_under
 from segbench.report.levels import Level, LevelScore, scores_at
+from segbench.report.parts import parts_of
 from segbench.report.results import Candidate, Run
 
 # model, initialization, seed and fold of a run
@@ -108,7 +109,7 @@ class Comparison:
     def by_part(self) -> list[slices.PartScore]:
         """The scores of every candidate on parts of the images."""
         names = self.candidates[0].runs[0].names
-        parts = slices.parts_of(self.frames, names, self.own_parts)
+        parts = parts_of(self.frames, names, self.own_parts)
         return slices.scores_of_parts(self.candidates, parts)
 
     @cached_property

@@ -19,6 +19,7 @@ from segbench.datasets.check import findings_in, read_frames
 from segbench.datasets.findings import Finding
 from segbench.datasets.manifest import SPOKEN, Manifest
 from segbench.datasets.meaning import Shown
+from segbench.report.parts import parts_of
 from segbench.report.plotting import class_handles, color_table, read_image, read_label, save
 from segbench.report.tables import PAGE, html_table, percent
 
@@ -43,20 +44,34 @@ def write_card(
         folder: where to write.
     """
     manifest = Manifest.read(manifest_path).shown_with(classes)
-    warnings = findings_in(manifest, read_frames(frames_path))
-    (folder / "card.html").write_text(page(manifest, warnings, about), encoding="utf-8")
+    frames = read_frames(frames_path)
+    warnings = findings_in(manifest, frames)
+    (folder / "card.html").write_text(page(manifest, warnings, about, frames), encoding="utf-8")
     save(plot_classes(manifest), folder / "classes.svg")
     samples = plot_samples(manifest, manifest_path.parent)
     samples.savefig(folder / "samples.png", dpi=110)
     plt.close(samples)
 
 
-def page(manifest: Manifest, warnings: Sequence[Finding], about: Mapping[str, str]) -> str:
-    """Write the card as an HTML page: counts, sizes, classes, warnings and provenance."""
+def page(
+    manifest: Manifest,
+    warnings: Sequence[Finding],
+    about: Mapping[str, str],
+    frames: pd.DataFrame,
+) -> str:
+    """Write the card as an HTML page: counts, sizes, classes, parts, warnings and provenance.
+
+    Args:
+        manifest: of the dataset.
+        warnings: what its checks found.
+        about: what its description says of it.
+        frames: its `frames.csv`.
+    """
     parts = [
         html_table(_facts(manifest), f"Dataset {manifest.name}"),
         _about(about),
         html_table(_class_shares(manifest), "Classes"),
+        _parts(manifest, frames),
         _warnings(warnings),
     ]
     note = (
@@ -191,6 +206,22 @@ def _class_shares(manifest: Manifest) -> pd.DataFrame:
         }
         for found in manifest.classes
     )
+
+
+def _parts(manifest: Manifest, frames: pd.DataFrame) -> str:
+    """The parts on which models are scored as well, as a table; nothing where there are none."""
+    own = frames[frames["split"] == manifest.scored_split]
+    found = [
+        {
+            "by": part.by,
+            "part": part.name,
+            "images": f"{part.rows.sum():,}",
+            "mean brightness %": percent(float(own["brightness"].to_numpy()[part.rows].mean())),
+        }
+        for part in parts_of(own, own["name"].tolist())
+    ]
+    title = f"Parts of the {manifest.scored_images} that are scored on their own"
+    return html_table(pd.DataFrame(found), title) if found else ""
 
 
 def _about(about: Mapping[str, str]) -> str:
