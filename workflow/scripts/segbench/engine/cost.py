@@ -17,6 +17,7 @@ from torch import nn
 from segbench.engine.build import build_model, load_config, scored_images
 from segbench.engine.devices import device_in_words, lease_device, peak_bytes, reset_peak
 from segbench.engine.memory import available
+from segbench.engine.mishaps import is_out_of_memory
 from segbench.recipe.section import RunSection
 from segbench.system.run_records import CostRecord
 
@@ -166,7 +167,9 @@ def best_batch(
             break
         try:
             found = timed(model, image, count, device, BATCH_SECONDS, clock)
-        except torch.OutOfMemoryError:
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
             LOG.info("a batch of %d images does not fit into the memory of the device", count)
             break
         if found.images_per_second < WORTHWHILE * best.images_per_second:
