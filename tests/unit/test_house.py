@@ -69,8 +69,9 @@ def test_scripts_are_thin(path):
 
 
 def loaded_by(code: str) -> set[str]:
-    """Top-level packages that are loaded after some code ran."""
-    program = f"import sys; {code}; print(' '.join({{m.split('.')[0] for m in sys.modules}}))"
+    """Modules that are loaded after some code ran, and their packages; stand-ins are none."""
+    found = "{n for n, m in sys.modules.items() if getattr(m, '__spec__', None)}"
+    program = f"import sys; {code}; print(*{{o for n in {found} for o in (n, n.split('.')[0])}})"
     done = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True, text=True, check=True, env={"PYTHONPATH": str(LIBRARY.parent)},

@@ -7,6 +7,7 @@ signal blocked, and the script lets it through as soon as it can end quietly.
 
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -14,6 +15,8 @@ from typing import Any
 
 BY_INTERRUPT = 130  # the status of a script that Ctrl-C ended: 128 and the signal, as in a shell
 SAME_WISH_SECONDS = 5.0
+AGAIN_SECONDS = 0.01  # until a wish is heard that came while an object was deleted
+WEAK = ("weakref.py", "_weakrefset.py")  # modules of Python that are called back then
 
 
 def take_one_interrupt_at_a_time() -> None:
@@ -34,10 +37,25 @@ class _Once:
         self._heeded = -SAME_WISH_SECONDS
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
+        if _is_unheard(frame):
+            threading.Timer(AGAIN_SECONDS, signal.raise_signal, (number,)).start()
+            return
         now = time.monotonic()
         if now - self._heeded >= SAME_WISH_SECONDS:
             self._heeded = now
             raise KeyboardInterrupt
+
+
+def _is_unheard(frame: FrameType | None) -> bool:
+    """Whether Python would only print what is raised here, and go on: where objects are deleted."""
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == "__del__" or (
+            code.co_name in ("_remove", "remove") and Path(code.co_filename).name in WEAK
+        ):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def hold_back_while_scripts_start(process_arguments: dict[str, Any]) -> None:
