@@ -51,6 +51,6 @@ def delete():
 def test_an_interrupt_is_heard(delete):
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM.format(delete=delete)], capture_output=True, text=True,
-        timeout=60, env={"PYTHONPATH": str(ROOT / "workflow/scripts")},
+        timeout=15, env={"PYTHONPATH": str(ROOT / "workflow/scripts")},
     )  # fmt: skip
     assert (done.stdout, done.stderr) == ("heard\n", "")

@@ -38,7 +38,9 @@ class _Once:
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         if _is_unheard(frame):
-            threading.Timer(AGAIN_SECONDS, signal.raise_signal, (number,)).start()
+            # to the thread that sleeps or waits; another one would not wake it
+            again = (threading.main_thread().ident, number)
+            threading.Timer(AGAIN_SECONDS, signal.pthread_kill, again).start()
             return
         now = time.monotonic()
         if now - self._heeded >= SAME_WISH_SECONDS:
