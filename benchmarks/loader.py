@@ -31,7 +31,7 @@ from segbench.zoo.names import config_path
 
 ROOT = Path(__file__).parents[1]
 MODEL = "fast_scnn_8xb4-160k_cityscapes-512x1024"
-FRAMES, SAMPLES, ROUNDS = 16, 64, 5
+FRAMES, SAMPLES, ROUNDS = 16, 48, 5
 # size of the images, and the crop; height and width
 CASES = (((1080, 1920), (512, 512)), ((227, 320), (192, 256)))
 
