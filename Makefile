@@ -47,7 +47,7 @@ bundle: setup  ## all that an experiment needs from the network: make bundle EXP
 	$(WHEEL) --no-deps --requirement envs/requirements.lock
 	$(BIN)/python -m segbench bundle add "$(TO)" $$(cat resources/fetched.txt)
 
-demo: setup  ## draw two datasets, train three models on the CPU, write the report (six minutes)
+demo: setup  ## draw two datasets, train three models on the CPU, write the report (five minutes)
 	snakemake --cores $(CORES)
 	@echo "The report: file://$(CURDIR)/results/demo/report.html"
 
