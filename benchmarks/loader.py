@@ -68,9 +68,8 @@ def datasets(
     path.write_text(render(config_path(MODEL), folder / "data/manifest.json", recipe))
     config = load_config(path)
     stock = DATASETS.build(copy.deepcopy(config.train_dataloader.dataset))
-    return PositionedDataset(DATASETS.build(training_images(config)), 0), PositionedDataset(
-        stock, 0
-    )
+    ours = DATASETS.build(training_images(config))
+    return PositionedDataset(ours, 0), PositionedDataset(stock, 0)
 
 
 if __name__ == "__main__":

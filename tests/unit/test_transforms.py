@@ -87,6 +87,7 @@ SCALED = {**PLAIN, "scale": (96, 64)}
     [
         ([{"type": "Resize", "scale": (96, 64)}, CROP], "its transforms are Resize, RandomCrop"),
         ([SCALED, FLIP, CROP], "in a way of its own"),
+        ([CROP, SCALED], "in a way of its own"),
         ([{**SCALED, "keep_ratio": False}, CROP], "in a way of its own"),
         ([{**SCALED, "scale": [(96, 64), (64, 96)]}, CROP], "in a way of its own"),
         ([{**SCALED, "interpolation": "area"}, CROP], "in a way of its own"),

@@ -63,10 +63,9 @@ def export(run: Path, out: Path) -> Exported:
     except ImportError:
         raise ModelError(f"export {NEEDS}") from None
     predictor = predictor_of_run(run, "cpu")
-    scales = [
-        step.scale for step in predictor.pipeline.transforms if type(step).__name__ == "Resize"
-    ]
-    network = PixelsToClasses(predictor.model, predictor.ids, next(iter(scales), None)).eval()
+    steps = predictor.pipeline.transforms
+    scale = next((step.scale for step in steps if type(step).__name__ == "Resize"), None)
+    network = PixelsToClasses(predictor.model, predictor.ids, scale).eval()
     images = _windows(_images(run), predictor)
     out.mkdir(parents=True, exist_ok=True)
     graph = out / "model.onnx"

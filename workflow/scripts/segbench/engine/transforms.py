@@ -156,11 +156,12 @@ def computed_here(pipeline: Sequence[Step]) -> tuple[list[Step], str]:
     if "RandomResize" not in names or "RandomCrop" not in names:
         return steps, f"its transforms are {', '.join(names)}"
     first = names.index("RandomResize")
-    resize, crop = steps[first], steps[first + 1]
-    if names[first + 1] != "RandomCrop" or not _is_plain(resize, crop):
+    both, names = steps[first : first + 2], names[first : first + 2]
+    if names != ["RandomResize", "RandomCrop"] or not _is_plain(*both):
         return steps, "it resizes or crops in a way of its own"
-    both = {key: resize[key] for key in ("scale", "ratio_range")} | dict(crop)
-    return [*steps[:first], both | {"type": "CropOfResized"}, *steps[first + 2 :]], ""
+    resize, crop = both
+    one = {key: resize[key] for key in ("scale", "ratio_range")} | dict(crop)
+    return [*steps[:first], one | {"type": "CropOfResized"}, *steps[first + 2 :]], ""
 
 
 def _is_plain(resize: Step, crop: Step) -> bool:
