@@ -1,4 +1,4 @@
-"""Ctrl-C is heard where Python would print a traceback, and go on: while objects are deleted."""
+"""Ctrl-C is heard where Python would print a traceback, and go on: deletions and forks."""
 
 import subprocess
 import sys
@@ -44,13 +44,51 @@ items._iterating = Nobody()
 def delete():
     held.clear()
 """,
+    "while the parent comes back from a fork": """
+import os
+os.register_at_fork(after_in_parent=lambda: signal.raise_signal(signal.SIGINT))
+
+def delete():
+    if os.fork() == 0:
+        os._exit(0)
+""",
 }
+IN_A_CHILD = """
+import os, signal, subprocess, sys
+from segbench.system.interrupts import (
+    hold_back_while_scripts_start, take_one_interrupt_at_a_time)
+
+take_one_interrupt_at_a_time()
+os.register_at_fork(after_in_child=lambda: signal.raise_signal(signal.SIGINT))
+arguments = {}
+hold_back_while_scripts_start(arguments)
+blocked = "import signal; print(signal.SIGINT in signal.sigpending())"
+subprocess.run([sys.executable, "-c", blocked], **arguments)
+"""
 
 
 @pytest.mark.parametrize("delete", AWKWARD.values(), ids=AWKWARD)
 def test_an_interrupt_is_heard(delete):
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(delete=delete)], capture_output=True, text=True,
+    done = _run(PROGRAM.format(delete=delete))
+    assert (done.stdout, done.stderr) == ("heard\n", "")
+
+
+def test_an_interrupt_between_a_fork_and_its_program_waits_for_the_program():
+    done = _run(IN_A_CHILD)
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+def test_other_errors_that_cannot_be_raised_are_still_printed():
+    faulty = "class Item:\n    def __del__(self):\n        raise ValueError('seen')\n"
+    done = _run(
+        PROGRAM.format(delete=faulty + "def delete():\n    Item()\n    raise KeyboardInterrupt")
+    )
+    assert done.stdout == "heard\n"
+    assert "ValueError: seen" in done.stderr
+
+
+def _run(program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False,
         timeout=15, env={"PYTHONPATH": str(ROOT / "workflow/scripts")},
     )  # fmt: skip
-    assert (done.stdout, done.stderr) == ("heard\n", "")

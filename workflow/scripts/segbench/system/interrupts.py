@@ -5,6 +5,7 @@ Ctrl-C in that time would be a traceback of the interpreter. So Snakemake starts
 signal blocked, and the script lets it through as soon as it can end quietly.
 """
 
+import os
 import signal
 import sys
 import threading
@@ -15,8 +16,7 @@ from typing import Any
 
 BY_INTERRUPT = 130  # the status of a script that Ctrl-C ended: 128 and the signal, as in a shell
 SAME_WISH_SECONDS = 5.0
-AGAIN_SECONDS = 0.01  # until a wish is heard that came while an object was deleted
-WEAK = ("weakref.py", "_weakrefset.py")  # modules of Python that are called back then
+AGAIN_SECONDS = 0.01  # until a wish is heard that came where Python only prints what is raised
 
 
 def take_one_interrupt_at_a_time() -> None:
@@ -27,7 +27,8 @@ def take_one_interrupt_at_a_time() -> None:
     ignored.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _Once())
+        signal.signal(signal.SIGINT, _HANDLER)
+        sys.unraisablehook = _HANDLER.hear_the_unraisable
 
 
 class _Once:
@@ -35,29 +36,32 @@ class _Once:
 
     def __init__(self) -> None:
         self._heeded = -SAME_WISH_SECONDS
+        self._process = os.getpid()
+        self.is_owed = False  # came in a child that has yet to start its program
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        if _is_unheard(frame):
-            # to the thread that sleeps or waits; another one would not wake it
-            again = (threading.main_thread().ident, number)
-            threading.Timer(AGAIN_SECONDS, signal.pthread_kill, again).start()
-            return
         now = time.monotonic()
         if now - self._heeded >= SAME_WISH_SECONDS:
             self._heeded = now
             raise KeyboardInterrupt
 
+    def hear_the_unraisable(self, said: "sys.UnraisableHookArgs") -> None:
+        """Give the signal again where Python would print what was raised, and go on.
 
-def _is_unheard(frame: FrameType | None) -> bool:
-    """Whether Python would only print what is raised here, and go on: where objects are deleted."""
-    while frame is not None:
-        code = frame.f_code
-        if code.co_name == "__del__" or (
-            code.co_name in ("_remove", "remove") and Path(code.co_filename).name in WEAK
-        ):
-            return True
-        frame = frame.f_back
-    return False
+        It does so while objects are deleted and after a process has forked.
+        """
+        if said.exc_type is not KeyboardInterrupt:
+            sys.__unraisablehook__(said)
+        elif os.getpid() != self._process:
+            self.is_owed = True
+        else:
+            self._heeded = -SAME_WISH_SECONDS
+            # to the thread that sleeps or waits; another one would not wake it
+            again = (threading.main_thread().ident, signal.SIGINT)
+            threading.Timer(AGAIN_SECONDS, signal.pthread_kill, again).start()
+
+
+_HANDLER = _Once()
 
 
 def hold_back_while_scripts_start(process_arguments: dict[str, Any]) -> None:
@@ -72,6 +76,8 @@ def hold_back_while_scripts_start(process_arguments: dict[str, Any]) -> None:
 
 def _block() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    if _HANDLER.is_owed:
+        os.kill(os.getpid(), signal.SIGINT)  # waits until the program lets it through
 
 
 def end_scripts_quietly() -> None:
