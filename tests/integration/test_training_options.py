@@ -10,6 +10,7 @@ import pytest
 import torch
 from helpers import recipe_of
 
+from segbench.engine import precision as deciding
 from segbench.engine import train as training
 from segbench.engine import trainer
 from segbench.engine.sampling import index_at
@@ -25,12 +26,14 @@ CGNET = "cgnet_fcn_4xb8-60k_cityscapes-512x1024"
 def train(finished, tmp_path, monkeypatch):
     """Train CGNet with some options; gives the record, the best weights and the history."""
     monkeypatch.chdir(finished.root)
+    monkeypatch.setattr(deciding, "computes_in_bfloat16", lambda device: True)
     manifest = finished.root.joinpath("results/datasets/tiny_rural/manifest.json")
     manifest = manifest.relative_to(finished.root)
 
     def run(name="run", **options):
         settings = {
             "crop_size": (64, 64), "batch_size": 2, "max_iters": 6, "val_interval": 3,
+            "precision": "float32",  # a trial of so small a step may end either way
         } | options  # fmt: skip
         wanted = recipe_of(run=name, initialization="scratch", seed=0, **settings)
         config = tmp_path / f"{name}.py"
@@ -74,13 +77,19 @@ def test_results_with_a_record_of_another_version_are_made_again(train, tmp_path
     assert all(torch.equal(before[key], after[key]) for key in before)
 
 
-@pytest.mark.parametrize("options", [{"precision": "bfloat16"}, {"ema": 0.99}])
+@pytest.mark.parametrize(
+    "options", [{"precision": "bfloat16"}, {"precision": "auto"}, {"ema": 0.99}]
+)
 def test_an_interrupted_training_ends_with_the_same_weights(train, monkeypatch, options):
+    chosen, other = "bfloat16", "float32"
+    monkeypatch.setattr(deciding, "faster", lambda seconds: chosen)
     _, whole = train("whole", **options)
     seed = trainer._seed_everything
 
     def interrupted(run_seed, iteration, *rank):
         if iteration == 4:
+            # a training goes on in the precision that it began with, wherever it goes on
+            monkeypatch.setattr(trainer, "precision_of", lambda *a, **k: other)
             raise KeyboardInterrupt
         seed(run_seed, iteration, *rank)
 

@@ -66,6 +66,7 @@ class Killed:
         wanted = recipe_of(
             run="m/scratch/seed0", initialization="scratch", seed=0, crop_size=(64, 64),
             batch_size=2, max_iters=max(60, 15 * KILLS), val_interval=10, ema=0.9,
+            precision="float32",
         )  # fmt: skip
         self.manifest = root / "results/datasets/tiny_rural/manifest.json"
         (place / "config.py").write_text(render(config_path(CGNET), self.manifest, wanted))

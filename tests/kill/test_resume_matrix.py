@@ -63,6 +63,7 @@ def train(finished, tmp_path, monkeypatch):
 
     def run(name, model, **options):
         settings = {"crop_size": (64, 64), "batch_size": 2, "max_iters": 8, "val_interval": 2}
+        settings["precision"] = "float32"
         wanted = recipe_of(
             run="m/scratch/seed0", initialization="scratch", seed=0, **settings | options
         )

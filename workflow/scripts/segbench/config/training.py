@@ -18,7 +18,7 @@ from segbench.config.schema import (
     parse_section,
 )
 
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["auto", "float32", "bfloat16"]
 # two keys that say the same; setting one for a model takes the place of the other
 LENGTHS = ("max_iters", "epochs")
 # keys that say how the work is done; what comes out of it does not depend on them
@@ -72,9 +72,9 @@ class Training(Section):
     epochs: Epochs | None = Field(
         default=None, description="instead of `max_iters`: passes over the training images"
     )
-    val_interval: Iterations | None = Field(
+    val_interval: Iterations | Literal["auto"] | None = Field(
         default=None,
-        description="iterations between two validations; default: three to ten validations, as "
+        description="iterations between two validations; default: `auto`, three to ten of them, as "
         "many as take about a tenth of the training's time",
     )
     early_stopping: Iterations | None = Field(
@@ -93,10 +93,9 @@ class Training(Section):
     )
     precision: Precision | None = Field(
         default=None,
-        description="`float32`, or `bfloat16` for mixed precision: two to three times faster in "
-        "training, on a GPU or a CPU that computes in it (on a CPU the loss can become NaN now "
-        "and then); scores are always computed in float32; "
-        "default: `float32`",
+        description="`float32`, `bfloat16` for mixed precision, or `auto`: bfloat16 where the "
+        "device computes in it and a trial of a few steps is clearly faster, else float32; the "
+        "choice is noted with the run; scores are always computed in float32; default: `auto`",
     )
     class_weights: ClassWeights | None = Field(
         default=None,
@@ -137,12 +136,18 @@ class Training(Section):
     def _validation_happens(self) -> Self:
         if self.max_iters and self.epochs:
             raise ValueError("`max_iters` and `epochs` say the same; give one of them")
-        if self.val_interval and self.max_iters and self.val_interval > self.max_iters:
+        every = self.validations_every
+        if every and self.max_iters and every > self.max_iters:
             raise ValueError(
-                f"val_interval ({self.val_interval}) is larger than max_iters "
+                f"val_interval ({every}) is larger than max_iters "
                 f"({self.max_iters}), so the model would never be validated"
             )
         return self
+
+    @property
+    def validations_every(self) -> int | None:
+        """Iterations between two validations, None where that is left to segbench."""
+        return None if self.val_interval == "auto" else self.val_interval
 
     def overridden_by(self, other: "Training", origin: str = "training") -> "Training":
         """This section with the keys that `other` sets taking precedence.

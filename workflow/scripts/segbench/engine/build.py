@@ -186,12 +186,8 @@ def training_loader(
             f"a batch of {batch} images cannot be shared evenly by {processes.size} devices. "
             "Change `training.batch_size` or `training.gpus_per_run`."
         )
-    frames = DATASETS.build(training_images(config))
-    sampler, order = config.train_dataloader.sampler, None
-    if sampler.type == "RareClassSampler":
-        order = RareClassSampler(frames, sampler.probabilities, seed).order
     return DataLoader(
-        PositionedDataset(frames, seed, order),
+        training_frames(config, seed),
         batch_size=batch // processes.size,
         sampler=PositionSampler(
             first_iteration * batch, last_iteration * batch, batch, processes.rank, processes.size
@@ -200,6 +196,23 @@ def training_loader(
         collate_fn=pseudo_collate,
         pin_memory=torch.cuda.is_available(),
     )
+
+
+def training_frames(config: Config, seed: int) -> PositionedDataset:
+    """The training images of a rendered config by their position in a training."""
+    frames = DATASETS.build(training_images(config))
+    sampler, order = config.train_dataloader.sampler, None
+    if sampler.type == "RareClassSampler":
+        order = RareClassSampler(frames, sampler.probabilities, seed).order
+    return PositionedDataset(frames, seed, order)
+
+
+def first_batch(config: Config, seed: int) -> dict[str, list[object]]:
+    """The batch that a training begins with."""
+    frames = training_frames(config, seed)
+    batch = [frames[position] for position in range(config.train_dataloader.batch_size)]
+    collated: dict[str, list[object]] = pseudo_collate(batch)
+    return collated
 
 
 def training_images(config: Config) -> Config:

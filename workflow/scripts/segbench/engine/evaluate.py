@@ -16,6 +16,7 @@ from segbench.engine.counting import Scale
 from segbench.engine.devices import device_name, lease_device
 from segbench.engine.evaluation_files import Evaluated, EvaluationFiles, Weights, score
 from segbench.recipe.section import RunSection
+from segbench.system.allocator import keep_freed_memory
 from segbench.system.files import sha256_of
 from segbench.system.heartbeat import EVALUATION, Pulse, noted_end
 from segbench.system.progress import Progress
@@ -47,6 +48,7 @@ def evaluate(
     model = trained_model(config, checkpoint)
     section = RunSection.of(config)
     mapped = section.source.class_map if section.source and section.is_zero_shot else None
+    keep_freed_memory()
     torch.set_num_threads(threads)
     loader = scoring_loader(config, workers=min(4, threads - 1), conditions=conditions)
     scale = Scale(len(classes), int(mapped is not None), size)

@@ -88,7 +88,7 @@ def write_record(
         batch_size=section.batch_size,
         learning_rate=optimizer.lr if trained else None,
         optimizer=optimizer.type if trained else None,
-        precision=config.optim_wrapper.get("dtype", "float32"),
+        precision=state.precision or "float32",
         ema=section.ema,
         adaptations=section.adaptations,
         device=device_in_words(device),

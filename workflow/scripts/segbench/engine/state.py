@@ -51,6 +51,7 @@ class TrainingState:
         seconds: of training so far, validations included.
         history: rows of `history.csv` so far.
         losses: of the iterations that no row of the history holds yet.
+        precision: that it computes in; empty before that is decided.
         sessions: the processes that trained it one after the other, as `train.json` lists them.
     """
 
@@ -59,6 +60,7 @@ class TrainingState:
     best_iteration: int = 0
     stalled: int = 0
     seconds: float = 0.0
+    precision: str = ""
     history: list[dict[str, float]] = field(default_factory=list)
     losses: list[Tensor] = field(default_factory=list)
     sessions: list[dict[str, str | int]] = field(default_factory=list)

@@ -16,6 +16,7 @@ from segbench.engine.processes import ALONE, Processes
 from segbench.engine.trainer import SAVE_MINUTES, Trainer
 from segbench.errors import DataError
 from segbench.recipe.section import RunSection
+from segbench.system.allocator import keep_freed_memory
 from segbench.system.files import alone, place
 from segbench.system.heartbeat import NAME, Pulse, link_heartbeat, noted_end
 from segbench.system.logs import log_file
@@ -181,6 +182,7 @@ def train_here(
     Raises:
         ModelError, StoppedError: as `train`.
     """
+    keep_freed_memory()
     torch.set_num_threads(threads)
     config = load_config(config_path)
     if RunSection.of(config).deterministic:

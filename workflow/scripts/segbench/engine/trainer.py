@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,23 @@ from mmengine.model import BaseModel, MomentumAnnealingEMA
 from mmengine.optim import OptimWrapper, _ParamScheduler
 from torch import Tensor, nn
 
-from segbench.engine.build import build_model, class_rows, training_loader, validation_loader
+from segbench.engine.build import (
+    build_model,
+    class_rows,
+    first_batch,
+    training_loader,
+    validation_loader,
+)
 from segbench.engine.confusion import predictions
-from segbench.engine.devices import device_name
+from segbench.engine.devices import device_name, reset_peak
 from segbench.engine.mishaps import beyond_memory, is_out_of_memory, largest_batch, reader_died
-from segbench.engine.optimizers import build_optimizer, build_schedulers
+from segbench.engine.optimizers import (
+    PrecisionOptimWrapper,
+    build_optimizer,
+    build_schedulers,
+    step_on,
+)
+from segbench.engine.precision import precision_of
 from segbench.engine.processes import ALONE, Processes
 from segbench.engine.record import note_progress, note_start, write_record
 from segbench.engine.sampling import PositionedDataset
@@ -42,6 +55,7 @@ LOG = logging.getLogger(__name__)
 LOG_EVERY = 10
 SAVE_MINUTES = 5.0
 MOST_NAMES = 4  # of images in a message
+TRIALS = "precision"  # folder beside the work folders of the runs
 Batch = dict[str, list[object]]
 
 
@@ -57,7 +71,7 @@ class Parts:
     """
 
     model: BaseModel
-    optim: OptimWrapper
+    optim: PrecisionOptimWrapper
     schedulers: list[_ParamScheduler]
     average: MomentumAnnealingEMA | None = None
 
@@ -103,6 +117,7 @@ class Trainer:
         self.until = self.last if until is None else min(until, self.last)
         self.parts, self.weights = _build_parts(config, self.section, device)
         self.state = TrainingState.load_or_new(work, *self.parts.all())
+        self._settle_precision()
         # on a CPU the network needs the cores more than the image readers do
         workers = max(1, threads - 1) if device != "cpu" else min(1, threads - 1)
         done = self.state.iteration
@@ -121,6 +136,18 @@ class Trainer:
         note_start(self.state, device)
         self.save_seconds = 60 * save_minutes
         self.saved_at = time.monotonic()
+
+    def _settle_precision(self) -> None:
+        """Compute in the precision of the config, or in the one that this training began with."""
+        model, state = self.parts.model, self.state
+        if not state.precision:
+            state.precision = precision_of(
+                self.config, model, partial(first_batch, self.config, self.seed), self.device,
+                self.work.parent / TRIALS, may_try=self.processes.size == 1,
+            )  # fmt: skip
+            reset_peak(self.device)
+        self.parts.optim.is_alone = self.processes.size == 1
+        self.parts.optim.compute_in(state.precision, model)
 
     def train(self) -> None:
         """Iterate from where the state stands to the end, or to the pause.
@@ -267,7 +294,7 @@ class Trainer:
         raise ModelError(
             f"{run}: the loss is {float(losses[first])} at iteration {iteration} (learning rate "
             f"{self.rate:.3g}; images {_listed(names)}). Lower `training.learning_rate` for this "
-            "model, raise `batch_size`, or use `precision: float32`. Running again as it is goes "
+            "model, raise `batch_size`, or set `precision: float32`. Running again as it is goes "
             "on from the last sound state and most likely meets the same loss."
         )
 
@@ -275,8 +302,7 @@ class Trainer:
         """Forward, backward and the optimizer's step on a batch."""
         optim = self.parts.optim
         try:
-            log: dict[str, Tensor] = self.stepped.train_step(batch, optim)  # type: ignore[operator]
-            return log
+            return step_on(self.stepped, batch, optim)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -285,7 +311,7 @@ class Trainer:
         fits = None
         if self.processes.size == 1:  # the others would wait for this one in vain
             LOG.info("%s: out of memory; looking for the largest batch", self.section.run)
-            fits = largest_batch(lambda part: self.stepped.train_step(part, optim), batch)  # type: ignore[operator]
+            fits = largest_batch(lambda part: step_on(self.stepped, part, optim), batch)
         raise beyond_memory(self.section.run, self.device, self.section.batch_size, fits)
 
     def _next_batch(self) -> Batch:

@@ -42,6 +42,7 @@ def _section(run: Adaptation) -> RunSection:
         batch_size=run.batch,
         adaptations=tuple(run.notes),
         early_stopping=run.training.early_stopping,
+        precision=run.training.precision or "auto",
         deterministic=bool(run.training.deterministic),
         ema=run.training.ema,
         source=source,

@@ -16,17 +16,20 @@ STEP_COSTS = 3
 
 
 def set_precision(run: Adaptation) -> None:
-    """Mixed precision where it was asked for, and nowhere else."""
-    wrapper = run.config.optim_wrapper
-    if run.training.precision == "bfloat16":
+    """The precision that was asked for; where none was, it is decided where the run is trained."""
+    wrapper, wanted = run.config.optim_wrapper, run.training.precision or "auto"
+    if wanted == "bfloat16":
         # bfloat16 has the range of float32, so its loss needs no scale
         wrapper.update(type="AmpOptimWrapper", dtype="bfloat16", loss_scale=1.0)
         run.note("mixed precision: bfloat16 in training, float32 in every score")
-    elif wrapper.get("type") == "AmpOptimWrapper":
+        return
+    if wanted == "auto":
+        run.note("precision: bfloat16 where the device is clearly faster in it, else float32")
+    if wrapper.get("type") == "AmpOptimWrapper":
         wrapper["type"] = "OptimWrapper"
         wrapper.pop("loss_scale", None)
         wrapper.pop("dtype", None)
-        run.note("mixed precision of the zoo config not used")
+        run.note("mixed precision of the zoo config replaced")
 
 
 def scale_learning_rate(run: Adaptation) -> None:
@@ -63,7 +66,7 @@ def scale_schedule(run: Adaptation) -> None:
     ]
     if run.iters != published:
         run.note(f"schedule: {published} -> {run.iters} iterations, warm-up scaled alike")
-    interval = run.training.val_interval or math.ceil(run.iters / _validations(run))
+    interval = run.training.validations_every or math.ceil(run.iters / _validations(run))
     run.config.train_cfg = {
         "type": "IterBasedTrainLoop",
         "max_iters": run.iters,

@@ -41,6 +41,7 @@ class RunSection(BaseModel):
         adaptations: what was changed of the zoo config, in sentences.
         early_stopping: validations without a better score after which it ends.
         ema: decay of the moving average of the weights.
+        precision: `float32`, `bfloat16`, or `auto`, which is decided where it is trained.
         deterministic: whether kernels that give the same bits each time are used on a GPU.
         source: the checkpoint of a whole model that it starts from.
         form: of this section.
@@ -55,6 +56,7 @@ class RunSection(BaseModel):
     adaptations: tuple[str, ...] = ()
     early_stopping: int | None = None
     ema: float | None = None
+    precision: str = "float32"
     deterministic: bool = False
     source: SourceCheckpoint | None = None
     form: int = FORM

@@ -1,0 +1,201 @@
+"""bfloat16 where it is faster, decided once; and a step of it that gives no number is repeated."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from helpers import manifest_of, recipe_of
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+from torch import nn
+from torch.nn import functional
+
+from segbench.engine import precision as deciding
+from segbench.engine.build import build_model, load_config
+from segbench.engine.optimizers import build_optimizer, step_on
+from segbench.engine.precision import Trial, computes_in_bfloat16, faster, precision_of
+from segbench.recipe.render import render
+from segbench.zoo.names import config_path
+
+FAST_SCNN = "fast_scnn_8xb4-160k_cityscapes-512x1024"
+SIZE = (64, 96)
+
+
+@pytest.fixture
+def config(tmp_path):
+    """The rendered config of a training of Fast-SCNN."""
+
+    def rendered(**options):
+        settings = {"crop_size": SIZE, "batch_size": 2, "max_iters": 100} | options
+        manifest_of(4).write(tmp_path / "manifest.json")
+        recipe = recipe_of(run="m/scratch/seed0", initialization="scratch", seed=0, **settings)
+        path = tmp_path / "config.py"
+        path.write_text(render(config_path(FAST_SCNN), tmp_path / "manifest.json", recipe))
+        return load_config(path)
+
+    return rendered
+
+
+def batch():
+    """Two random images with random labels."""
+    random = torch.Generator().manual_seed(3)
+    images = torch.randint(0, 256, (2, 3, *SIZE), generator=random, dtype=torch.uint8)
+    labels = torch.randint(0, 4, (2, 1, *SIZE), generator=random)
+    about = {"img_shape": SIZE, "ori_shape": SIZE}
+    samples = [SegDataSample(gt_sem_seg=PixelData(data=x), metainfo=about) for x in labels]
+    return {"inputs": [*images], "data_samples": samples}
+
+
+def never():
+    raise AssertionError("no trial is needed")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        ({"float32": 2.0, "bfloat16": 1.0}, "bfloat16"),
+        ({"float32": 1.0, "bfloat16": 2.0}, "float32"),
+        # within the noise of a trial
+        ({"float32": 1.1, "bfloat16": 1.0}, "float32"),
+        # what the model does not work in, or what memory is too small for, has no time
+        ({"float32": 1.0}, "float32"),
+        ({"bfloat16": 1.0}, "bfloat16"),
+        ({}, "float32"),
+    ],
+)
+def test_bfloat16_is_taken_where_it_is_clearly_faster(seconds, expected):
+    assert faster(seconds) == expected
+
+
+def test_a_device_without_bfloat16_needs_no_trial(config, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(deciding, "computes_in_bfloat16", lambda device: False)
+    caplog.set_level("INFO")
+    assert precision_of(config(), nn.Module(), never, "cpu", tmp_path / "kept") == "float32"
+    assert not (tmp_path / "kept").exists()
+    assert "m/scratch/seed0: float32, because this device does not compute in bfloat16" in (
+        caplog.text
+    )
+
+
+@pytest.mark.parametrize("named", ["float32", "bfloat16"])
+def test_a_precision_that_is_named_is_used(config, tmp_path, named):
+    found = precision_of(config(precision=named), nn.Module(), never, "cpu", tmp_path / "kept")
+    assert found == named
+
+
+def test_a_trial_serves_all_runs_of_a_model_and_a_damaged_one_is_made_anew(
+    config, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(deciding, "computes_in_bfloat16", lambda device: True)
+    wanted, kept = config(precision="auto"), tmp_path / "kept"
+    model, _ = build_model(wanted, 0)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    drawn = torch.get_rng_state()
+    first = precision_of(wanted, model, batch, "cpu", kept)
+    (path,) = kept.glob("*.json")
+    assert Trial.read(path).precision == first
+    assert Trial.read(path).seconds.keys() == {"float32", "bfloat16"}
+    # neither the model nor what it will draw is another after a trial
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), drawn)
+    other = {"float32": "bfloat16", "bfloat16": "float32"}[first]
+    Trial.read(path).model_copy(update={"precision": other}).write(path)
+    assert precision_of(wanted, model, never, "cpu", kept) == other
+    path.write_text("{")
+    precision_of(wanted, model, batch, "cpu", kept)
+    assert Trial.read(path).precision in {"float32", "bfloat16"}
+    # another batch is another question
+    precision_of(config(precision="auto", batch_size=4), model, batch, "cpu", kept)
+    assert len([*kept.glob("*.json")]) == 2
+
+
+def test_a_cpu_computes_in_bfloat16_if_it_says_so():
+    about = Path("/proc/cpuinfo")
+    flags = about.read_text() if about.is_file() else ""
+    if "flags\t" not in flags:
+        pytest.skip("not an x86 machine with Linux")
+    assert computes_in_bfloat16("cpu") == ("avx512_bf16" in flags or "amx_tile" in flags)
+
+
+def stepped(config, spoil=None):
+    """The model after a step from the same start, and the loss; something may spoil the step."""
+    model, _ = build_model(config, 0)
+    model.train()
+    optim = build_optimizer(model, config)
+    if spoil:
+        spoil(model)
+    torch.manual_seed(5)  # of its dropout
+    loss = step_on(model, batch(), optim)["loss"]
+    return model, optim, loss
+
+
+def no_number_in_activations(model):
+    """The first convolution gives a NaN, as long as it computes in bfloat16."""
+
+    def spoil(module, inputs, output):
+        if output.dtype == torch.bfloat16:
+            output[0, 0, 0, 0] = float("nan")
+        return output
+
+    next(m for m in model.modules() if isinstance(m, nn.Conv2d)).register_forward_hook(spoil)
+
+
+def no_number_in_a_gradient(model):
+    """The loss is sound, but a gradient is not, as long as it is computed in bfloat16."""
+
+    def watch(module, inputs, output):
+        if output.dtype == torch.bfloat16:
+            output.register_hook(lambda gradient: gradient * float("inf"))
+
+    next(m for m in model.modules() if isinstance(m, nn.Conv2d)).register_forward_hook(watch)
+
+
+@pytest.mark.parametrize("spoil", [no_number_in_activations, no_number_in_a_gradient])
+def test_a_step_that_gives_no_number_is_computed_in_float32(config, spoil, caplog):
+    expected, _, loss = stepped(config(precision="float32"))
+    caplog.set_level("INFO")
+    model, optim, repeated = stepped(config(precision="bfloat16"), spoil)
+    assert "gave no number in bfloat16; it is computed in float32" in caplog.text
+    # weights, statistics and what dropout drew are those of a step in float32, to the bit
+    assert torch.equal(loss, repeated)
+    expected_state = expected.state_dict()
+    assert all(torch.equal(expected_state[k], v) for k, v in model.state_dict().items())
+    assert optim.is_mixed
+    assert optim.inner_count == 1
+
+
+def test_a_step_in_bfloat16_that_gives_numbers_is_left_alone(config, caplog):
+    caplog.set_level("INFO")
+    _, optim, mixed = stepped(config(precision="bfloat16"))
+    _, _, full = stepped(config(precision="float32"))
+    assert optim.is_mixed
+    assert not caplog.text
+    assert mixed != full
+    assert float(mixed) == pytest.approx(float(full), rel=0.02)
+
+
+def test_logits_are_enlarged_in_float32(config):
+    wanted = config(precision="bfloat16")
+    model, _ = build_model(wanted, 0)
+    seen = []
+    plain = model.decode_head.loss_decode.forward
+    model.decode_head.loss_decode.forward = lambda logits, *a, **k: (
+        seen.append(logits) or plain(logits, *a, **k)
+    )
+    before = functional.interpolate
+    step_on(model.train(), batch(), build_optimizer(model, wanted))
+    assert [logits.dtype for logits in seen] == [torch.float32]
+    # enlarging in bfloat16 would have left numbers of eight bits
+    assert not torch.equal(seen[0], seen[0].bfloat16().float())
+    assert functional.interpolate is before
+
+
+def test_statistics_of_batch_normalisation_are_in_float32():
+    """PyTorch sees to it; a mean that is rounded to eight bits would show here."""
+    norm, random = nn.BatchNorm2d(4, momentum=1.0), torch.Generator().manual_seed(0)
+    values = (torch.randn(8, 4, 33, 17, generator=random) + 100).bfloat16()
+    values = values.to(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        norm(values)
+    expected = values.double().mean((0, 2, 3))
+    assert torch.allclose(norm.running_mean.double(), expected, rtol=1e-5)
