@@ -127,9 +127,9 @@ SAID = {
         "def dice(counts):\n    return counts\n\n\ndef mean_iou("
     ),
     "a further key of the config": (
-        "config/training.py", "    val_interval: Iterations | None",
+        "config/training.py", "    early_stopping: Iterations | None",
         '    further: Iterations | None = Field(default=None, description="x")\n'
-        "    val_interval: Iterations | None",
+        "    early_stopping: Iterations | None",
     ),
     "an annotation": ("engine/trainer.py", "-> float:", '-> "float":'),
     "the words of the command line": ("__main__.py", "list the published models", "list models"),

@@ -15,8 +15,8 @@ from segbench.datasets.class_list import IGNORE_INDEX
 from segbench.datasets.description import DatasetDescription
 from segbench.datasets.findings import Finding
 from segbench.datasets.frame_record import FrameRecord
+from segbench.datasets.frame_table import COLUMN, classes_seen
 from segbench.datasets.meaning import Shown
-from segbench.datasets.presence import COLUMN, classes_seen
 from segbench.system.records import Record
 
 if TYPE_CHECKING:

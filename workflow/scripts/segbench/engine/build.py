@@ -31,7 +31,7 @@ from segbench.config.class_maps import sources_of
 from segbench.engine.checkpoints.class_rows import ClassRows, load_finetuned, load_whole
 from segbench.engine.checkpoints.load import LoadReport, load_backbone
 from segbench.engine.conditions import Condition, UnderConditions
-from segbench.engine.dataset import FrameDataset, RareClassSampler
+from segbench.engine.dataset import EqualSizes, FrameDataset, RareClassSampler
 from segbench.engine.processes import ALONE, Processes
 from segbench.engine.sampling import PositionedDataset, PositionSampler
 from segbench.engine.transforms import computed_here
@@ -227,25 +227,27 @@ def training_images(config: Config) -> Config:
 def validation_loader(
     config: Config, workers: int, processes: Processes = ALONE
 ) -> DataLoader[object]:
-    """The validation images one by one, in the order of the split file, or a process's part."""
+    """The validation images in the order of the split file, or a process's part of them."""
     end_threads_of_opencv()
-    return _one_by_one(DATASETS.build(config.val_dataloader.dataset), workers, processes)
+    frames: FrameDataset = DATASETS.build(config.val_dataloader.dataset)
+    return _in_order(frames, _batches(config, frames, processes), workers)
 
 
 def scoring_loader(
     config: Config, workers: int, conditions: Sequence[Condition] = ()
 ) -> DataLoader[object]:
-    """The images that models are compared on one by one, in the order of the split file.
+    """The images that models are compared on, in the order of the split file.
 
     Args:
         config: rendered config of a run.
         workers: processes that read images.
-        conditions: under which each image is given as well, if any, in a list.
+        conditions: under which each batch is given as well, if any, in a list.
     """
     end_threads_of_opencv()
     frames = scored_images(config)
-    return _one_by_one(
-        UnderConditions(frames, conditions) if conditions else frames, workers, ALONE
+    batches = _batches(config, frames, ALONE)
+    return _in_order(
+        UnderConditions(frames, conditions) if conditions else frames, batches, workers
     )
 
 
@@ -258,13 +260,18 @@ def scored_images(config: Config) -> FrameDataset:
     return frames
 
 
-def _one_by_one(
-    frames: FrameDataset | UnderConditions, workers: int, processes: Processes
+def _batches(config: Config, frames: FrameDataset, processes: Processes) -> EqualSizes:
+    section, sizes = RunSection.of(config), frames.sizes()
+    height, width = section.crop_size
+    return EqualSizes(sizes, processes.share(len(sizes)), section.batch_size * height * width)
+
+
+def _in_order(
+    frames: FrameDataset | UnderConditions, batches: EqualSizes, workers: int
 ) -> DataLoader[object]:
     return DataLoader(
         frames,
-        batch_size=1,
-        sampler=processes.share(len(frames)),
+        batch_sampler=batches,
         num_workers=workers,
         collate_fn=pseudo_collate,
         pin_memory=torch.cuda.is_available(),

@@ -1,4 +1,4 @@
-"""Predict labelled images one by one, to be compared with their labels. Imports torch and mmseg."""
+"""Predict labelled images, to be compared with their labels. Imports torch and mmseg."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from mmengine.structures import PixelData
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -43,8 +44,8 @@ def predictions(
 
     Args:
         model: an MMSegmentation segmentor.
-        loader: gives one image at a time with its label, or a list of it as it is and under each
-            condition.
+        loader: gives batches of images of equal size with their labels, or a list of a batch as
+            it is and under each condition.
         classes: number of classes.
         class_map: class id for each id that the model predicts, negative where there is none. Such
             a prediction is wrong, never ignored: it is counted as id `classes`.
@@ -53,23 +54,28 @@ def predictions(
     model.eval()
     with torch.no_grad():
         for batch in _read(loader):
-            as_it_is, *worse = batch if isinstance(batch, list) else [batch]
-            sample = as_it_is["data_samples"][0]
-            yield Prediction(
-                name=Path(sample.img_path).stem,
-                truth=sample.gt_sem_seg.data[0].to(torch.uint8).cpu().numpy(),
-                classes=_class_ids(model, as_it_is, table),
-                worse=tuple(_class_ids(model, one, table) for one in worse),
-            )
+            forms = batch if isinstance(batch, list) else [batch]
+            truths = [
+                (Path(sample.img_path).stem, _on_cpu(sample.gt_sem_seg))
+                for sample in forms[0]["data_samples"]
+            ]
+            predicted = [_class_ids(model, one, table) for one in forms]
+            for (name, truth), as_it_is, *worse in zip(truths, *predicted, strict=True):
+                yield Prediction(name, truth, as_it_is, tuple(worse))
 
 
-def _class_ids(model: nn.Module, batch: Any, table: ClassIds | None) -> ClassIds:
-    """Predicted class ids of the image of a batch, [height, width]."""
+def _class_ids(model: nn.Module, batch: Any, table: ClassIds | None) -> list[ClassIds]:
+    """Predicted class ids of each image of a batch, [height, width]."""
     # some heads (SegNeXt's) draw random numbers even here
     torch.manual_seed(0)
-    sample = model.test_step(batch)[0]  # type: ignore[operator]
-    predicted = np.asarray(sample.pred_sem_seg.data[0].to(torch.uint8).cpu().numpy())
-    return predicted if table is None else table[predicted]
+    samples = model.test_step(batch)  # type: ignore[operator]
+    predicted = [_on_cpu(sample.pred_sem_seg) for sample in samples]
+    return predicted if table is None else [table[one] for one in predicted]
+
+
+def _on_cpu(ids: PixelData) -> ClassIds:
+    """Class ids that MMSegmentation keeps as [1, height, width]."""
+    return np.asarray(ids.data[0].to(torch.uint8).cpu().numpy())
 
 
 def _read(loader: DataLoader[object]) -> Iterator[Any]:

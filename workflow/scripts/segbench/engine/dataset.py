@@ -14,7 +14,7 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATA_SAMPLERS, DATASETS
 from torch.utils.data import Sampler
 
-from segbench.datasets.presence import frames_of_classes
+from segbench.datasets.frame_table import frame_sizes, frames_of_classes
 from segbench.engine.sampling import RareClassOrder
 
 
@@ -59,9 +59,44 @@ class FrameDataset(BaseSegDataset):  # type: ignore[misc]
 
     def frames_of_classes(self) -> list[npt.NDArray[np.int64]]:
         """For each class the indices of the frames that show it."""
+        return frames_of_classes(*self._in_table(), len(self.metainfo["classes"]))
+
+    def sizes(self) -> list[tuple[int, int]]:
+        """Height and width of each frame."""
+        return frame_sizes(*self._in_table())
+
+    def _in_table(self) -> tuple[Path, str | None, list[str]]:
+        """The table of frames, the split in which they are there, and their names."""
         split = None if self.more_prefix else Path(self.ann_file).stem
-        table = Path(self.data_root) / "frames.csv"
-        return frames_of_classes(table, split, self._names(), len(self.metainfo["classes"]))
+        return Path(self.data_root) / "frames.csv", split, self._names()
+
+
+class EqualSizes(Sampler[list[int]]):
+    """Batches of consecutive frames of equal size, in their order.
+
+    A batch has no more pixels than a step of the training, so that it takes less memory.
+
+    Args:
+        sizes: height and width of each frame of the dataset.
+        indices: those that are wanted, ascending.
+        pixels: the most pixels of a batch of more than one frame.
+    """
+
+    def __init__(
+        self, sizes: Sequence[tuple[int, int]], indices: Sequence[int], pixels: int
+    ) -> None:
+        self._batches = list[list[int]]()
+        for size, group in itertools.groupby(indices, key=sizes.__getitem__):
+            most = max(1, pixels // (size[0] * size[1]))
+            # not `itertools.batched`, which Python 3.11 does not have
+            while batch := [*itertools.islice(group, most)]:
+                self._batches.append(batch)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self._batches)
+
+    def __len__(self) -> int:
+        return len(self._batches)
 
 
 @DATA_SAMPLERS.register_module()

@@ -5,20 +5,30 @@ Scores are at the labels' own size. Imports torch and mmseg.
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from segbench.engine.build import load_config, scoring_loader, trained_model
 from segbench.engine.conditions import Condition
-from segbench.engine.confusion import predictions
-from segbench.engine.counting import Scale
+from segbench.engine.confusion import Prediction, predictions
+from segbench.engine.counting import ImageCounts, Scale
 from segbench.engine.devices import device_name, lease_device
-from segbench.engine.evaluation_files import Evaluated, EvaluationFiles, Weights, score
+from segbench.engine.evaluation_files import (
+    Evaluated,
+    EvaluationFiles,
+    Picture,
+    Weights,
+    picture_of,
+    score,
+)
 from segbench.recipe.section import RunSection
+from segbench.scores import metrics
 from segbench.system.allocator import keep_freed_memory
 from segbench.system.files import sha256_of
 from segbench.system.heartbeat import EVALUATION, Pulse, noted_end
+from segbench.system.pools import in_background
 from segbench.system.progress import Progress
 
 LOG = logging.getLogger(__name__)
@@ -54,18 +64,18 @@ def evaluate(
     scale = Scale(len(classes), int(mapped is not None), size)
 
     evaluated = Evaluated()
-    progress = Progress(f"evaluate {section.run}", len(loader), "images")
+    images = len(loader.dataset)  # type: ignore[arg-type]
+    progress = Progress(f"evaluate {section.run}", images, "images")
     heartbeat = files.metrics.with_name(EVALUATION)
     with noted_end(heartbeat, section.run), lease_device() as device:
-        pulse = Pulse(heartbeat, section.run, "evaluating", len(loader), device_name(device))
+        pulse = Pulse(heartbeat, section.run, "evaluating", images, device_name(device))
         model.to(device)
-        for i, predicted in enumerate(predictions(model, loader, len(classes), mapped)):
-            counts = scale.count(predicted.truth, predicted.classes)
-            evaluated.add(predicted.name, counts, predicted.classes)
+        found = predictions(model, loader, len(classes), mapped)
+        for i, done in enumerate(in_background(partial(_counted, scale), found)):
+            name, counts, picture, worse = done
+            evaluated.add(name, counts, picture)
             if conditions:
-                evaluated.worse.append(
-                    [scale.confusion(predicted.truth, one) for one in predicted.worse]
-                )
+                evaluated.worse.append(worse)
             progress.step()
             pulse.note(i + 1)
         pulse.flush()
@@ -78,3 +88,15 @@ def evaluate(
     record = score(evaluated, classes, split, HOW, weights, mapped, size)
     evaluated.write(files, record, conditions)
     LOG.info("%s: mean IoU %.2f %%", section.run, 100 * record.miou)
+
+
+def _counted(
+    scale: Scale, predicted: Prediction
+) -> tuple[str, ImageCounts, Picture, list[metrics.Counts]]:
+    """An image's name, its counts, its prediction, and its matrices under the conditions."""
+    return (
+        predicted.name,
+        scale.count(predicted.truth, predicted.classes),
+        picture_of(predicted.classes),
+        [scale.confusion(predicted.truth, one) for one in predicted.worse],
+    )

@@ -19,6 +19,8 @@ from segbench.scores import metrics
 from segbench.system.files import sha256_of
 from segbench.system.run_records import MetricsRecord
 
+Picture = npt.NDArray[np.uint8]  # the bytes of a PNG
+
 
 @dataclass(frozen=True, slots=True)
 class EvaluationFiles:
@@ -64,14 +66,13 @@ class Evaluated:
     names: list[str] = field(default_factory=list)
     counts: list[ImageCounts] = field(default_factory=list)
     worse: list[list[metrics.Counts]] = field(default_factory=list)
-    pictures: list[npt.NDArray[np.uint8]] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
 
-    def add(self, name: str, counts: ImageCounts, classes: npt.NDArray[np.uint8]) -> None:
-        """Add an image with its predicted class ids, [height, width]."""
+    def add(self, name: str, counts: ImageCounts, picture: Picture) -> None:
+        """Add an image with its prediction, as `picture_of` makes it."""
         self.names.append(name)
         self.counts.append(counts)
-        # as it is decoded it would fill the memory with a thousand large images
-        self.pictures.append(np.asarray(cv2.imencode(".png", classes)[1]))
+        self.pictures.append(picture)
 
     @property
     def confusion(self) -> metrics.Counts:
@@ -107,6 +108,14 @@ class Evaluated:
             "conditions_sha256": sha256_of(files.conditions) if files.conditions else None,
         }
         record.model_copy(update=digests).write(files.metrics)
+
+
+def picture_of(classes: npt.NDArray[np.uint8]) -> Picture:
+    """Predicted class ids, [height, width], as the bytes of a PNG.
+
+    As they are they would fill the memory with a thousand large images.
+    """
+    return np.asarray(cv2.imencode(".png", classes)[1])
 
 
 def score(

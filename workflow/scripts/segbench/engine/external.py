@@ -19,10 +19,16 @@ from segbench.datasets.check import read_frames
 from segbench.datasets.frame_names import FrameNames, examples
 from segbench.datasets.manifest import Manifest
 from segbench.engine.counting import ImageCounts, Scale
-from segbench.engine.evaluation_files import Evaluated, EvaluationFiles, Weights, score
+from segbench.engine.evaluation_files import (
+    Evaluated,
+    EvaluationFiles,
+    Picture,
+    Weights,
+    picture_of,
+    score,
+)
 from segbench.engine.outside_prediction import (
     SUFFIXES,
-    ClassIds,
     Form,
     UnusablePredictionError,
     read_prediction,
@@ -197,7 +203,7 @@ def _prepare(how: tuple[Form, Scale]) -> None:
 
 def _count(
     job: tuple[str, Path, Path],
-) -> tuple[ImageCounts, ClassIds] | UnusablePredictionError:
+) -> tuple[ImageCounts, Picture] | UnusablePredictionError:
     """Count one image; a problem is given back, so that all are known before it ends."""
     assert _HOW is not None
     form, scale = _HOW
@@ -207,7 +213,7 @@ def _count(
         ids = read_prediction(path, form, *truth.shape)
     except UnusablePredictionError as problem:
         return problem
-    return scale.count(truth, ids), ids
+    return scale.count(truth, ids), picture_of(ids)
 
 
 def _train_record(outside: Outside, manifest: Manifest) -> TrainRecord:

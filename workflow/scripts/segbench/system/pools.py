@@ -1,11 +1,16 @@
-"""Processes that work on files, forked from a process that is ready for it. No torch."""
+"""Processes and threads that work on files and images beside the one that asks. No torch."""
 
 import contextlib
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import cv2
+
+WAITING = 8  # items that are made and not yet worked on
+Item = TypeVar("Item")
+Done = TypeVar("Done")
 
 
 def end_threads_of_opencv() -> int:
@@ -39,3 +44,20 @@ def process_pool(
             yield pool
     finally:
         cv2.setNumThreads(threads)
+
+
+def in_background(work: Callable[[Item], Done], items: Iterable[Item]) -> Iterator[Done]:
+    """Work on items in another thread while the next ones are made; in their order.
+
+    Args:
+        work: spends its time where Python lets other threads run, as OpenCV and NumPy do.
+        items: made one by one, never many more than were worked on.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        waiting = deque[Future[Done]]()
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > WAITING:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

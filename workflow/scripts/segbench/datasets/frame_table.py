@@ -1,10 +1,10 @@
-"""Which classes each prepared frame shows: a column of `frames.csv`, written and read here.
+"""What `frames.csv` says of each prepared frame, for those that read it image by image.
 
 Needs NumPy for what it is given, and no other package.
 """
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,14 +36,20 @@ def frames_of_classes(
     Returns:
         Indices into `names`, ascending, one array per class.
     """
-    with table.open(newline="", encoding="utf-8") as file:
-        seen = {
-            row["name"]: row[COLUMN]
-            for row in csv.DictReader(file)
-            if split in (None, row["split"])
-        }
+    rows = _rows(table, split)
     indices: list[list[int]] = [[] for _ in range(classes)]
     for index, name in enumerate(names):
-        for class_id in seen[name].split():
+        for class_id in rows[name][COLUMN].split():
             indices[int(class_id)].append(index)
     return [np.array(found, np.int64) for found in indices]
+
+
+def frame_sizes(table: Path, split: str | None, names: Sequence[str]) -> list[tuple[int, int]]:
+    """Height and width of frames; the arguments are those of `frames_of_classes`."""
+    rows = _rows(table, split)
+    return [(int(rows[name]["height"]), int(rows[name]["width"])) for name in names]
+
+
+def _rows(table: Path, split: str | None) -> Mapping[str, Mapping[str, str]]:
+    with table.open(newline="", encoding="utf-8") as file:
+        return {row["name"]: row for row in csv.DictReader(file) if split in (None, row["split"])}
