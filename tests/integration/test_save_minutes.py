@@ -33,7 +33,7 @@ def slow(finished, tmp_path, monkeypatch):
     config = tmp_path / "config.py"
     wanted = recipe_of(
         run="run", initialization="scratch", seed=0, crop_size=(64, 64), batch_size=2,
-        max_iters=ITERATIONS, val_interval=ITERATIONS,
+        max_iters=ITERATIONS, val_interval=ITERATIONS, precision="float32",
     )  # fmt: skip
     config.write_text(render(config_path(CGNET), manifest, wanted))
     seed, save = trainer._seed_everything, TrainingState.save

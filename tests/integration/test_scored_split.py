@@ -32,7 +32,10 @@ def tested(finished, tmp_path_factory) -> Checkout:
     experiment = {
         "experiment": "tested", "dataset": "own.yaml", "seeds": [0],
         "models": {"cgnet": "cgnet_fcn_4xb8-60k_cityscapes-512x1024"}, "gallery_images": 2,
-        "training": {"crop_size": [64, 64], "batch_size": 2, "max_iters": 4, "val_interval": 2},
+        "training": {
+            "precision": "float32", "crop_size": [64, 64], "batch_size": 2, "max_iters": 4,
+            "val_interval": 2,
+        },
     }  # fmt: skip
     (checkout.root / "own.yaml").write_text(yaml.safe_dump(description))
     (checkout.root / "tested.yaml").write_text(yaml.safe_dump(experiment))

@@ -20,7 +20,7 @@ models:
   fast_scnn: fast_scnn_8xb4-160k_cityscapes-512x1024
   pidnet_s: pidnet-s_2xb6-120k_1024x1024-cityscapes
 seeds: [0, 1]
-training: {crop_size: [64, 64], batch_size: 2, max_iters: 12, val_interval: 3}
+training: {precision: float32, crop_size: [64, 64], batch_size: 2, max_iters: 12, val_interval: 3}
 gallery_images: 2
 screening: {keep: 1, first: 0.25}
 """

@@ -42,7 +42,8 @@ class Runs:
 
     def config(self, **options):
         settings = {
-            "crop_size": (64, 64), "batch_size": 4, "max_iters": 8, "val_interval": 4,
+            "precision": "float32", "crop_size": (64, 64), "batch_size": 4, "max_iters": 8,
+            "val_interval": 4,
             "overrides": SIMPLE,
         } | options  # fmt: skip
         wanted = recipe_of(run="m/scratch/seed0", initialization="scratch", seed=0, **settings)
