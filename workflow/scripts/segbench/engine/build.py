@@ -109,6 +109,14 @@ def trained_model(config: Config, checkpoint: Path) -> nn.Module:
     return model
 
 
+def ready_on(device: str, model: nn.Module) -> nn.Module:
+    """Move a model to where it predicts, and lay it out in memory as is fastest there."""
+    model.to(device).eval()
+    if device == "cpu":
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model
+
+
 def class_axes(config: Config) -> dict[str, int]:
     """Find the entries of a model whose shape depends on the number of classes.
 

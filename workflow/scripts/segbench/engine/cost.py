@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from segbench.engine.build import build_model, load_config, scored_images
+from segbench.engine.build import build_model, load_config, ready_on, scored_images
 from segbench.engine.devices import device_in_words, lease_device, peak_bytes, reset_peak
 from segbench.engine.memory import available
 from segbench.engine.mishaps import is_out_of_memory
 from segbench.recipe.section import RunSection
+from segbench.system.allocator import keep_freed_memory
 from segbench.system.run_records import CostRecord
 
 LOG = logging.getLogger(__name__)
@@ -62,11 +63,12 @@ def measure_cost(config_path: Path, path: Path, threads: int) -> None:
     """
     config = load_config(config_path)
     name = RunSection.of(config).run.split("/")[0]
+    keep_freed_memory()
     torch.set_num_threads(threads)
     image = scored_images(config)[0]
     model, _ = build_model(config, load=False)
     with lease_device() as device, torch.no_grad():
-        model.to(device).eval()
+        ready_on(device, model)
         reset_peak(device)
         single = timed(model, image, 1, device)
         best = best_batch(model, image, single, device)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from segbench.engine.build import load_config, scoring_loader, trained_model
+from segbench.engine.build import load_config, ready_on, scoring_loader, trained_model
 from segbench.engine.conditions import Condition
 from segbench.engine.confusion import Prediction, predictions
 from segbench.engine.counting import ImageCounts, Scale
@@ -69,7 +69,7 @@ def evaluate(
     heartbeat = files.metrics.with_name(EVALUATION)
     with noted_end(heartbeat, section.run), lease_device() as device:
         pulse = Pulse(heartbeat, section.run, "evaluating", images, device_name(device))
-        model.to(device)
+        ready_on(device, model)
         found = predictions(model, loader, len(classes), mapped)
         for i, done in enumerate(in_background(partial(_counted, scale), found)):
             name, counts, picture, worse = done

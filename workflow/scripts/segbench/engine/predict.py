@@ -15,6 +15,7 @@ from segbench.engine.predictor import Predictor, predictor_of_run, predictor_of_
 from segbench.errors import ConfigError
 from segbench.plan.chosen_run import chosen_run
 from segbench.plan.weights import weights_file
+from segbench.system.allocator import keep_freed_memory
 from segbench.system.fetch import get_weights
 from segbench.system.files import sha256_of
 from segbench.zoo import pretrained
@@ -48,6 +49,7 @@ def predict(
         SegbenchError: what is named is not there, or does not fit together.
     """
     images = find_images(named, folder)
+    keep_freed_memory()
     if threads:
         torch.set_num_threads(threads)
     if device is not None:

@@ -16,7 +16,7 @@ from mmengine.dataset import Compose, pseudo_collate
 from torch import Tensor, nn
 
 from segbench.datasets.manifest import ClassEntry, Manifest, SplitSummary
-from segbench.engine.build import build_model, load_config, trained_model
+from segbench.engine.build import build_model, load_config, ready_on, trained_model
 from segbench.engine.checkpoints.class_rows import load_whole
 from segbench.engine.confusion import class_table
 from segbench.errors import ModelError
@@ -126,7 +126,7 @@ def _ready(
     entries = zip(metainfo.classes, metainfo.palette, strict=True)
     return Predictor(
         name=name,
-        model=model.to(device).eval(),
+        model=ready_on(device, model),
         pipeline=Compose(steps),
         classes=tuple(ClassEntry(name=one, color=tuple(color)) for one, color in entries),
         ids=class_table(class_map, NO_CLASS),
