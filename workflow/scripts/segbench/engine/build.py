@@ -32,6 +32,7 @@ from segbench.engine.checkpoints.class_rows import ClassRows, load_finetuned, lo
 from segbench.engine.checkpoints.load import LoadReport, load_backbone
 from segbench.engine.conditions import Condition, UnderConditions
 from segbench.engine.dataset import EqualSizes, FrameDataset, RareClassSampler
+from segbench.engine.decoded import kept_decoded, with_decoded
 from segbench.engine.processes import ALONE, Processes
 from segbench.engine.sampling import PositionedDataset, PositionSampler
 from segbench.engine.transforms import computed_here
@@ -181,8 +182,11 @@ def training_loader(
     last_iteration: int,
     workers: int,
     processes: Processes = ALONE,
+    decoded: Path | None = None,
 ) -> DataLoader[object]:
     """Batches for the iterations `first_iteration` to `last_iteration` (exclusive).
+
+    `decoded` holds the images decoded, if they are kept so.
 
     Raises:
         ModelError: the images of a batch cannot be shared evenly by the processes.
@@ -195,7 +199,7 @@ def training_loader(
             "Change `training.batch_size` or `training.gpus_per_run`."
         )
     return DataLoader(
-        training_frames(config, seed),
+        training_frames(config, seed, decoded),
         batch_size=batch // processes.size,
         sampler=PositionSampler(
             first_iteration * batch, last_iteration * batch, batch, processes.rank, processes.size
@@ -206,9 +210,9 @@ def training_loader(
     )
 
 
-def training_frames(config: Config, seed: int) -> PositionedDataset:
+def training_frames(config: Config, seed: int, decoded: Path | None = None) -> PositionedDataset:
     """The training images of a rendered config by their position in a training."""
-    frames = DATASETS.build(training_images(config))
+    frames = DATASETS.build(training_images(config, decoded))
     sampler, order = config.train_dataloader.sampler, None
     if sampler.type == "RareClassSampler":
         order = RareClassSampler(frames, sampler.probabilities, seed).order
@@ -223,10 +227,19 @@ def first_batch(config: Config, seed: int) -> dict[str, list[object]]:
     return collated
 
 
-def training_images(config: Config) -> Config:
+def decoded_for(config: Config, folder: Path, workers: int) -> Path | None:
+    """Where the training images of a rendered config are kept decoded, None if they are not."""
+    frames: FrameDataset = DATASETS.build(copy.deepcopy(config.train_dataloader.dataset))
+    samples = config.train_cfg.max_iters * config.train_dataloader.batch_size
+    return kept_decoded(frames, folder, samples, workers)
+
+
+def training_images(config: Config, decoded: Path | None = None) -> Config:
     """The training dataset of a rendered config, with transforms that compute what is seen."""
     settings = copy.deepcopy(config.train_dataloader.dataset)
     settings.pipeline, reason = computed_here(settings.pipeline)
+    if decoded is not None:
+        settings.pipeline = with_decoded(settings.pipeline, decoded)
     if reason:
         LOG.info("images are resized as a whole before they are cropped: %s", reason)
     return settings

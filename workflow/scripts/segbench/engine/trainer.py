@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from segbench.engine.build import (
     build_model,
     class_rows,
+    decoded_for,
     first_batch,
     training_loader,
     validation_loader,
@@ -55,7 +56,8 @@ LOG = logging.getLogger(__name__)
 LOG_EVERY = 10
 SAVE_MINUTES = 5.0
 MOST_NAMES = 4  # of images in a message
-TRIALS = "precision"  # folder beside the work folders of the runs
+# folders beside the work folders of the runs
+TRIALS, DECODED = "precision", "decoded"
 Batch = dict[str, list[object]]
 
 
@@ -124,7 +126,8 @@ class Trainer:
         self.parts.optim.initialize_count_status(self.parts.model, done, self.last)
         # after the state is restored: the processes start from the weights of the first
         self.stepped = processes.wrapped(self.parts.model, device)
-        loader = training_loader(config, self.seed, done, self.last, workers, processes)
+        decoded = decoded_for(config, work.parent / DECODED, threads)
+        loader = training_loader(config, self.seed, done, self.last, workers, processes, decoded)
         self.batches = iter(loader)
         self.frames: PositionedDataset = loader.dataset  # type: ignore[assignment]
         self.val_loader = validation_loader(config, workers, processes)

@@ -104,7 +104,7 @@ def part_of_resized(image: Pixels, size: tuple[int, int], window: Window) -> Pix
     """
     rows, columns = window
     if image.shape[:2] == size:
-        return np.ascontiguousarray(image[rows, columns])
+        return image[rows, columns].copy()  # the whole may be read-only
     down, across = image.shape[0] / size[0], image.shape[1] / size[1]
     # centres of pixels lie on one another
     place = np.array([
