@@ -1,8 +1,8 @@
 """Training samples per second and core: ours against the transforms of MMSegmentation as they are.
 
 All sides read the same prepared images at the same positions, in one process, in turns; medians of
-the rounds are printed. A sample is read, decoded, augmented and packed by the published recipe; ours is
-measured from image files, and from images that are kept decoded.
+the rounds are printed. A sample is read, decoded, augmented and packed by the published recipe;
+ours is measured from image files, and from images that are kept decoded.
 
     python benchmarks/loader.py
 """
