@@ -1,5 +1,6 @@
 """Ctrl-C is heard where Python would print a traceback, and go on: deletions and forks."""
 
+import signal
 import subprocess
 import sys
 
@@ -91,4 +92,6 @@ def _run(program: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False,
         timeout=15, env={"PYTHONPATH": str(ROOT / "workflow/scripts")},
+        # a shell has the jobs that it starts with `&` ignore an interrupt
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
