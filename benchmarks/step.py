@@ -22,6 +22,7 @@ from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
+from timing import MODELS
 
 from segbench.config.training import Training
 from segbench.datasets.manifest import Manifest
@@ -32,14 +33,6 @@ from segbench.recipe.context import Recipe
 from segbench.recipe.render import render
 from segbench.zoo.names import config_path
 
-MODELS = {
-    "fast_scnn": "fast_scnn_8xb4-160k_cityscapes-512x1024",
-    "segformer_b0": "segformer_mit-b0_8xb1-160k_cityscapes-1024x1024",
-    "pidnet_s": "pidnet-s_2xb6-120k_1024x1024-cityscapes",
-    "bisenetv1_r18": "bisenetv1_r18-d32_4xb4-160k_cityscapes-1024x1024",
-    "deeplabv3plus_r18": "deeplabv3plus_r18-d8_4xb2-80k_cityscapes-512x1024",
-    "deeplabv3plus_mobilenetv2": "mobilenet-v2-d8_deeplabv3plus_4xb2-80k_cityscapes-512x1024",
-}
 CLASSES = 7
 WARM_UP, ROUNDS, STEPS = 3, 5, 4
 ADAMW = {

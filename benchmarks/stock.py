@@ -3,11 +3,9 @@
 Both sides use the same rendered config: model, weights, batch, crop, data, iterations and number of
 processes that read images. Each side runs in a process of its own, in turns with the other; the
 medians of the rounds are compared. The stock side is what both tools consist of, `Runner.from_cfg`
-and then `train` or `test`, as the package is installed, and in float32 unless `--amp` is named.
+and then `train` or `test`, as the package is installed, in float32.
 
-    python benchmarks/stock.py [--models fast_scnn ...] [--write]
-
-`--write` keeps the figures in docs/performance.json and writes them into docs/performance.md.
+    python benchmarks/stock.py [--models fast_scnn ...]
 """
 
 import argparse
@@ -24,16 +22,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from timing import MODELS
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow/scripts"))
 
-MODELS = {
-    "fast_scnn": "fast_scnn_8xb4-160k_cityscapes-512x1024",
-    "segformer_b0": "segformer_mit-b0_8xb1-160k_cityscapes-1024x1024",
-    "pidnet_s": "pidnet-s_2xb6-120k_1024x1024-cityscapes",
-    "bisenetv1_r18": "bisenetv1_r18-d32_4xb4-160k_cityscapes-1024x1024",
-    "deeplabv3plus_r18": "deeplabv3plus_r18-d8_4xb2-80k_cityscapes-512x1024",
-}
 # of the drawn images and the crops, height and width; of IDD Lite
 SIZE, CROP, BATCH = (227, 320), (192, 256), 8
 TRAIN, VAL = 64, 100  # images
@@ -42,10 +35,9 @@ SIDES = ("segbench", "MMSegmentation")
 
 
 def main() -> None:
-    """Measure, print a table, and keep it if that is wanted."""
+    """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", choices=MODELS, default=[*MODELS])
-    parser.add_argument("--write", action="store_true", help="write docs/performance.md")
     parser.add_argument("--job", type=json.loads, help=argparse.SUPPRESS)
     words = parser.parse_args()
     if words.job:
@@ -60,8 +52,6 @@ def main() -> None:
             print(row(model, found[model]), flush=True)
     said = {"machine": machine(), "date": datetime.now(UTC).date().isoformat(), "models": found}
     print(table(said))
-    if words.write:
-        write(said)
 
 
 def measure(model: str, folder: Path) -> dict[str, dict[str, float]]:
@@ -274,21 +264,6 @@ def table(said: dict[str, Any]) -> str:
         "|:--|--:|--:|--:|--:|--:|--:|--:|",
         *(row(model, one) for model, one in models.items()),
     ])  # fmt: skip
-
-
-def write(said: dict[str, Any]) -> None:
-    """Keep the figures, and put the table of this kind of machine into the document."""
-    kind = "cuda" if said["machine"].startswith("NVIDIA") else "cpu"
-    kept = ROOT / "docs/performance.json"
-    figures = json.loads(kept.read_text()) if kept.exists() else {}
-    figures[kind] = said
-    kept.write_text(json.dumps(figures, indent=1) + "\n")
-    document = ROOT / "docs/performance.md"
-    before, found, rest = document.read_text().partition(f"<!-- {kind} -->\n")
-    if not found:
-        sys.exit(f"{document}: has no place for {kind}")
-    after = rest.partition(f"<!-- end of {kind} -->")[2]
-    document.write_text(f"{before}{found}{table(said)}\n<!-- end of {kind} -->{after}")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,16 @@
 import time
 from collections.abc import Callable
 
+# configs of the zoo by the names that the benchmarks give them
+MODELS = {
+    "fast_scnn": "fast_scnn_8xb4-160k_cityscapes-512x1024",
+    "segformer_b0": "segformer_mit-b0_8xb1-160k_cityscapes-1024x1024",
+    "pidnet_s": "pidnet-s_2xb6-120k_1024x1024-cityscapes",
+    "bisenetv1_r18": "bisenetv1_r18-d32_4xb4-160k_cityscapes-1024x1024",
+    "deeplabv3plus_r18": "deeplabv3plus_r18-d8_4xb2-80k_cityscapes-512x1024",
+    "deeplabv3plus_mobilenetv2": "mobilenet-v2-d8_deeplabv3plus_4xb2-80k_cityscapes-512x1024",
+}
+
 
 def seconds(call: Callable[[], object]) -> float:
     """Duration of a call."""

@@ -12,8 +12,8 @@ def keep_freed_memory() -> None:
     """Have what tensors free given to the next tensors, instead of back to the system.
 
     By default glibc maps each large block anew, and each of its pages is then cleared and entered
-    at first touch: a fifth to a third of a training step on a CPU (`benchmarks/stock.py`). The peak
-    stays the same. Does nothing where the C library is another one.
+    at first touch: a fifth to a third of a training step on a CPU. The peak stays the same. Does
+    nothing where the C library is another one.
     """
     with contextlib.suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
