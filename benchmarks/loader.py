@@ -26,6 +26,7 @@ from segbench.datasets.prepare import prepare
 from segbench.demo.dataset import draw_dataset
 from segbench.engine.build import load_config, training_frames
 from segbench.engine.decoded import kept_decoded
+from segbench.engine.execution import Execution
 from segbench.engine.sampling import PositionedDataset
 from segbench.recipe.context import Recipe
 from segbench.recipe.render import render
@@ -69,7 +70,9 @@ def datasets(
     path.write_text(render(config_path(MODEL), folder / "data/manifest.json", recipe))
     config = load_config(path)
     stock = DATASETS.build(copy.deepcopy(config.train_dataloader.dataset))
-    kept = kept_decoded(stock, folder / "kept", FRAMES * ROUNDS, os.cpu_count() or 1)
+    kept = kept_decoded(
+        stock, folder / "kept", FRAMES * ROUNDS, Execution(threads=os.cpu_count() or 1)
+    )
     return {
         "segbench, decoded": training_frames(config, 0, kept),
         "segbench, files": training_frames(config, 0),

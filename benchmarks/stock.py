@@ -91,6 +91,7 @@ def of_segbench(config: str, weights: str, folder: str) -> dict[str, float]:
     from segbench.engine.devices import lease_device
     from segbench.engine.evaluate import evaluate
     from segbench.engine.evaluation_files import EvaluationFiles
+    from segbench.engine.execution import Execution
     from segbench.engine.optimizers import step_on
     from segbench.engine.trainer import Trainer
     from segbench.system.allocator import keep_freed_memory
@@ -102,7 +103,7 @@ def of_segbench(config: str, weights: str, folder: str) -> dict[str, float]:
     with lease_device() as device, StopRequest() as stop:
         work = Path(tempfile.mkdtemp(dir=folder)) / "run"
         work.mkdir()
-        trainer = Trainer(load_config(Path(config)), device, work, threads, stop)
+        trainer = Trainer(load_config(Path(config)), device, work, Execution(threads=threads), stop)
         trainer.stepped.train()
         clock = Clock(device)
         for _ in range(WARM_UP + TIMED):

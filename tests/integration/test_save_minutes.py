@@ -8,6 +8,7 @@ from helpers import recipe_of
 
 from segbench.engine import train as training
 from segbench.engine import trainer
+from segbench.engine.execution import Execution
 from segbench.engine.state import TrainingState
 from segbench.recipe.render import render
 from segbench.zoo.names import config_path
@@ -39,7 +40,7 @@ def slow(finished, tmp_path, monkeypatch):
     seed, save = trainer._seed_everything, TrainingState.save
     now, begun, saved = [0.0], [], []
 
-    def run(name, save_minutes=None, kill_at=None):
+    def run(name, kill_at=None, **how):
         def counted(run_seed, iteration, *rank):
             if iteration == kill_at:
                 raise Killed
@@ -59,7 +60,7 @@ def slow(finished, tmp_path, monkeypatch):
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
         work = tmp_path / f"work-{name}"
-        training.train(config, manifest, folder, work, "code", 2, save_minutes=save_minutes)
+        training.train(config, manifest, folder, work, "code", Execution(threads=2, **how))
         weights = torch.load(folder / "best.pth", weights_only=True)["state_dict"]
         return list(begun), list(saved), weights
 
@@ -90,9 +91,11 @@ def test_a_kill_costs_what_was_done_since_the_last_save_and_changes_nothing(slow
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
 
 
-def test_the_minutes_of_each_model_reach_its_job(finished_copy):
+def test_how_each_model_is_trained_reaches_its_job(finished_copy):
     """The script is replaced by one that notes what it is given."""
-    finished_copy.edit("smallest.yaml", "val_interval: 3}", "val_interval: 3, save_minutes: 7}")
+    finished_copy.edit(
+        "smallest.yaml", "val_interval: 3}", "val_interval: 3, save_minutes: 7, decoded_gb: 0}"
+    )
     finished_copy.edit(
         "smallest.yaml",
         "cgnet: cgnet_fcn_4xb8-60k_cityscapes-512x1024",
@@ -101,9 +104,12 @@ def test_the_minutes_of_each_model_reach_its_job(finished_copy):
     (finished_copy.root / "workflow/scripts/train_run.py").write_text(
         "from pathlib import Path\n"
         "for path in snakemake.output:\n"
-        "    Path(path).write_text(str(snakemake.params.save_minutes))\n"
+        "    Path(path).write_text(str(snakemake.params.how))\n"
     )
     finished_copy.run("--cores", "2", "train", "--configfile", "smallest.yaml", expect=0)
     results = finished_copy.root / "results/smallest/runs"
     given = {path.parts[-4]: path.read_text() for path in results.glob("*/*/*/history.csv")}
-    assert given == {"cgnet": "0.5", "fast_scnn": "7.0"}
+    assert given == {
+        "cgnet": "{'save_minutes': 0.5, 'decoded_gb': 0.0}",
+        "fast_scnn": "{'save_minutes': 7.0, 'decoded_gb': 0.0}",
+    }

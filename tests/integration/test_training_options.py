@@ -13,6 +13,7 @@ from helpers import recipe_of
 from segbench.engine import precision as deciding
 from segbench.engine import train as training
 from segbench.engine import trainer
+from segbench.engine.execution import Execution
 from segbench.engine.sampling import index_at
 from segbench.errors import ModelError
 from segbench.recipe.render import render
@@ -40,7 +41,9 @@ def train(finished, tmp_path, monkeypatch):
         config.write_text(render(config_path(CGNET), manifest, wanted))
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
-        training.train(config, manifest, folder, tmp_path / f"work-{name}", "code", 2)
+        training.train(
+            config, manifest, folder, tmp_path / f"work-{name}", "code", Execution(threads=2)
+        )
         weights = torch.load(folder / "best.pth", weights_only=True)["state_dict"]
         return json.loads((folder / "train.json").read_text()), weights
 

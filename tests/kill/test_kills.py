@@ -24,6 +24,7 @@ TRAIN = """
 import os, signal, sys, threading, time
 from pathlib import Path
 from segbench.engine import state, train, trainer
+from segbench.engine.execution import Execution
 
 config, manifest, folder, work, moment, seconds = sys.argv[1:]
 now = ""
@@ -54,7 +55,7 @@ state.save_whole = within("save", state.save_whole)
 trainer.Trainer.validate = within("validate", trainer.Trainer.validate)
 enter("start")
 paths = [Path(word) for word in (config, manifest, folder, work)]
-train.train(*paths, "code", 2, save_minutes=0.2 / 60)
+train.train(*paths, "code", Execution(threads=2, save_minutes=0.2 / 60))
 """
 
 

@@ -10,6 +10,7 @@ from helpers import recipe_of
 
 from segbench.engine import train as training
 from segbench.engine import trainer
+from segbench.engine.execution import Execution
 from segbench.recipe.render import render
 from segbench.zoo.names import config_path
 
@@ -70,7 +71,9 @@ def train(finished, tmp_path, monkeypatch):
         config, folder = tmp_path / f"{name}.py", tmp_path / name
         config.write_text(render(config_path(model), manifest, wanted))
         folder.mkdir(exist_ok=True)
-        training.train(config, manifest, folder, tmp_path / f"work-{name}", "code", 1)
+        training.train(
+            config, manifest, folder, tmp_path / f"work-{name}", "code", Execution(threads=1)
+        )
         weights = torch.load(folder / "best.pth", weights_only=True)
         return weights, (folder / "history.csv").read_text()
 

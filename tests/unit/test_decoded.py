@@ -16,6 +16,7 @@ from segbench.demo.dataset import draw_dataset
 from segbench.engine import decoded
 from segbench.engine.build import load_config, training_frames
 from segbench.engine.decoded import DecodedImages, Index, kept_decoded
+from segbench.engine.execution import Execution
 from segbench.recipe.render import render
 from segbench.zoo.names import config_path
 
@@ -25,6 +26,7 @@ FAST_SCNN = "fast_scnn_8xb4-160k_cityscapes-512x1024"
 RECIPES = {"known": FAST_SCNN, "unknown": "pidnet-s_2xb6-120k_1024x1024-cityscapes"}
 IMAGES, HEIGHT, WIDTH = 6, 60, 90
 ENOUGH = 1000  # samples of a training
+TWO = Execution(threads=2)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,7 @@ def frames(config):
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_samples_are_those_of_the_image_files_to_the_bit(config, frames, tmp_path, recipe):
-    folder = kept_decoded(frames, tmp_path / "kept", ENOUGH, 2)
+    folder = kept_decoded(frames, tmp_path / "kept", ENOUGH, TWO)
     wanted = config(RECIPES[recipe])
     from_files, kept = training_frames(wanted, 3), training_frames(wanted, 3, folder)
     for position in range(3 * IMAGES):
@@ -74,11 +76,11 @@ def test_samples_are_those_of_the_image_files_to_the_bit(config, frames, tmp_pat
 
 
 def test_what_is_kept_is_not_decoded_again(frames, tmp_path, monkeypatch):
-    folder = kept_decoded(frames, tmp_path / "kept", ENOUGH, 2)
+    folder = kept_decoded(frames, tmp_path / "kept", ENOUGH, TWO)
     assert folder == tmp_path / "kept/drawn"
     assert (folder / "pixels.bin").stat().st_size == IMAGES * HEIGHT * WIDTH * 4
     monkeypatch.setattr(decoded, "_decode_all", None)
-    assert kept_decoded(frames, tmp_path / "kept", ENOUGH, 2) == folder
+    assert kept_decoded(frames, tmp_path / "kept", ENOUGH, TWO) == folder
 
 
 def damage(folder):
@@ -114,10 +116,10 @@ def without_index(folder):
     "spoil", [damage, cut, empty, of_another_version, of_other_data, without_index]
 )
 def test_what_is_damaged_or_of_something_else_is_made_anew(frames, tmp_path, spoil):
-    folder = kept_decoded(frames, tmp_path / "kept", ENOUGH, 2)
+    folder = kept_decoded(frames, tmp_path / "kept", ENOUGH, TWO)
     sound = (folder / "pixels.bin").read_bytes()
     spoil(folder)
-    assert kept_decoded(frames, tmp_path / "kept", ENOUGH, 2) == folder
+    assert kept_decoded(frames, tmp_path / "kept", ENOUGH, TWO) == folder
     assert (folder / "pixels.bin").read_bytes() == sound
     assert DecodedImages(folder).is_sound(1)
 
@@ -128,18 +130,21 @@ def test_too_little_space_is_said_with_the_size_that_is_needed(
     caplog.set_level("INFO")
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 0, 150_000))
-    assert kept_decoded(frames, tmp_path / "kept", ENOUGH, 2) is None
+    assert kept_decoded(frames, tmp_path / "kept", ENOUGH, TWO) is None
     assert "the decoded images would take 0.0 GB" in caplog.text
     assert not [*(tmp_path / "kept/drawn").glob("pixels*")]
 
 
-def test_more_than_is_allowed_is_not_kept(frames, tmp_path, monkeypatch):
-    monkeypatch.setattr(decoded, "MOST_BYTES", IMAGES * HEIGHT * WIDTH * 4 - 1)
-    assert kept_decoded(frames, tmp_path / "kept", ENOUGH, 2) is None
+def test_more_than_is_allowed_is_not_kept(frames, tmp_path):
+    size = IMAGES * HEIGHT * WIDTH * 4
+    for most, is_kept in {(size - 1) / 1e9: False, 0: False, size / 1e9: True}.items():
+        execution = Execution(threads=2, decoded_gb=most)
+        found = kept_decoded(frames, tmp_path / "kept", ENOUGH, execution)
+        assert (found is not None) == is_kept
 
 
 def test_a_short_training_decodes_what_it_sees(frames, tmp_path):
-    assert kept_decoded(frames, tmp_path / "kept", 2 * IMAGES - 1, 2) is None
+    assert kept_decoded(frames, tmp_path / "kept", 2 * IMAGES - 1, TWO) is None
     assert not (tmp_path / "kept").exists()
 
 
@@ -149,13 +154,13 @@ def test_an_image_that_cannot_be_decoded_leaves_the_training_to_its_files(
     caplog.set_level("INFO")
     sizes = frames.sizes()
     monkeypatch.setattr(type(frames), "sizes", lambda self: [(HEIGHT + 1, WIDTH), *sizes[1:]])
-    assert kept_decoded(frames, tmp_path / "kept", ENOUGH, 2) is None
+    assert kept_decoded(frames, tmp_path / "kept", ENOUGH, TWO) is None
     assert "has another size than the table of frames says" in caplog.text
     assert [path.name for path in (tmp_path / "kept/drawn").iterdir()] == ["lock"]
 
 
 def test_what_is_kept_cannot_be_written(frames, tmp_path):
-    folder = kept_decoded(frames, tmp_path / "kept", ENOUGH, 2)
+    folder = kept_decoded(frames, tmp_path / "kept", ENOUGH, TWO)
     image, label = DecodedImages(folder)[IMAGES - 1]
     assert image.shape == (HEIGHT, WIDTH, 3)
     assert label.shape == (HEIGHT, WIDTH)

@@ -35,7 +35,7 @@ if IS_SCREENING:
             work=WORK,
             share=lambda w: SCREENED.rounds[w.round].share,
             # a function of `output` is no reason to run again
-            save_minutes=lambda w, output: STARTS.training(candidate_of(w)).save_minutes,
+            how=lambda w, output: STARTS.training(candidate_of(w)).how,
             came_from=lambda w: JOBS.of_training(candidate_of(w)),
         script:
             "../scripts/screen_run.py"

@@ -95,7 +95,7 @@ rule train_run:
         code=code("train_run.py"),
         work=WORK,
         # a function of `output` is no reason to run again
-        save_minutes=lambda w, output: STARTS.training(run_of(w)).save_minutes,
+        how=lambda w, output: STARTS.training(run_of(w)).how,
         came_from=lambda w: JOBS.of_training(run_of(w)),
     script:
         "../scripts/train_run.py"

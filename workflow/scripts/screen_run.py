@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from segbench.engine.execution import Execution
 from segbench.engine.screen import train_briefly
 from segbench.system.logs import run_script
 
@@ -12,10 +13,12 @@ def main(snakemake):
         manifest_path=Path(snakemake.input.manifest),
         work=Path(snakemake.params.work),
         code=snakemake.params.code,
-        threads=snakemake.threads,
+        execution=Execution(
+            threads=snakemake.threads,
+            devices=snakemake.resources.get("gpu", 1),
+            **snakemake.params.how,
+        ),
         share=snakemake.params.share,
-        devices=snakemake.resources.get("gpu", 1),
-        save_minutes=snakemake.params.save_minutes,
     ).write(Path(snakemake.output[0]))
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from segbench.engine.execution import Execution
 from segbench.engine.train import train
 from segbench.system.logs import run_script
 
@@ -13,9 +14,11 @@ def main(snakemake):
         folder=Path(snakemake.output.checkpoint).parent,
         work=Path(snakemake.params.work),
         code=snakemake.params.code,
-        threads=snakemake.threads,
-        devices=snakemake.resources.get("gpu", 1),
-        save_minutes=snakemake.params.save_minutes,
+        execution=Execution(
+            threads=snakemake.threads,
+            devices=snakemake.resources.get("gpu", 1),
+            **snakemake.params.how,
+        ),
     )
 
 

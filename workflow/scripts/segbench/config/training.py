@@ -22,7 +22,7 @@ Precision = Literal["auto", "float32", "bfloat16"]
 # two keys that say the same; setting one for a model takes the place of the other
 LENGTHS = ("max_iters", "epochs")
 # keys that say how the work is done; what comes out of it does not depend on them
-HOW_ONLY = frozenset({"gpus_per_run", "save_minutes"})
+HOW_ONLY = frozenset({"gpus_per_run", "save_minutes", "decoded_gb"})
 
 
 def _weights_or_scheme(value: object) -> object:
@@ -53,6 +53,7 @@ Epochs = Annotated[Count, Field(le=10**6)]
 Batch = Annotated[Count, Field(le=10**6)]
 # less than a second would do little but save; more than a day would save nothing
 Minutes = Annotated[float, BeforeValidator(number_from_text), Field(ge=0.01, le=1440)]
+Gigabytes = Annotated[float, BeforeValidator(number_from_text), Field(ge=0, le=10**6)]
 Decay = Annotated[float, BeforeValidator(number_from_text), Field(gt=0, lt=1)]
 
 
@@ -120,6 +121,13 @@ class Training(Section):
         "from, from 0.01 to 1440; it is also saved at each validation; what comes out does not "
         "depend on it; default: 5",
     )
+    decoded_gb: Gigabytes | None = Field(
+        default=None,
+        description="most gigabytes (10^9 bytes) that the decoded training images of a dataset may "
+        "take in `results/work/decoded`, and never more than half of the disk that is free; 0 "
+        "keeps none; beyond it each image file is decoded whenever it is seen, and what comes out "
+        "is the same; default: 16",
+    )
     deterministic: bool | None = Field(
         default=None,
         description="on a GPU, use kernels that give the same bits each time, where there are any; "
@@ -148,6 +156,12 @@ class Training(Section):
     def validations_every(self) -> int | None:
         """Iterations between two validations, None where that is left to segbench."""
         return None if self.val_interval == "auto" else self.val_interval
+
+    @property
+    def how(self) -> dict[str, float]:
+        """The keys of how a training is carried out, without its devices, that are given."""
+        given = self.model_dump(exclude_none=True, include=set(HOW_ONLY))
+        return {key: value for key, value in given.items() if key != "gpus_per_run"}
 
     def overridden_by(self, other: "Training", origin: str = "training") -> "Training":
         """This section with the keys that `other` sets taking precedence.

@@ -33,6 +33,7 @@ from segbench.engine.checkpoints.load import LoadReport, load_backbone
 from segbench.engine.conditions import Condition, UnderConditions
 from segbench.engine.dataset import EqualSizes, FrameDataset, RareClassSampler
 from segbench.engine.decoded import kept_decoded, with_decoded
+from segbench.engine.execution import Execution
 from segbench.engine.processes import ALONE, Processes
 from segbench.engine.sampling import PositionedDataset, PositionSampler
 from segbench.engine.transforms import computed_here
@@ -227,11 +228,11 @@ def first_batch(config: Config, seed: int) -> dict[str, list[object]]:
     return collated
 
 
-def decoded_for(config: Config, folder: Path, workers: int) -> Path | None:
+def decoded_for(config: Config, folder: Path, execution: Execution) -> Path | None:
     """Where the training images of a rendered config are kept decoded, None if they are not."""
     frames: FrameDataset = DATASETS.build(copy.deepcopy(config.train_dataloader.dataset))
     samples = config.train_cfg.max_iters * config.train_dataloader.batch_size
-    return kept_decoded(frames, folder, samples, workers)
+    return kept_decoded(frames, folder, samples, execution)
 
 
 def training_images(config: Config, decoded: Path | None = None) -> Config:

@@ -22,6 +22,7 @@ from mmcv.transforms.base import BaseTransform
 from mmseg.registry import TRANSFORMS
 
 from segbench.engine.dataset import FrameDataset
+from segbench.engine.execution import Execution
 from segbench.errors import DataError
 from segbench.system.files import alone
 from segbench.system.pools import process_pool
@@ -30,7 +31,6 @@ from segbench.system.provenance import PreparedContent
 from segbench.system.records import Record
 
 LOG = logging.getLogger(__name__)
-MOST_BYTES = 16 * 2**30  # beyond which image files are decoded again and again
 SHARE_OF_DISK = 0.5  # of what is free
 FEWEST_PASSES = 2  # over all images; a shorter training gains nothing
 PIXELS, INDEX = "pixels.bin", "index.json"
@@ -119,14 +119,16 @@ def with_decoded(pipeline: Sequence[Mapping[str, object]], folder: Path) -> list
     return [first, *pipeline[len(LOADS) :]]
 
 
-def kept_decoded(frames: FrameDataset, folder: Path, samples: int, workers: int) -> Path | None:
+def kept_decoded(
+    frames: FrameDataset, folder: Path, samples: int, execution: Execution
+) -> Path | None:
     """The folder with the decoded images of a dataset; they are decoded if they are not there.
 
     Args:
         frames: the training images, with the pipeline of a rendered config.
         folder: keeps the decoded images of any number of datasets.
         samples: how many images the training will see.
-        workers: processes that decode.
+        execution: says how many processes decode, and how much of the disk may be taken.
 
     Returns:
         None where image files are to be decoded as they are seen: for folds, which would need as
@@ -141,13 +143,14 @@ def kept_decoded(frames: FrameDataset, folder: Path, samples: int, workers: int)
     place.mkdir(parents=True, exist_ok=True)
     with alone(place / "lock"):
         made_from = _made_from(frames)
-        if _is_there(place, made_from, workers):
+        if _is_there(place, made_from, execution.threads):
             return place
         (place / INDEX).unlink(missing_ok=True)
         (place / PIXELS).unlink(missing_ok=True)
-        if not _fits(place, _starts(sizes)[-1]):
+        if not _fits(place, _starts(sizes)[-1], execution.decoded_gb):
             return None
-        return place if _decode_all(frames, sizes, place, made_from, workers) else None
+        whole = _decode_all(frames, sizes, place, made_from, execution.threads)
+        return place if whole else None
 
 
 def _made_from(frames: FrameDataset) -> str:
@@ -170,15 +173,15 @@ def _is_there(place: Path, made_from: str, workers: int) -> bool:
     return False
 
 
-def _fits(place: Path, size: int) -> bool:
+def _fits(place: Path, size: int, most_gb: float) -> bool:
     """Whether the pixels may be kept; says why not."""
     free = shutil.disk_usage(place).free
-    if size <= min(MOST_BYTES, SHARE_OF_DISK * free):
+    if size <= min(most_gb * GB, SHARE_OF_DISK * free):
         return True
     LOG.info(
-        "the decoded images would take %.1f GB in %s, of at most %.1f GB and half of the %.1f GB "
-        "that are free; image files are decoded as they are seen",
-        size / GB, place, MOST_BYTES / GB, free / GB,
+        "the decoded images would take %.1f GB in %s, of at most %g GB (`training: {decoded_gb: "
+        "...}`) and half of the %.1f GB that are free; image files are decoded as they are seen",
+        size / GB, place, most_gb, free / GB,
     )  # fmt: skip
     return False
 

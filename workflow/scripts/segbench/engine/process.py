@@ -1,8 +1,7 @@
 """One of the processes that train a run together; started by `segbench.engine.launch`.
 
-Arguments: the rendered config, the work folder, what shapes the run as JSON, the CPU threads of the
-process, the minutes between two saves, the iteration of a pause and the log file (or empty words),
-the devices with commas between, and the folder for failures.
+Arguments: the rendered config, the work folder, what shapes the run and how it is carried out as
+JSON, the log file (or an empty word), the devices with commas between, and the folder for failures.
 """
 
 import logging
@@ -11,6 +10,7 @@ import sys
 import traceback
 from pathlib import Path
 
+from segbench.engine.execution import Execution
 from segbench.engine.launch import report_failure
 from segbench.engine.processes import Processes
 from segbench.engine.train import train_here
@@ -23,7 +23,7 @@ LOG = logging.getLogger(__name__)
 
 def main(arguments: list[str]) -> int:
     """Train, together with the other processes."""
-    config, work, origin, threads, minutes, pause, log, devices, failures = arguments
+    config, work, origin, how, log, devices, failures = arguments
     rank = int(os.environ["RANK"])
     device = devices.split(",")[rank]
     join_log(Path(log) if log else None, speaks=rank == 0)
@@ -32,10 +32,8 @@ def main(arguments: list[str]) -> int:
         with stop:
             processes = Processes.joined(device)
             came_from = CameFrom.model_validate_json(origin)
-            train_here(
-                Path(config), Path(work), came_from, device, int(threads), stop, processes,
-                save_minutes=float(minutes), until=int(pause) if pause else None,
-            )  # fmt: skip
+            execution = Execution.model_validate_json(how)
+            train_here(Path(config), Path(work), came_from, device, execution, stop, processes)
             processes.leave()
     except Exception as error:
         # when one fails the others lose it in the middle of something; that needs no message

@@ -9,6 +9,7 @@ import math
 from pathlib import Path
 
 from segbench.engine.build import load_config
+from segbench.engine.execution import Execution
 from segbench.engine.train import train_in_work
 from segbench.recipe.section import RunSection
 from segbench.scores.halving import last_iteration
@@ -20,10 +21,8 @@ def train_briefly(
     manifest_path: Path,
     work: Path,
     code: str,
-    threads: int,
+    execution: Execution,
     share: float,
-    devices: int = 1,
-    save_minutes: float | None = None,
 ) -> BriefTraining:
     """Train a run up to a share of its iterations.
 
@@ -32,10 +31,8 @@ def train_briefly(
         manifest_path: `manifest.json` of the prepared dataset.
         work: folder for states of unfinished trainings, of any number of runs.
         code: digest of the code that shapes a training.
-        threads: CPU threads of the network; on a GPU, processes that read images.
+        execution: how it is carried out.
         share: of its iterations; it ends at the next validation.
-        devices: GPUs that the run is trained on.
-        save_minutes: minutes between two saves of the state, None for five.
 
     Raises:
         DataError, ModelError, StoppedError: as `segbench.engine.train.train`.
@@ -43,10 +40,8 @@ def train_briefly(
     config = load_config(config_path)
     section, planned = RunSection.of(config), config.train_cfg
     until = last_iteration(share, planned.max_iters, planned.val_interval)
-    trained = train_in_work(
-        config_path, manifest_path, config_path.parent, work, code, threads, devices,
-        save_minutes, until,
-    )  # fmt: skip
+    paused = execution.model_copy(update={"until": until})
+    trained = train_in_work(config_path, manifest_path, config_path.parent, work, code, paused)
     return BriefTraining(
         candidate=section.run.rpartition("/")[0],
         iteration=until,

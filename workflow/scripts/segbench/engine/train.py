@@ -12,8 +12,9 @@ import torch
 
 from segbench.engine.build import backbone_weights, load_config
 from segbench.engine.devices import lease_devices, use_deterministic_kernels
+from segbench.engine.execution import Execution
 from segbench.engine.processes import ALONE, Processes
-from segbench.engine.trainer import SAVE_MINUTES, Trainer
+from segbench.engine.trainer import Trainer
 from segbench.errors import DataError
 from segbench.recipe.section import RunSection
 from segbench.system.allocator import keep_freed_memory
@@ -34,9 +35,7 @@ def train(
     folder: Path,
     work: Path,
     code: str,
-    threads: int,
-    devices: int = 1,
-    save_minutes: float | None = None,
+    execution: Execution,
 ) -> None:
     """Train a run to its end, or go on with one that was interrupted.
 
@@ -46,18 +45,14 @@ def train(
         folder: receives `best.pth`, `history.csv` and `train.json`.
         work: folder for states of unfinished trainings, of any number of runs.
         code: digest of the code that shapes a training.
-        threads: CPU threads of the network; on a GPU, processes that read images.
-        devices: GPUs that the run is trained on, in as many processes.
-        save_minutes: minutes between two saves of the state, None for five.
+        execution: how it is carried out.
 
     Raises:
         DataError: the manifest is damaged or of another version.
         ModelError: the model cannot be built, the loss is no longer a number, or the disk is full.
         StoppedError: a signal asked for the end; the state is saved.
     """
-    trained = train_in_work(
-        config_path, manifest_path, folder, work, code, threads, devices, save_minutes
-    )
+    trained = train_in_work(config_path, manifest_path, folder, work, code, execution)
     for name in RESULTS:
         place(trained / name, folder / name)
 
@@ -68,10 +63,7 @@ def train_in_work(
     folder: Path,
     work: Path,
     code: str,
-    threads: int,
-    devices: int = 1,
-    save_minutes: float | None = None,
-    until: int | None = None,
+    execution: Execution,
 ) -> Path:
     """Train a run in its own folder of the work folder, to its end or to a pause.
 
@@ -81,10 +73,7 @@ def train_in_work(
         folder: receives a link to how far it is, and nothing else.
         work: folder for states of unfinished trainings, of any number of runs.
         code: digest of the code that shapes a training.
-        threads: CPU threads of the network; on a GPU, processes that read images.
-        devices: GPUs that the run is trained on, in as many processes.
-        save_minutes: minutes between two saves of the state, None for five.
-        until: iteration after which it pauses, None for none.
+        execution: how it is carried out, and where it pauses.
 
     Returns:
         That folder. It holds `history.csv`, and the other results if the training is finished.
@@ -105,27 +94,16 @@ def train_in_work(
         if _is_finished(place_of_state):
             LOG.info("%s: trained before with the same settings, results reused", section.run)
         else:
-            _train_once(
-                config_path, place_of_state, came_from, threads, devices,
-                save_minutes or SAVE_MINUTES, until,
-            )  # fmt: skip
+            _train_once(config_path, place_of_state, came_from, execution)
     return place_of_state
 
 
-def _train_once(
-    config_path: Path,
-    work: Path,
-    came_from: CameFrom,
-    threads: int,
-    devices: int,
-    save_minutes: float,
-    until: int | None,
-) -> None:
+def _train_once(config_path: Path, work: Path, came_from: CameFrom, execution: Execution) -> None:
     """Train as soon as devices are free, and note how it ended."""
     run = RunSection.of(load_config(config_path)).run
     Pulse(work / NAME, run, "waiting")
-    with noted_end(work / NAME, run), lease_devices(devices) as leased:
-        _train_on(leased, config_path, work, came_from, threads, save_minutes, until)
+    with noted_end(work / NAME, run), lease_devices(execution.devices) as leased:
+        _train_on(leased, config_path, work, came_from, execution)
 
 
 def _train_on(
@@ -133,25 +111,19 @@ def _train_on(
     config_path: Path,
     work: Path,
     came_from: CameFrom,
-    threads: int,
-    save_minutes: float,
-    until: int | None,
+    execution: Execution,
 ) -> None:
     """Train in this process, or in one per device where there are several."""
     if len(devices) == 1:
         with StopRequest() as stop:
-            train_here(
-                config_path, work, came_from, devices[0], threads, stop,
-                save_minutes=save_minutes, until=until,
-            )  # fmt: skip
+            train_here(config_path, work, came_from, devices[0], execution, stop)
         return
     # only where it is needed: it imports a good part of PyTorch
     from segbench.engine.launch import launch
 
-    each = str(max(1, threads // len(devices)))
-    minutes, pause = str(save_minutes), str(until or "")
+    each = execution.of_each().model_dump_json()
     origin = came_from.model_dump_json()
-    arguments = [str(config_path), str(work), origin, each, minutes, pause, str(log_file() or "")]
+    arguments = [str(config_path), str(work), origin, each, str(log_file() or "")]
     launch("segbench.engine.process", [*arguments, ",".join(devices)], len(devices))
 
 
@@ -160,11 +132,9 @@ def train_here(
     work: Path,
     came_from: CameFrom,
     device: str,
-    threads: int,
+    execution: Execution,
     stop: StopRequest,
     processes: Processes = ALONE,
-    save_minutes: float = SAVE_MINUTES,
-    until: int | None = None,
 ) -> None:
     """Train in this process to the end or to a pause, alone or together with others.
 
@@ -173,21 +143,19 @@ def train_here(
         work: the run's own work folder.
         came_from: everything that shapes the training.
         device: where this process trains.
-        threads: CPU threads of the network; on a GPU, processes that read images.
+        execution: how it is carried out in this process, and where it pauses.
         stop: tells whether a signal asked for the end.
         processes: those that train together.
-        save_minutes: minutes between two saves of the state.
-        until: iteration after which it pauses, None for none.
 
     Raises:
         ModelError, StoppedError: as `train`.
     """
     keep_freed_memory()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(execution.threads)
     config = load_config(config_path)
     if RunSection.of(config).deterministic:
         use_deterministic_kernels()
-    trainer = Trainer(config, device, work, threads, stop, processes, save_minutes, until)
+    trainer = Trainer(config, device, work, execution, stop, processes)
     trainer.train()
     if processes.is_first:
         if trainer.is_finished:

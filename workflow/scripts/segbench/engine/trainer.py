@@ -31,6 +31,7 @@ from segbench.engine.build import (
 )
 from segbench.engine.confusion import predictions
 from segbench.engine.devices import device_name, reset_peak
+from segbench.engine.execution import Execution
 from segbench.engine.mishaps import beyond_memory, is_out_of_memory, largest_batch, reader_died
 from segbench.engine.optimizers import (
     PrecisionOptimWrapper,
@@ -54,7 +55,6 @@ from segbench.system.stop import StopRequest
 
 LOG = logging.getLogger(__name__)
 LOG_EVERY = 10
-SAVE_MINUTES = 5.0
 MOST_NAMES = 4  # of images in a message
 # folders beside the work folders of the runs
 TRIALS, DECODED = "precision", "decoded"
@@ -95,11 +95,9 @@ class Trainer:
         config: rendered config of the run.
         device: where to train.
         work: the run's own work folder, which may hold a state to go on from.
-        threads: CPU threads of the network; on a GPU, processes that read images.
+        execution: how it is carried out in this process, and where it pauses.
         stop: tells whether a signal asked for the end.
         processes: those that train together.
-        save_minutes: minutes between two saves of the state.
-        until: iteration after which it pauses, None for none.
     """
 
     def __init__(
@@ -107,26 +105,25 @@ class Trainer:
         config: Config,
         device: str,
         work: Path,
-        threads: int,
+        execution: Execution,
         stop: StopRequest,
         processes: Processes = ALONE,
-        save_minutes: float = SAVE_MINUTES,
-        until: int | None = None,
     ) -> None:
         self.config, self.section = config, RunSection.of(config)
         self.device, self.work, self.stop, self.processes = device, work, stop, processes
         self.seed, self.last = config.randomness.seed, config.train_cfg.max_iters
-        self.until = self.last if until is None else min(until, self.last)
+        self.until = min(execution.until or self.last, self.last)
         self.parts, self.weights = _build_parts(config, self.section, device)
         self.state = TrainingState.load_or_new(work, *self.parts.all())
         self._settle_precision()
         # on a CPU the network needs the cores more than the image readers do
-        workers = max(1, threads - 1) if device != "cpu" else min(1, threads - 1)
+        most = max(1, execution.threads - 1)
+        workers = most if device != "cpu" else min(1, execution.threads - 1)
         done = self.state.iteration
         self.parts.optim.initialize_count_status(self.parts.model, done, self.last)
         # after the state is restored: the processes start from the weights of the first
         self.stepped = processes.wrapped(self.parts.model, device)
-        decoded = decoded_for(config, work.parent / DECODED, threads)
+        decoded = decoded_for(config, work.parent / DECODED, execution)
         loader = training_loader(config, self.seed, done, self.last, workers, processes, decoded)
         self.batches = iter(loader)
         self.frames: PositionedDataset = loader.dataset  # type: ignore[assignment]
@@ -137,7 +134,7 @@ class Trainer:
             device_name(device), done,
         )  # fmt: skip
         note_start(self.state, device)
-        self.save_seconds = 60 * save_minutes
+        self.save_seconds = 60 * execution.save_minutes
         self.saved_at = time.monotonic()
 
     def _settle_precision(self) -> None:

@@ -16,11 +16,12 @@ from pathlib import Path
 
 LIBRARY = Path(__file__).parents[1]
 PACKAGE = "segbench"
-# packages and modules that cannot change a result: how things are said, watched and leased, what
-# is noted beside the weights, and the form of settings whose values are parameters of the rules
+# packages and modules that cannot change a result: how things are said, watched, leased and carried
+# out, what is noted beside the weights, and the form of settings whose values are parameters of the
+# rules
 WITHOUT_EFFECT = (
     "segbench.errors", "segbench.system", "segbench.engine.devices", "segbench.engine.record",
-    "segbench.config.training",
+    "segbench.engine.execution", "segbench.config.training",
 )  # fmt: skip
 # who only speaks: `LOG.info(...)`, `progress.step(...)`, `print(...)`, `run.note(...)`
 SPEAKERS = ("LOG", "progress", "print", "note")
