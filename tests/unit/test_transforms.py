@@ -1,5 +1,6 @@
 """Transforms that compute only what is seen give what MMSegmentation's own give, draw for draw."""
 
+import itertools
 import random
 
 import cv2
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from mmengine.dataset import Compose
 
+from segbench.engine import transforms
 from segbench.engine.build import init_default_scope
 from segbench.engine.transforms import computed_here
 
@@ -67,6 +69,40 @@ def test_labels_windows_and_flips_are_equal_and_pixels_within_a_level(size, crop
         assert np.abs(found["img"].astype(int) - theirs["img"]).max() <= 1
         for key in ("img_shape", "scale", "scale_factor", "flip", "flip_direction", "keep_ratio"):
             assert found[key] == theirs[key], key
+
+
+@pytest.mark.parametrize("axes", [(), (0,), (0, 1)])
+def test_any_window_is_that_of_the_resized_whole_within_a_level(axes, monkeypatch):
+    """Also where an axis has no border of pixels near the window."""
+    start = transforms._start
+    calls = itertools.count()
+    monkeypatch.setattr(
+        transforms, "_start", lambda *asked: None if next(calls) % 2 in axes else start(*asked)
+    )
+    image, _ = scene((227, 320))
+    rng = np.random.default_rng(0)
+    for ratio in np.linspace(0.5, 2, 40):
+        height, width = int(227 * ratio), int(320 * ratio)
+        top, left = rng.integers(0, height - 100), rng.integers(0, width - 120)
+        window = slice(top, top + 100), slice(left, left + 120)
+        whole = cv2.resize(image, (width, height))[window].astype(int)
+        part = transforms.part_of_resized(image, (height, width), window)
+        assert part.shape == (100, 120, 3)
+        assert np.abs(whole - part).max() <= 1
+
+
+@pytest.mark.parametrize("shape", [(40, 50, 3), (40, 50, 1), (40, 50)])
+def test_packed_samples_are_equal_to_the_bit(shape):
+    steps = [{"type": "PackSegInputs"}]
+    stock, ours = Compose(steps), Compose(computed_here(steps)[0])
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    label = pixels.reshape(40, 50, -1)[..., 0]
+    theirs, found = (sample(one, pixels, label, 0) for one in (stock, ours))
+    assert found["inputs"].is_contiguous()
+    assert np.array_equal(found["inputs"], theirs["inputs"])
+    one, other = found["data_samples"], theirs["data_samples"]
+    assert np.array_equal(one.gt_sem_seg.data, other.gt_sem_seg.data)
+    assert one.metainfo == other.metainfo
 
 
 def test_changes_of_colour_are_equal_to_the_bit():

@@ -36,7 +36,7 @@ from segbench.engine.decoded import kept_decoded, with_decoded
 from segbench.engine.execution import Execution
 from segbench.engine.processes import ALONE, Processes
 from segbench.engine.sampling import PositionedDataset, PositionSampler
-from segbench.engine.transforms import computed_here
+from segbench.engine.transforms import computed_here, equal_but_faster
 from segbench.engine.trust import trust_nothing
 from segbench.errors import ModelError
 from segbench.recipe.model import set_classes
@@ -251,7 +251,7 @@ def validation_loader(
 ) -> DataLoader[object]:
     """The validation images in the order of the split file, or a process's part of them."""
     end_threads_of_opencv()
-    frames: FrameDataset = DATASETS.build(config.val_dataloader.dataset)
+    frames = _whole_images(config.val_dataloader)
     return _in_order(frames, _batches(config, frames, processes), workers)
 
 
@@ -278,7 +278,13 @@ def scored_images(config: Config) -> FrameDataset:
 
     Each is `inputs`, uint8 [3, height, width], and `data_samples`, with its label.
     """
-    frames: FrameDataset = DATASETS.build(config.test_dataloader.dataset)
+    return _whole_images(config.test_dataloader)
+
+
+def _whole_images(loader: Config) -> FrameDataset:
+    settings = copy.deepcopy(loader.dataset)
+    settings.pipeline = equal_but_faster(settings.pipeline)
+    frames: FrameDataset = DATASETS.build(settings)
     return frames
 
 

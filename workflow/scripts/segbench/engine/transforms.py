@@ -6,6 +6,7 @@ colour changes are those of MMSegmentation to the bit; pixels differ by the roun
 interpolation. Imports mmseg.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 import cv2
@@ -15,12 +16,17 @@ import numpy.typing as npt
 from mmcv.image import rescale_size
 from mmcv.transforms import RandomResize
 from mmcv.transforms.base import BaseTransform
-from mmseg.datasets.transforms import PhotoMetricDistortion
+from mmseg.datasets.transforms import PackSegInputs, PhotoMetricDistortion
 from mmseg.registry import TRANSFORMS
 
 Pixels = npt.NDArray[np.uint8]
 Step = Mapping[str, object]
 Window = tuple[slice, slice]  # rows and columns of the resized image
+# A part is resized from so many pixels before what is wanted of it, and from so near a border of
+# pixels. The nearer, the less does it differ from the resized whole; `warpAffine` is off by 1/64.
+EARLIEST, NEAR = 128, 1 / 128
+# transforms of this module that are equal to published ones
+EQUALS = {"PhotoMetricDistortion": "PhotoMetricTables", "PackSegInputs": "PackedPlanes"}
 TRIES = 10  # of MMSegmentation's `RandomCrop`, for a window that no class fills
 # keys of a step that is computed here; any other one asks for something else
 RESIZE = {"type", "scale", "ratio_range", "keep_ratio"}
@@ -73,7 +79,8 @@ class CropOfResized(BaseTransform):  # type: ignore[misc]
         window = self._drawn(len(rows), len(columns))
         for _ in range(TRIES if self.cat_max_ratio < 1 else 0):
             found = label[rows[window[0]]][:, columns[window[1]]]
-            counts = np.bincount(found.ravel(), minlength=256)
+            # floats, which are exact up to 2**24 pixels
+            counts = cv2.calcHist([found], [0], None, [256], [0, 256])
             counts[self.ignore_index] = 0
             if np.count_nonzero(counts) > 1 and counts.max() / counts.sum() < self.cat_max_ratio:
                 return window, found
@@ -106,7 +113,15 @@ def part_of_resized(image: Pixels, size: tuple[int, int], window: Window) -> Pix
     if image.shape[:2] == size:
         return image[rows, columns].copy()  # the whole may be read-only
     down, across = image.shape[0] / size[0], image.shape[1] / size[1]
-    # centres of pixels lie on one another
+    first, second = _start(rows.start, down), _start(columns.start, across)
+    if first and second:
+        part = image[_read(*first, rows, down), _read(*second, columns, across)]
+        resized = cv2.resize(part, None, fx=1 / across, fy=1 / down)
+        found = np.asarray(resized[first[0] :, second[0] :], np.uint8)
+        found = found[: rows.stop - rows.start, : columns.stop - columns.start]
+        if found.shape[:2] == (rows.stop - rows.start, columns.stop - columns.start):
+            return found
+    # takes twice the time; centres of pixels lie on one another
     place = np.array([
         [across, 0, across * (columns.start + 0.5) - 0.5],
         [0, down, down * (rows.start + 0.5) - 0.5],
@@ -118,6 +133,46 @@ def part_of_resized(image: Pixels, size: tuple[int, int], window: Window) -> Pix
         ),
         np.uint8,
     )  # fmt: skip
+
+
+def _start(wanted: int, step: float) -> tuple[int, int] | None:
+    """Where to begin so that a part is resized as it is in the whole: on a border of pixels.
+
+    Args:
+        wanted: first pixel that is wanted of the resized image.
+        step: pixels of the image for one of the resized image.
+
+    Returns:
+        How many pixels before it, and that border in the image; None if no border is near.
+    """
+    earlier = np.arange(min(wanted, EARLIEST) + 1)
+    places = step * (wanted - earlier)
+    borders = np.rint(places)
+    # what lies before the part has no share in what is wanted
+    is_apart = (earlier >= 0.5 / step - 0.5) | (borders == 0)
+    good = np.flatnonzero((np.abs(places - borders) <= NEAR) & is_apart)
+    return (int(good[0]), int(borders[good[0]])) if len(good) else None
+
+
+def _read(earlier: int, border: int, wanted: slice, step: float) -> slice:
+    """The pixels of an image that the resized ones, and those before them, are made from."""
+    return slice(border, border + math.ceil(step * (earlier + wanted.stop - wanted.start)) + 2)
+
+
+@TRANSFORMS.register_module()
+class PackedPlanes(PackSegInputs):  # type: ignore[misc]
+    """`PackSegInputs` that separates the channels by OpenCV, which takes a tenth of the time."""
+
+    def transform(self, results: dict[str, object]) -> dict[str, object]:
+        """Pack the image and all maps of labels."""
+        image = np.asarray(results["img"])
+        if image.ndim == 3:
+            planes = np.empty((image.shape[2], *image.shape[:2]), image.dtype)
+            cv2.split(image, list(planes))
+            # that their order in memory is already the wanted one is seen by its strides
+            results["img"] = planes.transpose(1, 2, 0)
+        packed: dict[str, object] = super().transform(results)
+        return packed
 
 
 @TRANSFORMS.register_module()
@@ -139,6 +194,11 @@ class PhotoMetricTables(PhotoMetricDistortion):  # type: ignore[misc]
         return np.asarray(mmcv.hsv2bgr(cv2.LUT(mmcv.bgr2hsv(img), table)), np.uint8)
 
 
+def equal_but_faster(pipeline: Sequence[Step]) -> list[Step]:
+    """A pipeline with faster transforms where they are equal to the bit and to the draw."""
+    return [{**step, "type": EQUALS.get(str(step["type"]), step["type"])} for step in pipeline]
+
+
 def computed_here(pipeline: Sequence[Step]) -> tuple[list[Step], str]:
     """A training pipeline with the transforms of this module in place of the published ones.
 
@@ -148,10 +208,7 @@ def computed_here(pipeline: Sequence[Step]) -> tuple[list[Step], str]:
     Returns:
         The steps, and why the image is still resized as a whole; empty if it is not.
     """
-    steps = [
-        {**step, "type": "PhotoMetricTables"} if step["type"] == "PhotoMetricDistortion" else step
-        for step in pipeline
-    ]
+    steps = equal_but_faster(pipeline)
     names = [str(step["type"]) for step in steps]
     if "RandomResize" not in names or "RandomCrop" not in names:
         return steps, f"its transforms are {', '.join(names)}"
