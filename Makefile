@@ -15,7 +15,7 @@ TO ?= bundle
 WHEEL = $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --wheel-dir "$(TO)/wheels"
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help demo setup bundle test test-kill test-slurm test-gpu test-zoo lint format docs bench publish lock clean
+.PHONY: help demo setup bundle test test-kill test-slurm test-gpu test-zoo lint format docs bench bench-gpu publish lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | \
@@ -81,10 +81,11 @@ format: setup  ## format Python and rules
 	ruff format .
 	snakefmt Snakefile workflow/rules
 
-bench: setup  ## measure counting and preparation against the usual ways
-	python benchmarks/confusion.py
-	python benchmarks/png.py
-	python benchmarks/prepare.py
+bench: setup  ## measure this CPU against MMSegmentation's tools, into docs/performance.md (15 minutes)
+	python -W ignore benchmarks/performance.py
+
+bench-gpu: setup  ## the same on a machine with a CUDA device
+	python -W ignore benchmarks/performance.py --gpu
 
 docs: setup  ## bring generated documents up to date
 	python -m segbench docs

@@ -40,8 +40,14 @@ CASES = (((1080, 1920), (512, 512)), ((227, 320), (192, 256)))
 
 
 def main() -> None:
-    """Measure each size, and print samples per second and the ratio."""
+    """Measure, and print a table."""
+    print(table(measured()))
+
+
+def measured() -> dict[str, dict[str, float]]:
+    """Samples per second of each side, by size of the images and the crop."""
     cv2.setNumThreads(1)
+    rates = {}
     for size, crop in CASES:
         with tempfile.TemporaryDirectory() as temporary:
             sides = datasets(Path(temporary), size, crop)
@@ -51,10 +57,26 @@ def main() -> None:
                 for name, frames in sides.items():
                     taken = seconds(lambda: [frames[i] for i in positions])  # noqa: B023
                     found[name].append(SAMPLES / taken)
-        rates = {name: statistics.median(one) for name, one in found.items()}
-        print(f"{size[1]}x{size[0]}, crop {crop[1]}x{crop[0]}, {SAMPLES} samples, {ROUNDS} rounds:")
-        for name, rate in rates.items():
-            print(f"  {name:18s}{rate:7.1f} samples/s {rate / rates['MMSegmentation']:6.2f} times")
+        case = f"{size[1]}x{size[0]}, crop {crop[1]}x{crop[0]}"
+        rates[case] = {name: statistics.median(one) for name, one in found.items()}
+    return rates
+
+
+def table(rates: dict[str, dict[str, float]]) -> str:
+    """All figures in Markdown."""
+    rows = [
+        f"| {case} | {name} | {rate:.1f} | {rate / sides['MMSegmentation']:.2f} |"
+        for case, sides in rates.items()
+        for name, rate in sides.items()
+    ]
+    return "\n".join([
+        "| images | read by | samples/s and core | times |",
+        "|:--|:--|--:|--:|",
+        *rows,
+        "",
+        f"Protocol: one process, Fast-SCNN's recipe, medians of {ROUNDS} rounds of {SAMPLES} "
+        "samples, which the sides take in turns.",
+    ])  # fmt: skip
 
 
 def datasets(

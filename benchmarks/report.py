@@ -1,10 +1,10 @@
-"""What a large comparison takes to be written: 12 models, 26 classes, 1,000 images.
+"""What a large comparison takes to be written: 12 models, 26 classes, 1,000 images by default.
 
 Frames of 1280x720 are drawn and prepared with IDD's 26 classes; a model's predictions are the
 truth, moved by some pixels, with patches of other classes. Tables, figures and page are then
 written as the workflow writes them, each in a process of its own.
 
-    python benchmarks/report.py [--keep FOLDER]
+    python benchmarks/report.py [--models 3 12 50] [--images 200] [--keep FOLDER]
 """
 
 import argparse
@@ -43,7 +43,7 @@ MODELS = [
     "segformer_mit_b2", "pidnet_small", "pidnet_medium", "bisenetv1_r18", "bisenetv2",
     "fast_scnn", "ddrnet_23_slim", "stdc1", "upernet_swin_tiny_patch4_window7",
 ]  # fmt: skip
-DRAWN, IMAGES, SIZE = 40, 1000, (720, 1280)
+DRAWN, SIZE = 40, (720, 1280)
 PARTS = ("tables", "figures", "page")
 
 
@@ -51,28 +51,46 @@ def main() -> None:
     """Make the results once, and print time, memory and size of each part of the report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--keep", type=Path, help="folder in which the results stay")
+    parser.add_argument("--models", type=int, nargs="+", default=[len(MODELS)])
+    parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.part:
-        write_part(options.part, options.keep)
+        write_part(options.part, options.keep, names_of(*options.models))
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = (options.keep or Path(temporary)).absolute()
         if not (folder / "results/big/tables").is_dir():
-            print(f"made in {seconds(partial(make_results, folder)):.0f} s, not measured")
-        for part in PARTS:
-            command = [sys.executable, __file__, "--keep", str(folder), "--part", part]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            print(f"{part:8s} {done.stdout.strip()}")
-        print(f"page     {(folder / 'results/big/index.html').stat().st_size / 1e6:.1f} MB")
+            work = partial(make_results, folder, options.images, names_of(max(options.models)))
+            print(f"made in {seconds(work):.0f} s, not measured")
+        for count in options.models:
+            print(f"{count} models, {options.images} images")
+            measure(folder, count)
 
 
-def write_part(part: str, folder: Path) -> None:
+def measure(folder: Path, count: int) -> None:
+    """Write the report of some models, and print what it takes."""
+    for part in PARTS:
+        command = [sys.executable, __file__, "--keep", str(folder), "--part", part]
+        command += ["--models", str(count)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        print(f"  {part:8s} {done.stdout.strip()}", flush=True)
+    print(f"  page     {(folder / 'results/big/index.html').stat().st_size / 1e6:.1f} MB")
+
+
+def names_of(count: int) -> list[str]:
+    """So many names of models."""
+    rounds = -(-count // len(MODELS))
+    names = [f"{name}_{i}" if i else name for i in range(rounds) for name in MODELS]
+    return names[:count]
+
+
+def write_part(part: str, folder: Path, models: list[str]) -> None:
     """Write a part, and print its time and the most memory that it took."""
     results, dataset = folder / "results/big", folder / "results/datasets/idd20k2"
     compared = Comparison.read(
-        [(model, "imagenet", 0, None) for model in MODELS],
-        [results / f"runs/{model}/imagenet/seed0" for model in MODELS],
+        [(model, "imagenet", 0, None) for model in models],
+        [results / f"runs/{model}/imagenet/seed0" for model in models],
         dataset,
         [(one.name, one.color) for one in Manifest.read(dataset / "manifest.json").classes],
         experiment="big",
@@ -92,9 +110,9 @@ def write_part(part: str, folder: Path) -> None:
     print(f"{taken:6.1f} s, {most:5.0f} MB of memory")
 
 
-def make_results(folder: Path) -> None:
+def make_results(folder: Path, images: int, models: list[str]) -> None:
     """Draw and prepare the images, and leave what evaluations would leave."""
-    draw(folder / "source")
+    draw(folder / "source", images)
     dataset = folder / "results/datasets/idd20k2"
     description = load_description(ROOT / "config/datasets/idd20k2.yaml")
     prepare(description, folder / "source", dataset, os.cpu_count() or 1)
@@ -102,14 +120,14 @@ def make_results(folder: Path) -> None:
     for name in ("tables", "figures", "gallery"):
         (results / name).mkdir(parents=True, exist_ok=True)
     with process_pool(os.cpu_count() or 1) as pool:
-        list(pool.map(partial(evaluate, results=results, dataset=dataset), range(len(MODELS))))
+        list(pool.map(partial(evaluate, results=results, dataset=dataset), enumerate(models)))
 
 
-def draw(source: Path) -> None:
+def draw(source: Path, images: int) -> None:
     """Some frames, copied under other names to the wanted number."""
     draw_dataset(source, "urban", 8, DRAWN, SIZE, workers=os.cpu_count() or 1)
     frames = sorted((source / "leftImg8bit/val").rglob("*.jpg"))
-    for number in range(IMAGES - DRAWN):
+    for number in range(images - DRAWN):
         image = frames[number % DRAWN]
         stem = image.name.removesuffix("_leftImg8bit.jpg")
         label = source / "gtFine/val" / image.parent.name / f"{stem}_gtFine_polygons.json"
@@ -119,9 +137,9 @@ def draw(source: Path) -> None:
             shutil.copyfile(path, target)
 
 
-def evaluate(number: int, results: Path, dataset: Path) -> None:
+def evaluate(numbered: tuple[int, str], results: Path, dataset: Path) -> None:
     """Leave the files of a run of a model."""
-    model, manifest = MODELS[number], Manifest.read(dataset / "manifest.json")
+    (number, model), manifest = numbered, Manifest.read(dataset / "manifest.json")
     folder = results / f"runs/{model}/imagenet/seed0"
     folder.mkdir(parents=True, exist_ok=True)
     scale, rng = Scale(len(manifest.classes)), np.random.default_rng(number)

@@ -1,6 +1,6 @@
 """How long a thousand runs take to plan, and to look at while they run.
 
-    python benchmarks/scale.py [SEEDS]     200 seeds of five models by default
+    python benchmarks/scale.py [SEEDS ...]     200 seeds of five models by default
 
 Plans an experiment that has not begun with `snakemake -n`, and lets `python -m segbench status`
 read as many heartbeats. Time is that of the whole process; memory is the largest it took.
@@ -33,7 +33,12 @@ MODELS = {
 
 def main() -> None:
     """Print what planning and looking cost."""
-    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    for seeds in map(int, sys.argv[1:] or ["200"]):
+        measure(seeds)
+
+
+def measure(seeds: int) -> None:
+    """Plan and look at an experiment of so many seeds."""
     with tempfile.TemporaryDirectory(prefix="segbench-scale-") as place:
         config = Path(place) / "many.yaml"
         config.write_text(

@@ -11,47 +11,90 @@ and then `train` or `test`, as the package is installed, in float32.
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from unittest import mock
 
-from timing import MODELS
+from timing import COMPARED, MODELS
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow/scripts"))
 
-# of the drawn images and the crops, height and width; of IDD Lite
-SIZE, CROP, BATCH = (227, 320), (192, 256), 8
-TRAIN, VAL = 64, 100  # images
-WARM_UP, TIMED, ROUNDS = 2, 8, 3  # iterations, and times that each side is measured
+ROUNDS = 3  # times that each side is measured
+FIRST_IMAGES = 20  # of an evaluation, which are not timed
 SIDES = ("segbench", "MMSegmentation")
+Sides = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is computed.
+
+    Attributes:
+        size: of the drawn images, height and width.
+        crop: height and width.
+        batch: images of an iteration.
+        train, val: images.
+        warm_up, timed: iterations.
+        readers: processes that read images.
+    """
+
+    size: tuple[int, int]
+    crop: tuple[int, int]
+    batch: int
+    train: int
+    val: int
+    warm_up: int
+    timed: int
+    readers: int
+
+    def __str__(self) -> str:
+        return (
+            f"images of {self.size[1]}x{self.size[0]}, crop {self.crop[1]}x{self.crop[0]}, batch "
+            f"{self.batch}, {self.timed} iterations, {self.val - FIRST_IMAGES} images evaluated, "
+            f"medians of {ROUNDS} rounds"
+        )
+
+
+def load() -> Load:
+    """That of this machine: of IDD Lite on a CPU, larger on a GPU."""
+    import torch
+
+    if torch.cuda.is_available():
+        readers = min(8, (os.cpu_count() or 2) - 1)
+        return Load((540, 960), (512, 512), 8, 128, 220, 20, 60, readers)
+    return Load((227, 320), (192, 256), 8, 64, 100, 2, 6, 1)
 
 
 def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=[*MODELS])
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=COMPARED)
     parser.add_argument("--job", type=json.loads, help=argparse.SUPPRESS)
     words = parser.parse_args()
     if words.job:
         print("MEASURED", json.dumps(JOBS[words.job.pop("job")](**words.job)))
         return
+    print(table(measured(words.models)))
+
+
+def measured(models: Sequence[str] = COMPARED) -> dict[str, Sides]:
+    """What each side does in a second, by model and side; says each model when it is done."""
     found = {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         draw(folder)
-        for model in words.models:
+        for model in models:
             found[model] = measure(model, folder)
             print(row(model, found[model]), flush=True)
-    said = {"machine": machine(), "date": datetime.now(UTC).date().isoformat(), "models": found}
-    print(table(said))
+    return found
 
 
 def measure(model: str, folder: Path) -> dict[str, dict[str, float]]:
@@ -87,9 +130,9 @@ def of_segbench(config: str, weights: str, folder: str) -> dict[str, float]:
     """Training, evaluation, and the ceiling: the same step on a batch that is already there."""
     import torch
 
+    from segbench.engine import evaluate
     from segbench.engine.build import load_config
     from segbench.engine.devices import lease_device
-    from segbench.engine.evaluate import evaluate
     from segbench.engine.evaluation_files import EvaluationFiles
     from segbench.engine.execution import Execution
     from segbench.engine.optimizers import step_on
@@ -98,32 +141,40 @@ def of_segbench(config: str, weights: str, folder: str) -> dict[str, float]:
     from segbench.system.stop import StopRequest
 
     keep_freed_memory()
-    threads = os.cpu_count() or 1
+    asked = load()
+    # on a CPU all cores, of which one also reads images
+    threads = (os.cpu_count() or 1) if asked.readers == 1 else asked.readers + 1
     torch.set_num_threads(threads)
     with lease_device() as device, StopRequest() as stop:
         work = Path(tempfile.mkdtemp(dir=folder)) / "run"
         work.mkdir()
         trainer = Trainer(load_config(Path(config)), device, work, Execution(threads=threads), stop)
         trainer.stepped.train()
-        clock = Clock(device)
-        for _ in range(WARM_UP + TIMED):
+        clock = Clock(device, asked.warm_up, asked.timed)
+        for _ in range(asked.warm_up + asked.timed):
             trainer.step()
             clock.tick()
         batch = trainer._next_batch()
-        ceiling = Clock(device)
-        for _ in range(WARM_UP + TIMED):
+        ceiling = Clock(device, asked.warm_up, asked.timed)
+        for _ in range(asked.warm_up + asked.timed):
             step_on(trainer.stepped, batch, trainer.parts.optim)
             ceiling.tick()
         trainer._keep_weights()
         os.replace(work / "best.pth", weights)
     del trainer, batch
     files = EvaluationFiles(work / "c.npz", work / "m.json", work / "p.npz")
-    began = time.perf_counter()
-    evaluate(Path(config), Path(weights), files, threads)
+    images = Clock("cpu", FIRST_IMAGES, asked.val - FIRST_IMAGES)
+
+    class Ticking(evaluate.Pulse):
+        def note(self, *arguments: object, **more: object) -> None:  # type: ignore[override]
+            images.tick()
+
+    with mock.patch.object(evaluate, "Pulse", Ticking):
+        evaluate.evaluate(Path(config), Path(weights), files, threads)
     return {
-        "training": BATCH / clock.seconds(),
-        "ceiling": BATCH / ceiling.seconds(),
-        "evaluation": VAL / (time.perf_counter() - began),
+        "training": asked.batch / clock.seconds(),
+        "ceiling": asked.batch / ceiling.seconds(),
+        "evaluation": 1 / images.seconds(),
     }
 
 
@@ -136,18 +187,24 @@ def of_mmsegmentation(config: str, weights: str, folder: str) -> dict[str, float
 
     from segbench.engine.trust import trust_nothing  # noqa: F401  the sampler of the config
 
-    clock = Clock("cuda:0" if torch.cuda.is_available() else "cpu")
+    asked = load()
+    device = "cuda:0" if torch.cuda.is_available() else "cpu"
+    clock = Clock(device, asked.warm_up, asked.timed)
+    images = Clock(device, FIRST_IMAGES, asked.val - FIRST_IMAGES)
 
     class Timer(Hook):  # type: ignore[misc]
         def after_train_iter(self, *arguments: object, **more: object) -> None:
             clock.tick()
 
+        def after_test_iter(self, *arguments: object, **more: object) -> None:
+            images.tick()
+
     loaded = Config.fromfile(config)
     loaded.work_dir = tempfile.mkdtemp(dir=folder)
-    loaded.train_cfg.update(max_iters=WARM_UP + TIMED, val_interval=10**6)
-    # one process reads images, as on our side
+    loaded.train_cfg.update(max_iters=asked.warm_up + asked.timed, val_interval=10**6)
+    # as many processes read images as on our side
     for name in ("train", "val", "test"):
-        loaded[f"{name}_dataloader"].num_workers = 1
+        loaded[f"{name}_dataloader"].num_workers = asked.readers
     loaded.default_hooks.checkpoint.interval = 10**6
     runner = Runner.from_cfg(loaded)
     runner.register_hook(Timer())
@@ -155,12 +212,10 @@ def of_mmsegmentation(config: str, weights: str, folder: str) -> dict[str, float
     del runner
     loaded.load_from = weights
     loaded.experiment_name = "test"
-    began = time.perf_counter()
-    Runner.from_cfg(loaded).test()
-    return {
-        "training": BATCH / clock.seconds(),
-        "evaluation": VAL / (time.perf_counter() - began),
-    }
+    tester = Runner.from_cfg(loaded)
+    tester.register_hook(Timer())
+    tester.test()
+    return {"training": asked.batch / clock.seconds(), "evaluation": 1 / images.seconds()}
 
 
 JOBS = {"segbench": of_segbench, "MMSegmentation": of_mmsegmentation}
@@ -170,23 +225,29 @@ class Clock:
     """Notes when iterations end.
 
     Args:
-        device: is waited for at each tick, so that what is measured is done.
+        device: is waited for where the time is taken, so that what is measured is done.
+        first: iterations that are not timed.
+        timed: those that are.
     """
 
-    def __init__(self, device: str) -> None:
-        self.device, self.ticks = device, list[float]()
+    def __init__(self, device: str, first: int, timed: int) -> None:
+        self.device, self.first, self.last = device, first, first + timed
+        self.count, self.began, self.ended = 0, 0.0, 0.0
 
     def tick(self) -> None:
         """An iteration is done."""
-        if self.device != "cpu" and len(self.ticks) in (WARM_UP - 1, WARM_UP + TIMED - 1):
+        self.count += 1
+        if self.count not in (self.first, self.last):
+            return
+        if self.device != "cpu":
             import torch
 
             torch.cuda.synchronize()
-        self.ticks.append(time.perf_counter())
+        self.began, self.ended = self.ended, time.perf_counter()
 
     def seconds(self) -> float:
-        """Of an iteration, the mean of those after the first ones."""
-        return (self.ticks[-1] - self.ticks[WARM_UP - 1]) / (len(self.ticks) - WARM_UP)
+        """Of an iteration, the mean of the timed ones."""
+        return (self.ended - self.began) / (self.last - self.first)
 
 
 def draw(folder: Path) -> None:
@@ -195,8 +256,8 @@ def draw(folder: Path) -> None:
     from segbench.datasets.prepare import prepare
     from segbench.demo.dataset import draw_dataset
 
-    workers = os.cpu_count() or 1
-    draw_dataset(folder / "source", "urban", TRAIN, VAL, SIZE, workers=workers)
+    asked, workers = load(), os.cpu_count() or 1
+    draw_dataset(folder / "source", "urban", asked.train, asked.val, asked.size, workers=workers)
     description = load_description(ROOT / "config/datasets/demo_urban.yaml")
     prepare(description, folder / "source", folder / "data", workers)
 
@@ -208,7 +269,10 @@ def rendered(model: str, folder: Path) -> Path:
     from segbench.recipe.render import render
     from segbench.zoo.names import config_path
 
-    training = Training.model_validate({"crop_size": CROP, "batch_size": BATCH, "max_iters": 1000})
+    asked = load()
+    training = Training.model_validate(
+        {"crop_size": asked.crop, "batch_size": asked.batch, "max_iters": 1000}
+    )
     recipe = Recipe(
         training=training, run=f"{model}/scratch/seed0", initialization="scratch", seed=0
     )
@@ -217,18 +281,7 @@ def rendered(model: str, folder: Path) -> Path:
     return path
 
 
-def machine() -> str:
-    """What it was measured on."""
-    import torch
-
-    from segbench.engine.precision import _processor
-
-    cores = f"{os.cpu_count()} cores of {_processor()}"
-    gpu = f"{torch.cuda.get_device_name()}, " if torch.cuda.is_available() else ""
-    return f"{gpu}{cores}, PyTorch {torch.__version__}, Python {platform.python_version()}"
-
-
-def ratios(models: dict[str, Any], key: str) -> list[float]:
+def ratios(models: dict[str, Sides], key: str) -> list[float]:
     """How many times as fast ours is, by model."""
     ours, stock = SIDES
     return [one[ours][key] / one[stock][key] for one in models.values()]
@@ -247,23 +300,19 @@ def row(model: str, one: dict[str, dict[str, float]]) -> str:
     return f"| {model} | {' | '.join(cells)} |"
 
 
-def table(said: dict[str, Any]) -> str:
+def table(models: dict[str, Sides]) -> str:
     """All figures in Markdown."""
-    models = said["models"]
     means = {
         key: statistics.geometric_mean(ratios(models, key)) for key in ("training", "evaluation")
     }
     return "\n".join([
-        f"{said['machine']}; {said['date']}; images of {SIZE[1]}x{SIZE[0]}, crop "
-        f"{CROP[1]}x{CROP[0]}, batch {BATCH}, {TIMED} iterations and {VAL} images, medians of "
-        f"{ROUNDS} rounds. "
-        f"Geometric mean: training **{means['training']:.2f}** times, evaluation "
-        f"**{means['evaluation']:.2f}** times as many images per second.",
-        "",
-        "| model | training images/s | stock | times | of the ceiling | evaluation images/s "
+        "| model | training, images/s | stock | times | of the ceiling | evaluation, images/s "
         "| stock | times |",
         "|:--|--:|--:|--:|--:|--:|--:|--:|",
         *(row(model, one) for model, one in models.items()),
+        "",
+        f"Geometric mean: training **{means['training']:.2f}** times, evaluation "
+        f"**{means['evaluation']:.2f}** times as many images per second. Protocol: {load()}.",
     ])  # fmt: skip
 
 

@@ -12,6 +12,8 @@ MODELS = {
     "deeplabv3plus_r18": "deeplabv3plus_r18-d8_4xb2-80k_cityscapes-512x1024",
     "deeplabv3plus_mobilenetv2": "mobilenet-v2-d8_deeplabv3plus_4xb2-80k_cityscapes-512x1024",
 }
+# those that are compared with MMSegmentation's own tools
+COMPARED = ("fast_scnn", "segformer_b0", "deeplabv3plus_r18", "bisenetv1_r18", "pidnet_s")
 
 
 def seconds(call: Callable[[], object]) -> float:

@@ -160,10 +160,11 @@ def _hardware(device: str) -> str:
     """The device, on a CPU with its model and the number of threads."""
     if device != "cpu":
         return device_name(device)
-    return f"{_processor()}, {torch.get_num_threads()} threads"
+    return f"{processor_name()}, {torch.get_num_threads()} threads"
 
 
-def _processor() -> str:
+def processor_name() -> str:
+    """Of this machine, as its system says."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
