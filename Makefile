@@ -5,23 +5,31 @@ PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 VENV := .venv
 READY := $(VENV)/.installed
+EXTRAS_VENV := .venv-extras
 BIN := $(abspath $(VENV))/bin
 # a folder that `make bundle` fills, and from which `make setup` installs without a network
 BUNDLE ?=
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
   $(if $(BUNDLE),--no-index --find-links "$(BUNDLE)/wheels")
+# further packages that some models need: make setup EXTRAS=mmdet, or EXTRAS=all
+EXTRAS ?=
+KNOWN_EXTRAS := $(patsubst envs/extras/%.lock,%,$(wildcard envs/extras/*.lock))
+COMMA := ,
+WANTED := $(if $(filter all,$(EXTRAS)),$(KNOWN_EXTRAS),$(subst $(COMMA), ,$(EXTRAS)))
+$(if $(filter-out $(KNOWN_EXTRAS),$(WANTED)),$(error There is no extra named \
+  $(filter-out $(KNOWN_EXTRAS),$(WANTED)); choose from: $(KNOWN_EXTRAS), all))
 # where `make bundle` puts it
 TO ?= bundle
 WHEEL = $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --wheel-dir "$(TO)/wheels"
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help demo setup bundle test test-kill test-slurm test-gpu test-zoo lint format docs bench bench-gpu publish lock clean
+.PHONY: help demo setup bundle test test-kill test-slurm test-gpu test-extras test-zoo lint format docs bench bench-gpu publish lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | \
 	  awk -F '\t' '{ printf "make %-10s %s\n", $$1, $$2 }'
 
-setup: $(READY)  ## install the pinned environment into .venv
+setup: $(READY) $(WANTED:%=$(VENV)/.extra-%)  ## install the pinned environment into .venv; EXTRAS=all for every model
 
 $(READY): envs/requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -37,6 +45,11 @@ $(READY): envs/requirements.lock
 	@test -z "$(BUNDLE)" || $(BIN)/python -m segbench bundle take "$(BUNDLE)"
 	@touch $(READY)
 
+$(VENV)/.extra-%: envs/extras/%.lock $(READY)
+	@echo "Installing what $* needs into $(VENV) ..."
+	$(INSTALL) --no-deps --requirement $<
+	@touch $@
+
 bundle: setup  ## all that an experiment needs from the network: make bundle EXPERIMENT=FILE TO=DIR
 	@test -f "$(EXPERIMENT)" || \
 	  { echo "usage: make bundle EXPERIMENT=config/experiments/idd_lite.yaml TO=DIR"; exit 1; }
@@ -44,7 +57,7 @@ bundle: setup  ## all that an experiment needs from the network: make bundle EXP
 	snakemake fetch --cores 1 --configfile $(EXPERIMENT)
 	@mkdir -p "$(TO)/wheels"
 	$(WHEEL) "$$(grep '^torch==' envs/requirements.lock)" --constraint envs/requirements.lock
-	$(WHEEL) --no-deps --requirement envs/requirements.lock
+	$(WHEEL) --no-deps --requirement envs/requirements.lock $(WANTED:%=--requirement envs/extras/%.lock)
 	$(BIN)/python -m segbench bundle add "$(TO)" $$(cat resources/fetched.txt)
 
 demo: setup  ## draw two datasets, train three models on the CPU, write the report (five minutes)
@@ -64,6 +77,18 @@ test-slurm: setup  ## run the workflow on a real SLURM that is started here (roo
 
 test-gpu: setup  ## what only a CUDA device can show, on a machine that has one
 	python -m pytest tests/gpu
+
+# in an environment of its own, on top of the other one
+test-extras: setup  ## test the models that need the extras (five minutes)
+	test -d $(EXTRAS_VENV) || $(BIN)/python -m venv $(EXTRAS_VENV)
+	@$(BIN)/python -c 'import site; print(*site.getsitepackages(), "$(CURDIR)/workflow/scripts", sep="\n")' \
+	  > "$$($(EXTRAS_VENV)/bin/python -c 'import site; print(site.getsitepackages()[0])')/base.pth"
+	$(EXTRAS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  $(KNOWN_EXTRAS:%=--requirement envs/extras/%.lock)
+	@printf '#!%s\nfrom snakemake.cli import main\nmain()\n' "$(abspath $(EXTRAS_VENV))/bin/python" > $(EXTRAS_VENV)/bin/snakemake
+	@chmod +x $(EXTRAS_VENV)/bin/snakemake
+	PATH="$(abspath $(EXTRAS_VENV))/bin:$$PATH" SEGBENCH_REQUIRE_EXTRAS=1 \
+	  $(EXTRAS_VENV)/bin/python -m pytest tests/extras
 
 test-zoo: setup  ## try every published model (hours), continuing where it stopped
 	python -W ignore tests/zoo/sweep.py

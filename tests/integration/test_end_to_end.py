@@ -237,7 +237,7 @@ def test_a_model_that_cannot_train_is_found_by_the_check(finished_copy):
     done = finished_copy.run("check", *CONFIG)
     assert done.returncode != 0
     assert "ERROR: former/scratch/seed0: " in done.stderr
-    assert "pip install onedl-mmdetection" in done.stderr
+    assert "make setup EXTRAS=mmdet" in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
     assert not [*(finished_copy.root / "results/new/runs").rglob("best.pth")]
 

@@ -277,8 +277,8 @@ def test_a_model_for_another_task_is_refused(manifest, name, message):
     ("name", "need", "command"),
     [
         ("convnext-tiny_upernet_8xb2-amp-160k_ade20k-512x512", "mmpretrain",
-         "pip install onedl-mmpretrain"),
-        ("maskformer_r50-d32_8xb2-160k_ade20k-512x512", "mmdet", "pip install onedl-mmdetection"),
+         "make setup EXTRAS=mmpretrain"),
+        ("maskformer_r50-d32_8xb2-160k_ade20k-512x512", "mmdet", "make setup EXTRAS=mmdet"),
     ],
 )  # fmt: skip
 def test_what_is_not_installed_is_named_with_the_command(manifest, name, need, command):

@@ -49,6 +49,21 @@ def test_rows_follow_the_class_map(tmp_path):
     assert ROWS.sentence() == "class rows kept: road, car <- car + truck; fresh: cow, sky"
 
 
+def test_the_row_of_no_object_is_the_last_one_of_a_mask_head(tmp_path):
+    """Mask2Former classifies each mask as one of the classes, or as none."""
+    source, target = Net(3), Net(4)
+    source.cls_embed, target.cls_embed = nn.Linear(6, 3 + 1), nn.Linear(6, 4 + 1)
+    fresh = target.cls_embed.weight.detach().clone()
+    axes = AXES | {"cls_embed.weight": 0, "cls_embed.bias": 0}
+    load_finetuned(target, saved(tmp_path, source), axes, ROWS)
+    found, given = target.cls_embed.weight, source.cls_embed.weight
+    assert torch.equal(found[0], given[1])
+    assert torch.allclose(found[1], (given[0] + given[2]) / 2)
+    assert torch.equal(found[2:4], fresh[2:4])
+    assert torch.equal(found[4], given[3])
+    assert torch.equal(target.cls_embed.bias[4], source.cls_embed.bias[3])
+
+
 def test_equal_numbers_of_classes_are_still_distinguished(tmp_path):
     rows = ClassRows(source=("a", "b"), target=("b", "c"), sources_of=((1,), ()))
     source, target = Net(2), Net(2)

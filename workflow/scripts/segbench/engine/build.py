@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segbench.engine.lean_imports import SELDOM_USED, put_off
-from segbench.engine.operators import stand_in_for_compiled_operators
+from segbench.engine.operators import stand_in_for_compiled_operators, stand_in_for_torchvision
 
 # at import these warn and print about operators and packages that most models never use
 with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), put_off(SELDOM_USED):
     warnings.simplefilter("ignore")
     stand_in_for_compiled_operators()
+    stand_in_for_torchvision()
     import mmseg.datasets
     import mmseg.models  # noqa: F401
 
@@ -42,7 +43,7 @@ from segbench.errors import ModelError
 from segbench.recipe.model import set_classes
 from segbench.recipe.section import RunSection, SourceCheckpoint
 from segbench.system.pools import end_threads_of_opencv
-from segbench.zoo.tree import inner_backbone, walk
+from segbench.zoo.tree import inner_backbone
 
 trust_nothing()
 LOG = logging.getLogger(__name__)
@@ -132,9 +133,6 @@ def class_axes(config: Config) -> dict[str, int]:
     for more in (0, 1):
         model_config = copy.deepcopy(config.model)
         inner_backbone(model_config.backbone).pop("init_cfg", None)
-        for node in walk(model_config):
-            if isinstance(node.get("class_weight"), list):
-                del node["class_weight"]
         count = len(config.train_dataloader.dataset.metainfo.classes)
         set_classes(model_config, count + more, note=lambda _: None)
         shapes.append({k: v.shape for k, v in _construct(model_config).state_dict().items()})

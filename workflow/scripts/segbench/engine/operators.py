@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from importlib.machinery import ModuleSpec
 from importlib.metadata import version
+from pathlib import Path
 from types import ModuleType
 
 import torch
@@ -27,6 +28,7 @@ REFUSAL = (
     "setuptools && pip install --no-cache-dir --no-deps --no-build-isolation --force-reinstall "
     "onedl-mmcv=={version} (takes about 15 minutes). Or take this model out of `models`."
 )
+DEFINED: list[torch.library.Library] = []  # of torchvision; they end with these objects
 COLLECT = 0  # the kind of a mask; the other one distributes
 
 
@@ -43,6 +45,31 @@ def stand_in_for_compiled_operators() -> bool:
     attention = importlib.import_module("mmcv.ops.multi_scale_deform_attn")
     attention.IS_CUDA_AVAILABLE = False  # type: ignore[attr-defined]
     return True
+
+
+def stand_in_for_torchvision() -> bool:
+    """Make torchvision importable where its compiled operators do not fit this PyTorch.
+
+    PyPI's torchvision is compiled for CUDA and does not load beside a PyTorch for CPUs. What
+    mmpretrain takes of it is not compiled. Who calls an operator gets torchvision's own message.
+
+    Returns:
+        Whether there was need for it.
+    """
+    found = importlib.util.find_spec("torchvision")
+    if found is None or found.origin is None or DEFINED:
+        return bool(DEFINED)
+    try:
+        library_file = str(Path(found.origin).with_name("_C.so"))
+        torch.ops.load_library(library_file)  # type: ignore[no-untyped-call]
+    except OSError:
+        # torchvision describes the shapes of these two whether they are there or not
+        library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+        for name in ("nms", "qnms"):
+            form = f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            library.define(form)  # type: ignore[no-untyped-call]
+        DEFINED.append(library)
+    return bool(DEFINED)
 
 
 class _StandIn(ModuleType):

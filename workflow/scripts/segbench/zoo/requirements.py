@@ -9,10 +9,8 @@ from collections.abc import Iterable, Sequence
 from segbench.zoo.families import CLIP_TEXT, DIFFUSION, MMDET, MMPRETRAIN, NEEDS
 
 REMEDIES = {
-    MMPRETRAIN: "the package mmpretrain with the torchvision of your torch (0.28 for torch 2.13): "
-    "pip install onedl-mmpretrain torchvision==0.28.0",
-    MMDET: "the package mmdet, which needs older packages than segbench is tested with: "
-    "pip install onedl-mmdetection, in an environment of its own",
+    MMPRETRAIN: "the package mmpretrain: make setup EXTRAS=mmpretrain",
+    MMDET: "the package mmdet: make setup EXTRAS=mmdet",
     CLIP_TEXT: "text features of your class names, which segbench does not support",
     DIFFUSION: "the package ldm of Stable Diffusion, which segbench does not support",
 }

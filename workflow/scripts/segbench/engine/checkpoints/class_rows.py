@@ -97,7 +97,8 @@ def load_whole(model: nn.Module, path: Path) -> LoadReport:
 def _mapped(own: Tensor, given: Tensor, axis: int, rows: ClassRows) -> Tensor | None:
     """An entry with the rows of its classes taken from the checkpoint; None if it has no place.
 
-    Where an axis holds more than classes (PointRend joins features and scores), classes come last.
+    Where outputs are more than the classes, classes come first: the last one of a mask head stands
+    for no object. Where inputs are more (PointRend joins features and scores), classes come last.
     """
     more = own.shape[axis] - len(rows.target)
     others_fit = own.ndim == given.ndim and all(
@@ -105,13 +106,15 @@ def _mapped(own: Tensor, given: Tensor, axis: int, rows: ClassRows) -> Tensor | 
     )
     if more < 0 or not others_fit or given.shape[axis] != more + len(rows.source):
         return None
-    result = own.clone()
-    result.narrow(axis, 0, more).copy_(given.narrow(axis, 0, more))
+    result, is_output = own.clone(), axis == 0
+    own_first, given_first = (0, 0) if is_output else (more, more)
+    own_rest, given_rest = (len(rows.target), len(rows.source)) if is_output else (0, 0)
+    result.narrow(axis, own_rest, more).copy_(given.narrow(axis, given_rest, more))
     for target, ids in enumerate(rows.sources_of):
         if ids:
-            chosen = given.index_select(axis, torch.tensor([more + i for i in ids]))
+            chosen = given.index_select(axis, torch.tensor([given_first + i for i in ids]))
             # several source classes in one: their mean is as good a start as any of them
-            result.select(axis, more + target).copy_(chosen.to(result.dtype).mean(axis))
+            result.select(axis, own_first + target).copy_(chosen.to(result.dtype).mean(axis))
     return result
 
 
