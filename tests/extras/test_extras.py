@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 from helpers import ROOT, Checkout, manifest_of, recipe_of
+from mmseg.structures import SegDataSample
 
 from segbench.engine.build import build_model, class_axes, load_config
 from segbench.engine.checkpoints.class_rows import ClassRows, load_finetuned
@@ -58,7 +59,8 @@ def test_a_model_builds_trains_and_predicts(rendered, tmp_path, name):
     config, manifest = rendered(name)
     preflight(config, manifest, tmp_path / "report.json")
     report = ModelCheck.read(tmp_path / "report.json")
-    assert report.memory.startswith("training takes about ")
+    # a mask head chooses points by their values, so that its memory is known only when it runs
+    assert report.memory.startswith("not estimated" if NEEDS[name] == "mmdet" else "training takes")
     # the published sizes in millions, with the heads of 19 and 150 classes
     published = {MASK2FORMER: 44, MASKFORMER: 41, CONVNEXT: 60, POOLFORMER: 16}[name]
     assert report.parameters == pytest.approx(1e6 * published, rel=0.1)
@@ -69,7 +71,7 @@ def test_a_mask_head_has_a_weight_for_every_class_and_for_no_object(tmp_path, na
     manifest = manifest_of(7)
     recipe = recipe_of(run="m/scratch/seed0", initialization="scratch", seed=0, max_iters=100)
     manifest.write(tmp_path / "manifest.json")
-    head = adapted(config_path(name), tmp_path / "manifest.json", recipe).config.model.decode_head
+    head = adapted(config_path(name), tmp_path / "manifest.json", recipe).model.decode_head
     assert head.num_classes == 7
     assert head.loss_cls.class_weight == [1.0] * 7 + [0.1]
 
@@ -96,7 +98,11 @@ def test_fine_tuning_keeps_matching_classes_and_what_stands_for_no_object(render
 def test_operations_of_a_mask_head_are_counted(rendered):
     model, _ = build_model(load_config(rendered(MASK2FORMER)[0]), seed=0)
     model.eval()
-    batch = {"inputs": [torch.zeros(3, 64, 96, dtype=torch.uint8)]}
+    shape = {"img_shape": (64, 96), "ori_shape": (64, 96), "pad_shape": (64, 96)}
+    batch = {
+        "inputs": [torch.zeros(3, 64, 96, dtype=torch.uint8)],
+        "data_samples": [SegDataSample(metainfo=shape)],
+    }
     # a ResNet-50 takes 4.1 GFLOPs (multiply and add as two: 8.2) for 224x224
     assert count_flops(model, batch) > 8.2e9 * 64 * 96 / 224**2
 

@@ -23,6 +23,16 @@ def test_the_paragraph_names_data_models_training_and_scores():
     assert "2,000 bootstrap draws over images" in page
 
 
+def test_starting_points_are_told_by_model_where_they_differ():
+    both = replace(run("a", 0, [80, 90]), initialization="imagenet"), run("a", 0, [70, 80])
+    page = methods_page(rank([*both, run("b", 0, [60, 70])]), MANIFEST, {})
+    assert (
+        "), from ImageNet weights of the backbone (`a`) and from random weights (`a` and `b`), with"
+    ) in page
+    alike = methods_page(rank([*both]), MANIFEST, {})
+    assert "), each from ImageNet weights of the backbone and from random weights, with" in alike
+
+
 def test_with_a_test_split_it_says_where_models_are_compared():
     split = {"train": MANIFEST.splits["train"], "val": MANIFEST.splits["val"]}
     manifest = MANIFEST.model_copy(update={"splits": split | {"test": split["val"]}})

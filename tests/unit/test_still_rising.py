@@ -46,6 +46,15 @@ def test_the_report_warns_of_it(best_of_b, said):
     assert any(remark.startswith(said) for remark in remarks(ranked, MANIFEST))
 
 
+def test_trainings_are_counted_where_not_all_of_them_were_best_at_their_end():
+    ranked = rank(
+        [trained("a", 0, [80, 90], 100), trained("a", 1, [80, 90], 75),
+         trained("b", 0, [60, 70], 100), trained("b", 1, [60, 70], 100)]
+    )  # fmt: skip
+    said = "**3 of 4 trainings were best at the last validation**"
+    assert any(remark.startswith(said) for remark in remarks(ranked, MANIFEST))
+
+
 def test_nothing_is_said_where_all_have_flattened():
     ranked = rank([trained("a", 0, [80, 90], 75), trained("b", 0, [60, 70], 50)])
     assert remarks(ranked, MANIFEST) == []

@@ -9,7 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segbench.engine.lean_imports import SELDOM_USED, put_off
-from segbench.engine.operators import stand_in_for_compiled_operators, stand_in_for_torchvision
+from segbench.engine.operators import (
+    lay_out_channels_last,
+    stand_in_for_compiled_operators,
+    stand_in_for_torchvision,
+)
 
 # at import these warn and print about operators and packages that most models never use
 with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), put_off(SELDOM_USED):
@@ -116,7 +120,7 @@ def ready_on(device: str, model: nn.Module) -> nn.Module:
     """Move a model to where it predicts, and lay it out in memory as is fastest there."""
     model.to(device).eval()
     if device == "cpu":
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        lay_out_channels_last(model)
     return model
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from segbench.errors import ModelError
 
@@ -29,6 +29,8 @@ REFUSAL = (
     "onedl-mmcv=={version} (takes about 15 minutes). Or take this model out of `models`."
 )
 DEFINED: list[torch.library.Library] = []  # of torchvision; they end with these objects
+# backbones whose backward pass is a segmentation fault in PyTorch 2.13 with channels last on a CPU
+CRASH_CHANNELS_LAST = ("PoolFormer",)
 COLLECT = 0  # the kind of a mask; the other one distributes
 
 
@@ -70,6 +72,15 @@ def stand_in_for_torchvision() -> bool:
             library.define(form)  # type: ignore[no-untyped-call]
         DEFINED.append(library)
     return bool(DEFINED)
+
+
+def lay_out_channels_last(model: nn.Module) -> None:
+    """Lay a model's maps out with channels last, as is fastest on a CPU and in bfloat16.
+
+    Leaves a model as it is where PyTorch's kernels for that layout crash.
+    """
+    if not any(type(part).__name__ in CRASH_CHANNELS_LAST for part in model.modules()):
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 class _StandIn(ModuleType):

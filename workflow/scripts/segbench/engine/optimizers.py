@@ -13,6 +13,8 @@ from mmengine.registry import OPTIM_WRAPPERS, PARAM_SCHEDULERS
 from torch import Tensor, nn
 from torch.nn import functional
 
+from segbench.engine.operators import lay_out_channels_last
+
 LOG = logging.getLogger(__name__)
 PLAIN = ("OptimWrapper", "AmpOptimWrapper")  # MMEngine's; the zoo knows no other
 
@@ -42,7 +44,7 @@ class PrecisionOptimWrapper(OptimWrapper):  # type: ignore[misc]
         """
         self.is_mixed = precision == "bfloat16"
         if self.is_mixed or _is_on_cpu(model):
-            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            lay_out_channels_last(model)
 
     @property
     def can_repeat(self) -> bool:

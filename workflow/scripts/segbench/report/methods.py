@@ -46,7 +46,7 @@ def methods_page(
         _data(manifest),
         f"We compared {_listed([f'`{configs.get(one, one)}`' for one in names])} of "
         f"MMSegmentation {versions.get('onedl-mmsegmentation', '?')} (PyTorch "
-        f"{versions.get('torch', '?')}), each {_starts(candidates)}, with "
+        f"{versions.get('torch', '?')}), {_starts(candidates)}, with "
         f"{_training(candidates)} on {_listed(training_devices(candidates))}.",
         _checkpoint(candidates),
         *[f"Predictions of {_listed(outside)} were made with other tools."] * bool(outside),
@@ -94,8 +94,17 @@ def _starts(candidates: Sequence[Candidate]) -> str:
         "scratch": "from random weights", "imagenet": "from ImageNet weights of the backbone",
         "finetuned": "fine-tuned", "zero_shot": "as published, without training (zero-shot)",
     }  # fmt: skip
-    found = dict.fromkeys(one.initialization for one in candidates if not one.is_external)
-    return _listed([words.get(one, one) for one in found])
+    models = dict[str, dict[str, None]]()  # by starting point, in the order of the ranks
+    for one in candidates:
+        if not one.is_external:
+            models.setdefault(one.initialization, {})[one.model] = None
+    sets = {frozenset(names) for names in models.values()}
+    if len(sets) == 1:
+        return f"each {_listed([words.get(one, one) for one in models])}"
+    return _listed([
+        f"{words.get(one, one)} ({_listed([f'`{name}`' for name in names])})"
+        for one, names in models.items()
+    ])  # fmt: skip
 
 
 def _training(candidates: Sequence[Candidate]) -> str:

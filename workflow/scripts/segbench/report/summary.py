@@ -126,8 +126,12 @@ def _still_rising(candidates: Sequence[Candidate]) -> list[str]:
     rising = [escaped(one.label) for one in candidates if one.is_still_rising]
     if not rising:
         return []
-    if len(rising) == sum(one.runs[0].record.is_trained for one in candidates):
-        who = "All trainings were" if len(rising) > 1 else "The training was"
+    trained = [run for one in candidates for run in one.runs if run.record.is_trained]
+    count = sum(run.is_still_rising for run in trained)
+    if count == len(trained):
+        who = "All trainings were" if count > 1 else "The training was"
+    elif len(rising) == sum(one.runs[0].record.is_trained for one in candidates):
+        who = f"{count} of {len(trained)} trainings were"
     else:
         who = f"Trainings of {', '.join(rising)} were"
     return [
