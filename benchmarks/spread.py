@@ -31,8 +31,9 @@ TIMES, ITERATIONS = 3, 200
 TRAIN = """
 import sys
 from pathlib import Path
+from segbench.engine.execution import Execution
 from segbench.engine.train import train
-train(*map(Path, sys.argv[1:5]), "code", 4)
+train(*map(Path, sys.argv[1:5]), "code", Execution(threads=4))
 """
 
 

@@ -34,8 +34,9 @@ from pathlib import Path
 import torch
 total = torch.cuda.get_device_properties(0).total_memory
 torch.cuda.set_per_process_memory_fraction(int(sys.argv[5]) / total)
+from segbench.engine.execution import Execution
 from segbench.engine.train import train
-train(*map(Path, sys.argv[1:5]), "code", 2)
+train(*map(Path, sys.argv[1:5]), "code", Execution(threads=2))
 """
 
 

@@ -27,7 +27,10 @@ def test_images_in_batches_are_predicted_as_alone(finished, monkeypatch):
     assert [one.name for one in together] == [one.name for one in alone]
     for first, second in zip(alone, together, strict=True):
         assert np.array_equal(first.truth, second.truth)
-        # sums are added up in another order: a pixel between two classes may fall to the other
-        assert np.mean(first.classes == second.classes) >= 0.9999
-        assert np.mean(first.worse[0] == second.worse[0]) >= 0.9999
         assert np.mean(first.classes == second.worse[0]) < 0.9999
+    # sums are added up in another order: a pixel between two classes may fall to the other. An
+    # image has 6,144 pixels, so that 99.99 % are a statement about all of them
+    one, other = (np.stack([p.classes for p in found]) for found in (alone, together))
+    assert np.mean(one == other) >= 0.9999
+    one, other = (np.stack([p.worse[0] for p in found]) for found in (alone, together))
+    assert np.mean(one == other) >= 0.9999

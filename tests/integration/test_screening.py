@@ -27,8 +27,9 @@ screening: {keep: 1, first: 0.25}
 TRAIN = """
 import sys
 from pathlib import Path
+from segbench.engine.execution import Execution
 from segbench.engine.train import train
-train(*map(Path, sys.argv[1:5]), "code", 2)
+train(*map(Path, sys.argv[1:5]), "code", Execution(threads=2))
 """
 COMMAND = ("--cores", "2", "--configfile", "screened.yaml")
 

@@ -28,9 +28,11 @@ SIMPLE = {
 TRAIN = """
 import sys
 from pathlib import Path
+from segbench.engine.execution import Execution
 from segbench.engine.train import train
 config, manifest, folder, work, count = sys.argv[1:]
-train(Path(config), Path(manifest), Path(folder), Path(work), "code", 2, int(count))
+execution = Execution(threads=2, devices=int(count))
+train(Path(config), Path(manifest), Path(folder), Path(work), "code", execution)
 """
 
 
