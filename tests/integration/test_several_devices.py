@@ -86,8 +86,9 @@ def runs(finished, tmp_path, monkeypatch):
 
 
 def test_two_devices_train_what_one_trains(runs):
+    # rounding grows tenfold in two iterations: after eight it would hide what differs for a reason
     for name, count in (("one", 1), ("two", 2)):
-        status, said = runs.train(name, count)
+        status, said = runs.train(name, count, max_iters=4, val_interval=2)
         assert status == 0, said
     for one, two in zip(runs.history("one"), runs.history("two"), strict=True):
         assert one.keys() == two.keys()
@@ -98,7 +99,7 @@ def test_two_devices_train_what_one_trains(runs):
     for key, value in one.items():
         # the statistics of batch normalisation among them: over the whole batch in both
         error = (value.float() - two[key].float()).abs().max()
-        assert error <= 2e-3 * value.abs().max() + 5e-5, key
+        assert error <= 5e-4 * value.abs().max() + 1e-5, key
 
 
 def test_a_training_goes_on_with_another_number_of_devices(runs):
