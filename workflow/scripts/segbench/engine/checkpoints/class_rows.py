@@ -107,14 +107,14 @@ def _mapped(own: Tensor, given: Tensor, axis: int, rows: ClassRows) -> Tensor | 
     if more < 0 or not others_fit or given.shape[axis] != more + len(rows.source):
         return None
     result, is_output = own.clone(), axis == 0
-    own_first, given_first = (0, 0) if is_output else (more, more)
+    first = 0 if is_output else more
     own_rest, given_rest = (len(rows.target), len(rows.source)) if is_output else (0, 0)
     result.narrow(axis, own_rest, more).copy_(given.narrow(axis, given_rest, more))
     for target, ids in enumerate(rows.sources_of):
         if ids:
-            chosen = given.index_select(axis, torch.tensor([given_first + i for i in ids]))
+            chosen = given.index_select(axis, torch.tensor([first + i for i in ids]))
             # several source classes in one: their mean is as good a start as any of them
-            result.select(axis, own_first + target).copy_(chosen.to(result.dtype).mean(axis))
+            result.select(axis, first + target).copy_(chosen.to(result.dtype).mean(axis))
     return result
 
 
