@@ -79,7 +79,7 @@ test-gpu: setup  ## what only a CUDA device can show, on a machine that has one
 	python -m pytest tests/gpu
 
 # in an environment of its own, on top of the other one
-test-extras: setup  ## test the models that need the extras (five minutes)
+test-extras: setup  ## test the models that need the extras (seven minutes)
 	test -d $(EXTRAS_VENV) || $(BIN)/python -m venv $(EXTRAS_VENV)
 	@$(BIN)/python -c 'import site; print(*site.getsitepackages(), "$(CURDIR)/workflow/scripts", sep="\n")' \
 	  > "$$($(EXTRAS_VENV)/bin/python -c 'import site; print(site.getsitepackages()[0])')/base.pth"
@@ -106,7 +106,7 @@ format: setup  ## format Python and rules
 	ruff format .
 	snakefmt Snakefile workflow/rules
 
-bench: setup  ## measure this CPU against MMSegmentation's tools, into docs/performance.md (15 minutes)
+bench: setup  ## measure this CPU against MMSegmentation's tools, into docs/performance.md (half an hour)
 	python -W ignore benchmarks/performance.py
 
 bench-gpu: setup  ## the same on a machine with a CUDA device

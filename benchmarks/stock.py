@@ -70,7 +70,7 @@ def load() -> Load:
     if torch.cuda.is_available():
         readers = min(8, (os.cpu_count() or 2) - 1)
         return Load((540, 960), (512, 512), 8, 128, 220, 20, 60, readers)
-    return Load((227, 320), (192, 256), 8, 64, 100, 2, 6, 1)
+    return Load((227, 320), (192, 256), 8, 64, 60, 2, 6, 1)
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from segbench.zoo.names import config_path
 MASK2FORMER = "mask2former_r50_8xb2-90k_cityscapes-512x1024"
 MASKFORMER = "maskformer_r50-d32_8xb2-160k_ade20k-512x512"
 CONVNEXT = "convnext-tiny_upernet_8xb2-amp-160k_ade20k-512x512"
+DINOV2 = "config/models/dinov2-s14_linear_1xb16-20k_512x512.py"
 POOLFORMER = "fpn_poolformer_s12_8xb4-40k_ade20k-512x512"
 NEEDS = {
     MASK2FORMER: "mmdet", MASKFORMER: "mmdet", CONVNEXT: "mmpretrain", POOLFORMER: "mmpretrain"
@@ -31,7 +32,9 @@ NEEDS = {
 
 @pytest.fixture(autouse=True, scope="module")
 def _extras_are_here():
-    absent = [name for name in ("mmdet", "mmpretrain") if importlib.util.find_spec(name) is None]
+    absent = [
+        name for name in ("mmdet", "mmpretrain", "timm") if importlib.util.find_spec(name) is None
+    ]
     if absent and os.environ.get("SEGBENCH_REQUIRE_EXTRAS") == "1":
         pytest.fail(f"{absent} are not installed; run: make test-extras")
     if absent:
@@ -59,8 +62,7 @@ def test_a_model_builds_trains_and_predicts(rendered, tmp_path, name):
     config, manifest = rendered(name)
     preflight(config, manifest, tmp_path / "report.json")
     report = ModelCheck.read(tmp_path / "report.json")
-    # a mask head chooses points by their values, so that its memory is known only when it runs
-    assert report.memory.startswith("not estimated" if NEEDS[name] == "mmdet" else "training takes")
+    assert report.memory.startswith("training takes")
     # the published sizes in millions, with the heads of 19 and 150 classes
     published = {MASK2FORMER: 44, MASKFORMER: 41, CONVNEXT: 60, POOLFORMER: 16}[name]
     assert report.parameters == pytest.approx(1e6 * published, rel=0.1)
@@ -120,16 +122,26 @@ def test_torchvision_imports_beside_any_pytorch():
 
 
 def test_a_comparison_with_models_of_the_extras_comes_to_its_report(tmp_path):
+    import timm
+    from safetensors.torch import save_file
+
     checkout = Checkout.copy_of(ROOT, tmp_path / "checkout")
+    weights = timm.create_model("vit_small_patch14_dinov2", num_classes=0).state_dict()
+    (checkout.root / "mirror").mkdir()
+    name = "vit_small_patch14_dinov2.lvd142m-model.safetensors"
+    save_file(weights, checkout.root / "mirror" / name)
     config = yaml.safe_load((ROOT / "tests/smallest.yaml").read_text())
     config["models"] = {"mask2former": MASK2FORMER, "convnext": CONVNEXT, "deeplabv3plus": (
         "deeplabv3plus_r18-d8_4xb2-80k_cityscapes-512x1024"
-    )}  # fmt: skip
+    ), "dinov2": {"config": DINOV2, "initializations": ["imagenet"]}}  # fmt: skip
+    config["weights"] = {"mirror": "mirror"}
     (checkout.root / "extras.yaml").write_text(yaml.safe_dump(config))
     (checkout.root / "tiny_rural.yaml").write_text((ROOT / "tests/tiny_rural.yaml").read_text())
     checkout.run("--cores", "2", "--configfile", "extras.yaml", expect=0)
     with (checkout.root / "results/smallest/tables/models.csv").open(newline="") as file:
         rows = {row["model"]: row for row in csv.DictReader(file)}
-    assert rows.keys() == {"mask2former", "convnext", "deeplabv3plus"}
+    assert rows.keys() == {"mask2former", "convnext", "deeplabv3plus", "dinov2"}
+    check = checkout.root / "results/smallest/check/dinov2/imagenet.json"
+    assert f"{len(weights)} of {len(weights)} backbone entries loaded" in check.read_text()
     assert all(float(row["flops"]) > 1e8 for row in rows.values())
     assert (checkout.root / "results/smallest/report.html").is_file()

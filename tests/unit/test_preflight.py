@@ -13,7 +13,14 @@ from mmseg.registry import MODELS
 from torch import nn
 
 from segbench.engine import preflight as preflight_module
-from segbench.engine.memory import OVERHEAD, Estimate, estimate, verdict
+from segbench.engine.memory import (
+    OVERHEAD,
+    Estimate,
+    counting_kept,
+    estimate,
+    estimate_of_step,
+    verdict,
+)
 from segbench.engine.preflight import ModelCheck, preflight, smaller
 from segbench.errors import ModelError
 from segbench.recipe.render import adapted, render
@@ -122,14 +129,29 @@ class OneConvolution(nn.Module):
         return torch.relu(self.layer(images))
 
 
-def test_memory_equals_what_is_worked_out_by_hand():
-    config = Config(
+def config_of_batch(size: int) -> Config:
+    return Config(
         {
-            "train_dataloader": {"batch_size": 2, "dataset": {"metainfo": {"classes": ["a", "b"]}}},
+            "train_dataloader": {
+                "batch_size": size, "dataset": {"metainfo": {"classes": ["a", "b"]}}
+            },
             "optim_wrapper": {"type": "OptimWrapper", "optimizer": {"type": "AdamW"}},
         }
-    )
-    found = estimate(OneConvolution(), config, crop=(8, 16))
+    )  # fmt: skip
+
+
+def test_memory_of_a_real_step_is_that_of_its_share_of_the_batch():
+    model = OneConvolution()
+    with counting_kept(model) as kept_bytes:
+        model(torch.zeros(2, 3, 8, 16), None, "tensor")
+    # the images for the convolution, and its output after ReLU
+    assert kept_bytes() == 4 * 2 * 8 * 16 * (3 + 4)
+    found = estimate_of_step(model, config_of_batch(6), kept_bytes(), images=2)
+    assert found == Estimate(weights=12 * 4 * 4, activations=3 * kept_bytes())
+
+
+def test_memory_equals_what_is_worked_out_by_hand():
+    found = estimate(OneConvolution(), config_of_batch(2), crop=(8, 16))
     assert found is not None
     # 12 weights of 4 bytes: themselves, gradients and two averages
     assert found.weights == 12 * 4 * 4

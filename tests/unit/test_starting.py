@@ -172,6 +172,24 @@ def test_both_forms_of_checkpoints_are_weights(tmp_path, as_zip):
     assert weights_file(str(path)).path == path
 
 
+def test_files_of_safetensors_are_weights_and_others_of_that_name_are_not(tmp_path):
+    path = tmp_path / "model.safetensors"
+    header = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    assert weights_file(str(path)).path == path
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(ConfigError, match=r"model\.safetensors: is not a file of safetensors"):
+        weights_file(str(path))
+
+
+def test_files_of_hugging_face_are_told_apart_in_a_mirror(tmp_path):
+    url = "https://huggingface.co/timm/{}/resolve/main/model.safetensors"
+    (tmp_path / "a.x-model.safetensors").write_bytes(b"a")
+    assert weights_file(url.format("a.x"), mirror=tmp_path).origin.endswith("a.x-model.safetensors")
+    with pytest.raises(ConfigError, match=r"has no file b\.x-model\.safetensors\. Put it there"):
+        weights_file(url.format("b.x"), mirror=tmp_path)
+
+
 def test_what_is_secret_in_an_address_is_not_shown():
     assert shown("https://me:secret@host:1/x.pth?token=secret") == "https://host:1/x.pth?..."
 

@@ -2,14 +2,18 @@
 
 import csv
 import io
+from pathlib import Path
 
 import pytest
 from helpers import ROOT
 
 from segbench.__main__ import main
 from segbench.errors import ConfigError
-from segbench.zoo.index import all_published, published
+from segbench.zoo.index import all_published, own_configs, published
+from segbench.zoo.papers import paper_of
+from segbench.zoo.reader import published_crop, read_config
 from segbench.zoo.requirements import missing
+from segbench.zoo.tree import pretrained_reference
 
 
 def test_what_is_published_about_a_config():
@@ -161,3 +165,54 @@ def test_models_that_need_something_further_can_be_left_out(capsys):
 def test_a_misspelt_choice_is_explained(capsys, arguments, message):
     assert main(["zoo", *arguments]) == 1
     assert message in capsys.readouterr().err
+
+
+def test_backbones_of_timm_are_listed_beside_the_zoo(capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    rows = listed(capsys, "--source", "timm", "dinov")
+    assert len(rows) == 8
+    small = rows[[row["config"] for row in rows].index(
+        "config/models/dinov3-s16_linear_1xb16-20k_512x512.py"
+    )]  # fmt: skip
+    assert (small["family"], small["backbone"], small["needs"]) == ("DINOv3", "ViT-S/16", "timm")
+    assert small["license"].startswith("DINOv3 License")
+    assert len(listed(capsys, "--source", "all")) == 626 + len(listed(capsys, "--source", "timm"))
+    assert main(["zoo", "--source", "timm"]) == 0
+    assert capsys.readouterr().out.splitlines()[0].split()[-1] == "licence"
+    assert main(["zoo"]) == 0
+    assert "licence" not in capsys.readouterr().out.splitlines()[0]
+
+
+def test_the_index_of_timms_backbones_says_what_their_configs_say(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    entries = own_configs()
+    assert {e.config for e in entries} == {str(p) for p in Path("config/models").glob("*.py")}
+    for entry in entries:
+        assert pretrained_reference(read_config(Path(entry.config)).model) == entry.weights_url
+        assert entry.crop_size == published_crop(read_config(Path(entry.config)))
+        assert entry.available
+        assert entry.license
+
+
+def test_the_list_of_timms_backbones_needs_the_folder_of_the_snakefile(
+    monkeypatch, tmp_path, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(["zoo", "--source", "timm"]) == 1
+    assert "run this in the folder of the Snakefile" in capsys.readouterr().err
+
+
+def test_an_extra_that_is_half_installed_is_missing(monkeypatch):
+    there = {"timm"}
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name if name in there else None)
+    assert missing(["timm"]) == ["timm"]
+    there.add("torchvision")
+    assert missing(["timm"]) == []
+    assert missing(["mmdet"]) == ["mmdet"]
+
+
+def test_papers_of_timms_backbones_are_known(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    paper = paper_of("config/models/dinov2-s14_linear_1xb16-20k_512x512.py")
+    assert paper is not None
+    assert paper.url == "https://arxiv.org/abs/2304.07193"

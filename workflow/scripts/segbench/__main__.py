@@ -174,6 +174,12 @@ def _add_zoo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--runnable", action="store_true", help="only models that need nothing further installed"
     )
+    parser.add_argument(
+        "--source",
+        choices=["zoo", "timm", "all"],
+        default="zoo",
+        help="timm: the configs in config/models, of backbones that the zoo does not have",
+    )
     parser.add_argument("--sort", choices=sorted(SORT_KEYS), default="name", help="default: name")
     parser.add_argument(
         "--format",
@@ -185,20 +191,22 @@ def _add_zoo(parser: argparse.ArgumentParser) -> None:
 
 
 def _list_zoo(options: argparse.Namespace) -> None:
-    from segbench.zoo.index import all_published
+    from segbench.zoo.index import all_published, own_configs
     from segbench.zoo.listing import ordered, select, written
     from segbench.zoo.names import config_paths
 
     words = [*options.words, *options.search]
     is_narrowed = options.runnable or options.dataset is not None or options.family is not None
-    if options.format == "names" and not is_narrowed:
+    if options.format == "names" and not is_narrowed and options.source == "zoo":
         names = config_paths()
         found = [n for n in names if all(w.lower() in n.lower() for w in words)]
         if not found:
             raise ConfigError(f"none of the {len(names)} names holds all of: {', '.join(words)}")
         print("\n".join(found))
         return
-    published = all_published()
+    published = [] if options.source == "timm" else all_published()
+    if options.source != "zoo":
+        published += own_configs()
     chosen = select(published, words, options.dataset, options.family, options.runnable)
     print(written(ordered(chosen, options.sort), options.format), end="", flush=True)
     if options.format == "table":

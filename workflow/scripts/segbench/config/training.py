@@ -160,8 +160,7 @@ class Training(Section):
     @property
     def how(self) -> dict[str, float]:
         """The keys of how a training is carried out, without its devices, that are given."""
-        given = self.model_dump(exclude_none=True, include=set(HOW_ONLY))
-        return {key: value for key, value in given.items() if key != "gpus_per_run"}
+        return self.model_dump(exclude_none=True, include=set(HOW_ONLY - {"gpus_per_run"}))
 
     def overridden_by(self, other: "Training", origin: str = "training") -> "Training":
         """This section with the keys that `other` sets taking precedence.

@@ -23,6 +23,8 @@ with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), put_o
     import mmseg.datasets
     import mmseg.models  # noqa: F401
 
+    import segbench.engine.timm_backbone  # noqa: F401  # a backbone that configs can name
+
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
@@ -161,11 +163,21 @@ def class_rows(source: SourceCheckpoint, config: Config) -> ClassRows:
 def _construct(model_config: Config) -> nn.Module:
     try:
         model: nn.Module = MODELS.build(model_config)
+    except ModelError as error:
+        raise ModelError(_innermost(error)) from None
     except ImportError as error:
         raise ModelError(f"needs a package or compiled operator that is missing: {error}") from None
     except Exception as error:  # a model's code is foreign, and its config can hold anything
         raise ModelError(f"cannot be built: {type(error).__name__}: {error}") from None
     return model
+
+
+def _innermost(error: BaseException) -> str:
+    """What was said first: registries put the names of classes in front of a message."""
+    said, inner = error, error.__context__
+    while inner is not None:
+        said, inner = inner if isinstance(inner, ModelError) else said, inner.__context__
+    return str(said)
 
 
 def _load_source(model: nn.Module, config: Config) -> LoadReport | None:

@@ -140,6 +140,8 @@ def kept_decoded(
     if frames.more_prefix or not is_plain or samples < FEWEST_PASSES * len(frames):
         return None
     sizes, place = frames.sizes(), folder / Path(frames.data_root).name
+    if not _is_allowed(_starts(sizes)[-1], execution.decoded_gb):
+        return None  # even if they are there from a training that was allowed more
     place.mkdir(parents=True, exist_ok=True)
     with alone(place / "lock"):
         made_from = _made_from(frames)
@@ -147,7 +149,7 @@ def kept_decoded(
             return place
         (place / INDEX).unlink(missing_ok=True)
         (place / PIXELS).unlink(missing_ok=True)
-        if not _fits(place, _starts(sizes)[-1], execution.decoded_gb):
+        if not _fits(place, _starts(sizes)[-1]):
             return None
         whole = _decode_all(frames, sizes, place, made_from, execution.threads)
         return place if whole else None
@@ -173,17 +175,27 @@ def _is_there(place: Path, made_from: str, workers: int) -> bool:
     return False
 
 
-def _fits(place: Path, size: int, most_gb: float) -> bool:
+def _is_allowed(size: int, most_gb: float) -> bool:
     """Whether the pixels may be kept; says why not."""
+    if size > most_gb * GB:
+        LOG.info(
+            "the decoded images would take %.1f GB, of at most %g GB (`training: {decoded_gb: "
+            "...}`); image files are decoded as they are seen",
+            size / GB, most_gb,
+        )  # fmt: skip
+    return size <= most_gb * GB
+
+
+def _fits(place: Path, size: int) -> bool:
+    """Whether the disk has room for the pixels; says why not."""
     free = shutil.disk_usage(place).free
-    if size <= min(most_gb * GB, SHARE_OF_DISK * free):
-        return True
-    LOG.info(
-        "the decoded images would take %.1f GB in %s, of at most %g GB (`training: {decoded_gb: "
-        "...}`) and half of the %.1f GB that are free; image files are decoded as they are seen",
-        size / GB, place, most_gb, free / GB,
-    )  # fmt: skip
-    return False
+    if size > SHARE_OF_DISK * free:
+        LOG.info(
+            "the decoded images would take %.1f GB in %s, more than half of the %.1f GB that are "
+            "free; image files are decoded as they are seen",
+            size / GB, place, free / GB,
+        )  # fmt: skip
+    return size <= SHARE_OF_DISK * free
 
 
 def _decode_all(

@@ -1,11 +1,14 @@
 """Estimate the memory a training takes, before it starts, without taking it.
 
 The forward pass runs on torch's meta device, where tensors have shapes but no content, at the true
-batch and crop; what it would keep for the backward pass is added up. Imports torch.
+batch and crop; what it would keep for the backward pass is added up. Where a model looks at values
+as it runs, as mask heads do, the same is added up in a real step on a few images. Imports torch.
 """
 
+import contextlib
 import copy
 import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -64,16 +67,47 @@ def estimate(model: nn.Module, config: Config, crop: tuple[int, int]) -> Estimat
     maps = MAPS_PER_HEAD * max(1, heads) * classes * batch * height * width * BYTES
     if config.optim_wrapper.get("type") == "AmpOptimWrapper":
         kept = round(kept * BFLOAT16_SHARE)
+    return Estimate(_weight_bytes(model, config), kept + maps)
+
+
+def estimate_of_step(model: nn.Module, config: Config, kept: int, images: int) -> Estimate:
+    """Estimate the memory of a training from a real step on a part of its batch.
+
+    Args:
+        model: built from the config.
+        config: rendered; its batch and optimizer count.
+        kept: bytes that the step kept for its backward pass, from `counting_kept`.
+        images: of the true crop that the step was taken on.
+    """
+    batch = int(config.train_dataloader.batch_size)
+    return Estimate(_weight_bytes(model, config), round(kept * batch / images))
+
+
+def _weight_bytes(model: nn.Module, config: Config) -> int:
+    """Bytes of parameters, gradients and what the optimizer keeps."""
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     states = STATES.get(config.optim_wrapper.optimizer.type, 2)
     everything = sum(p.numel() for p in model.parameters())
-    return Estimate(BYTES * (everything + trained * (1 + states)), kept + maps)
+    return BYTES * (everything + trained * (1 + states))
 
 
 def _kept_bytes(model: nn.Module, batch: int, height: int, width: int) -> int:
     """Bytes that one forward pass keeps for the backward pass, beside the parameters."""
     shadow = copy.deepcopy(model).to("meta").train()
-    own = {id(p) for p in shadow.parameters()}
+    images = torch.empty(batch, 3, height, width, device="meta")
+    with counting_kept(shadow) as kept_bytes:
+        shadow(images, None, mode="tensor")
+    return kept_bytes()
+
+
+@contextlib.contextmanager
+def counting_kept(model: nn.Module) -> Iterator[Callable[[], int]]:
+    """Count the bytes that passes keep for the backward pass, beside the model's parameters.
+
+    Yields:
+        What gives the count once the passes are done.
+    """
+    own = {id(p) for p in model.parameters()}
     kept: dict[int, Tensor] = {}
 
     def keep(tensor: Tensor) -> Tensor:
@@ -82,11 +116,12 @@ def _kept_bytes(model: nn.Module, batch: int, height: int, width: int) -> int:
             kept.setdefault(tensor.untyped_storage()._cdata, tensor)
         return tensor
 
-    images = torch.empty(batch, 3, height, width, device="meta")
+    def total() -> int:
+        parameters = {p.untyped_storage()._cdata for p in model.parameters()}
+        return sum(t.untyped_storage().nbytes() for k, t in kept.items() if k not in parameters)
+
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        shadow(images, None, mode="tensor")
-    parameters = {p.untyped_storage()._cdata for p in shadow.parameters()}
-    return sum(t.untyped_storage().nbytes() for k, t in kept.items() if k not in parameters)
+        yield total
 
 
 def available() -> tuple[int, str]:

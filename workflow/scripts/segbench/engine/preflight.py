@@ -54,8 +54,7 @@ class ModelCheck(Record):
     Attributes:
         run: `model/initialization/seed0`.
         parameters: of the model.
-        memory_bytes: that a training takes; None where it cannot be estimated or nothing is
-            trained.
+        memory_bytes: that a training takes; None where nothing is trained.
         memory: the same in a sentence.
         weights: what was loaded at the start, in a sentence.
         adaptations: what was changed of the published recipe, in sentences.
@@ -94,8 +93,12 @@ def preflight(config_path: Path, manifest_path: Path, report_path: Path) -> None
     found, memory_note = None, "nothing is trained"
     if not section.is_zero_shot:
         found = memory.estimate(model, config, section.crop_size)
-        memory_note = _judge_memory(found, run)
-        _try_step(model, config, section, shapes_are_proven=found is not None)
+        if found is not None:
+            memory_note = _judge_memory(found, run)
+        kept = _try_step(model, config, section, shapes_are_proven=found is not None)
+        if found is None:
+            found = memory.estimate_of_step(model, config, kept, _images_tried(config))
+            memory_note = _judge_memory(found, run)
     _try_image(model, config, run, height, width)
     check = ModelCheck(
         run=run,
@@ -109,9 +112,7 @@ def preflight(config_path: Path, manifest_path: Path, report_path: Path) -> None
     LOG.info("%s: builds and trains, %.2f M parameters", run, check.parameters / 1e6)
 
 
-def _judge_memory(found: memory.Estimate | None, run: str) -> str:
-    if found is None:
-        return "not estimated: this model looks at values as it runs"
+def _judge_memory(found: memory.Estimate, run: str) -> str:
     kind, sentence = memory.verdict(found, *memory.available())
     if kind == "beyond":
         raise ModelError(f"{run}: {sentence}")
@@ -121,8 +122,12 @@ def _judge_memory(found: memory.Estimate | None, run: str) -> str:
 
 def _try_step(
     model: nn.Module, config: Config, section: RunSection, shapes_are_proven: bool
-) -> None:
-    """One training step on random pixels, with the transforms that come after loading."""
+) -> int:
+    """One training step on random pixels, with the transforms that come after loading.
+
+    Returns:
+        Bytes that it kept for its backward pass.
+    """
     run, (height, width) = section.run, section.crop_size
     crop = section.crop_size
     if shapes_are_proven and config.model.backbone.get("type") not in FIXED_SIZE_BACKBONES:
@@ -140,11 +145,11 @@ def _try_step(
         ) from None
     try:
         try:
-            _step(model, config, crop, optim)
+            return _step(model, config, crop, optim)
         except Exception:  # the smaller crop may be the fault
             if crop == section.crop_size:
                 raise
-            _step(model, config, section.crop_size, optim)
+            return _step(model, config, section.crop_size, optim)
     except Exception as error:  # a model's code is foreign
         raise ModelError(
             f"{run}: a training step on crops of {height}x{width} fails: {_first_line(error)}. "
@@ -152,15 +157,17 @@ def _try_step(
         ) from None
 
 
-def _step(model: BaseModel, config: Config, crop: Shape, optim: OptimWrapper) -> None:
+def _step(model: BaseModel, config: Config, crop: Shape, optim: OptimWrapper) -> int:
     # otherwise a smaller crop is padded to the size of the config
     published, model.data_preprocessor.size = model.data_preprocessor.size, crop
     try:
-        log = model.train_step(_batch(config, *crop), optim)
+        with memory.counting_kept(model) as kept_bytes:
+            log = model.train_step(_batch(config, *crop), optim)
     finally:
         model.data_preprocessor.size = published
     if not torch.isfinite(log["loss"]).all():
         raise ValueError(f"the loss is {float(log['loss'])}, not a finite number")
+    return kept_bytes()
 
 
 def smaller(side: int, limit: int) -> int:
@@ -177,6 +184,10 @@ def _remedy(error: Exception) -> str:
     return found or "Try another `crop_size`, or a larger `batch_size`, for this model."
 
 
+def _images_tried(config: Config) -> int:
+    return min(2, int(config.train_dataloader.batch_size))
+
+
 def _batch(config: Config, height: int, width: int) -> dict[str, object]:
     """Random images with labels, as many as a batch has but two at the most."""
     classes = len(config.train_dataloader.dataset.metainfo.classes)
@@ -187,8 +198,7 @@ def _batch(config: Config, height: int, width: int) -> dict[str, object]:
             step["crop_size"] = (height, width)
     pipeline = Compose(steps)
     samples = [
-        pipeline(_random_sample(rng, height, width, classes))
-        for _ in range(min(2, config.train_dataloader.batch_size))
+        pipeline(_random_sample(rng, height, width, classes)) for _ in range(_images_tried(config))
     ]
     return {
         "inputs": [sample["inputs"] for sample in samples],

@@ -26,9 +26,13 @@ HUBS = {
     "mmcls": "mmcls.json",
     "torchvision": "torchvision_0.12.json",
 }
+# the path of a file on Hugging Face
+IN_REPOSITORY = re.compile(r"/[^/]+/([^/]+)/resolve/[^/]+/.+")
 LONGEST_NAME = 150  # of the 255 characters that file systems allow
 # how the files begin that `torch.save` writes: now, and before PyTorch 1.6
 ZIP_START, PICKLE_START = b"PK\x03\x04", b"\x80"
+# a file of safetensors begins with eight bytes for the length of its header, which is JSON
+SAFETENSORS, LENGTH_BYTES, HEADER_START = ".safetensors", 8, b"{"
 SAFE_NAME = re.compile(r"[^A-Za-z0-9_.-]")
 
 
@@ -62,7 +66,7 @@ def weights_file(reference: str, sha256: str = "", mirror: Path | None = None) -
     if "://" not in reference:
         return _local(reference, sha256)
     url = resolved_url(reference)
-    name = PurePosixPath(unquote(urlsplit(url).path)).name
+    name = file_name(url)
     if not name:
         raise ConfigError(f"'{shown(url)}' names no file. Correct the URL.")
     verified = sha256 or hash_in_name(name)
@@ -75,6 +79,17 @@ def weights_file(reference: str, sha256: str = "", mirror: Path | None = None) -
             f"{shown(url)}"
         )
     return WeightsFile(stored, str(mirror / name), verified)
+
+
+def file_name(url: str) -> str:
+    """What the file of a URL is called in a mirror; empty if the URL names none.
+
+    All weights on Hugging Face have the same name, so that of their repository comes first.
+    """
+    path = unquote(urlsplit(url).path)
+    hosted = IN_REPOSITORY.fullmatch(path)
+    name = PurePosixPath(path).name
+    return f"{hosted[1]}-{name}" if hosted and name else name
 
 
 def resolved_url(reference: str) -> str:
@@ -143,13 +158,17 @@ def _local(reference: str, sha256: str) -> WeightsFile:
 
 
 def _refuse_other_files(path: Path) -> None:
-    """Make sure by its first bytes that a file can be a checkpoint of PyTorch."""
+    """Make sure by its first bytes that a file can be a checkpoint of PyTorch, or safetensors."""
     try:
         with path.open("rb") as file:
-            start = file.read(len(ZIP_START))
+            start = file.read(LENGTH_BYTES + 1)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
-    if start != ZIP_START and not start.startswith(PICKLE_START):
+    if path.suffix == SAFETENSORS:
+        if start[LENGTH_BYTES:] != HEADER_START:
+            raise ConfigError(f"{path}: is not a file of safetensors. Get it again.")
+        return
+    if not start.startswith(ZIP_START) and not start.startswith(PICKLE_START):
         raise ConfigError(
             f"{path}: is not a checkpoint of PyTorch, which is a zip archive or a pickle. Name "
             "the file that `torch.save` wrote."

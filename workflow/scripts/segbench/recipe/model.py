@@ -10,7 +10,7 @@ from segbench.datasets.manifest import Manifest
 from segbench.errors import ModelError
 from segbench.recipe.class_weights import class_weights
 from segbench.recipe.context import Adaptation
-from segbench.zoo.families import FIXED_SIZE_BACKBONES, SIZE_DIVISORS
+from segbench.zoo.families import FIXED_SIZE_BACKBONES, SIZE_DIVISORS, patch_size
 from segbench.zoo.tree import Node, Shape, as_pair, drop_files, inner_backbone, walk
 
 WEIGHTED_LOSSES = ("CrossEntropyLoss", "OhemCrossEntropy", "FocalLoss")
@@ -39,6 +39,8 @@ def drop_published_weights(run: Adaptation) -> None:
     for node in walk(model):
         for key in drop_files(node):
             run.note(f"published pretrained `{key}` dropped")
+        if node.get("type") == "TIMMBackbone":
+            node["pretrained"] = False  # it would download weights where nobody says so
     weights = run.recipe.weights
     if run.recipe.initialization == "imagenet":
         inner = inner_backbone(model.backbone)
@@ -52,13 +54,17 @@ def drop_published_weights(run: Adaptation) -> None:
 
 def fit_crop(run: Adaptation) -> None:
     """One crop for training, preprocessor and windows."""
-    model, crop = run.config.model, run.crop
+    model, patch = run.config.model, patch_size(run.config.model.backbone)
     model.setdefault("data_preprocessor", {"type": "SegDataPreProcessor"})
+    crop = (_rounded_up(run.crop[0], patch), _rounded_up(run.crop[1], patch))
+    if crop != run.crop:
+        model.data_preprocessor.seg_pad_val = 255
+        run.note(f"crops padded to {crop[0]}x{crop[1]}, whole patches; padding has no loss")
     model.data_preprocessor.size = crop
     model.data_preprocessor.pop("size_divisor", None)
     set_image_size(model, crop, run.note)
-    divisor = SIZE_DIVISORS.get(model.backbone.get("type"))
-    if divisor:
+    divisor = SIZE_DIVISORS.get(model.backbone.get("type")) or patch
+    if divisor > 1:
         model.data_preprocessor.test_cfg = {"size_divisor": divisor}
         run.note(f"test images padded to multiples of {divisor}, and the padding cut off again")
     test = model.get("test_cfg") or {}
@@ -71,6 +77,10 @@ def fit_crop(run: Adaptation) -> None:
             for side, step, width in zip(crop, stride, window, strict=True)
         )
         run.note(f"sliding window at test time: {crop[0]}x{crop[1]}")
+
+
+def _rounded_up(size: int, step: int) -> int:
+    return -(-size // step) * step
 
 
 def keep_share_of_hard_examples(run: Adaptation) -> None:

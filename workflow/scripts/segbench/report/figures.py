@@ -117,7 +117,9 @@ def plot_training(candidates: Sequence[Candidate], title: str) -> Figure:
                 continue
             iterations = run.history["iteration"]
             left.plot(iterations, _relative(run.history["loss"]), color=color, lw=1.2)
-            middle.plot(iterations, run.history["learning_rate"], color=color, lw=1.2)
+            rates = run.history["learning_rate"]
+            # a schedule may end at 0, which has no place on this axis
+            middle.plot(iterations, rates.where(rates > 0), color=color, lw=1.2)
             checked = run.history.dropna(subset=["val_miou"])
             right.plot(
                 checked["iteration"], 100 * checked["val_miou"], color=color, lw=1.4, label=label,
@@ -135,7 +137,7 @@ def plot_training(candidates: Sequence[Candidate], title: str) -> Figure:
     left.set(xlabel="iteration", ylabel="training loss, relative to its start", ylim=(0, None))
     middle.set(xlabel="iteration", ylabel="learning rate")
     right.set(
-        xlabel="iteration", ylabel="validation mean IoU, %    (▲ best was the last)", ylim=(0, None)
+        xlabel="iteration    (▲ best was the last)", ylabel="validation mean IoU, %", ylim=(0, None)
     )
     figure.legend(loc="outside lower center", ncols=LEGEND_COLUMNS, frameon=False, fontsize=10)
     figure.suptitle(title, x=0.01, ha="left")

@@ -4,7 +4,10 @@ Everything else is found out by building a model (`segbench.engine.preflight`). 
 types and of configs only.
 """
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 # no backbone of the zoo reduces its input by more than this
 COARSEST_STRIDE = 32
@@ -21,7 +24,7 @@ OTHER_TASKS = {
     "DepthEstimator": "estimates depth and knows no classes (VPD). Choose a segmentation model",
 }
 
-MMDET, MMPRETRAIN, DIFFUSION = "mmdet", "mmpretrain", "stable-diffusion"
+MMDET, MMPRETRAIN, TIMM, DIFFUSION = "mmdet", "mmpretrain", "timm", "stable-diffusion"
 CLIP_TEXT = "text features of CLIP"
 # types, or the package before the dot of a type, and what they cannot do without
 NEEDS = {
@@ -30,8 +33,24 @@ NEEDS = {
     "MaskFormerHead": (MMDET,),
     "mmdet": (MMDET,),
     "mmpretrain": (MMPRETRAIN,),
+    "TimmBackbone": (TIMM,),
+    "TIMMBackbone": (TIMM,),
     "VPD": (DIFFUSION,),
 }
+# how timm names what a plain transformer cuts images into
+PATCH_IN_NAME = re.compile(r"_patch(\d+)")
+
+
+def patch_size(backbone: Mapping[str, Any]) -> int:
+    """Side of the patches, in pixels, that a backbone of timm cuts images into; 1 for any other.
+
+    Args:
+        backbone: as a config describes it.
+    """
+    if backbone.get("type") != "TimmBackbone":
+        return 1
+    named = PATCH_IN_NAME.search(str(backbone.get("model_name")))
+    return int(backbone.get("patch_size") or (named[1] if named else 1))
 
 
 def crop_problem(name: str, crop_size: tuple[int, int]) -> str | None:

@@ -7,7 +7,7 @@ for the weights of its models.
 import functools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from segbench.zoo.tree import Node
 
 QUOTED = re.compile(r"['\"]([A-Za-z][\w.]*)['\"]")
 CROP = re.compile(r"(?<!\d)(\d{2,4})x(\d{2,4})(?!\d)")
+# configs of this repository for what the zoo does not have, seen from where Snakemake is run
+OWN_CONFIGS = Path("config/models")
 HASH = re.compile(r"-([0-9a-f]{8})\.\w+$")
 
 
@@ -39,6 +41,7 @@ class Published:
         sha256_prefix: the first 8 hexadecimal digits of the checkpoint's SHA-256.
         needs: what this config needs beside MMSegmentation: `mmdet`, `mmpretrain`...
         available: whether the package has the config; the index names some files that are not.
+        license: of the weights, where they are not under that of the zoo.
     """
 
     config: str
@@ -52,6 +55,7 @@ class Published:
     sha256_prefix: str
     needs: tuple[str, ...]
     available: bool
+    license: str = ""
 
 
 def published(name: str) -> Published | None:
@@ -87,6 +91,24 @@ def all_published() -> list[Published]:
     return [entry for one in index for entry in _entries(folder.parent / one)]
 
 
+def own_configs() -> list[Published]:
+    """The configs of this repository for backbones of timm, by the path that a config names.
+
+    Their weights are those of the backbone, and their dataset is that of its pretraining.
+
+    Raises:
+        ConfigError: they are not here.
+    """
+    metafile = OWN_CONFIGS / "metafile.yaml"
+    if not metafile.is_file():
+        raise ConfigError(f"no {metafile} here; run this in the folder of the Snakefile")
+    licenses = {one["Name"]: one["License"] for one in _load(metafile)["Collections"]}
+    return [
+        replace(entry, config=f"{OWN_CONFIGS / entry.config}.py", license=licenses[entry.family])
+        for entry in _entries(metafile)
+    ]
+
+
 @functools.cache
 def needs_of(config: Path) -> tuple[str, ...]:
     """What a config needs beside MMSegmentation, from the types that it and its bases name."""
@@ -107,7 +129,7 @@ def _entries(metafile: Path) -> tuple[Published, ...]:
 def _parsed(metafile: Path) -> Iterator[Published]:
     try:
         for model in _load(metafile)["Models"]:
-            yield _entry(model)
+            yield _entry(model, metafile.parent)
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             f"{metafile}: not a metafile of the model zoo ({type(error).__name__}: {error}); "
@@ -115,9 +137,9 @@ def _parsed(metafile: Path) -> Iterator[Published]:
         ) from None
 
 
-def _entry(model: Node) -> Published:
+def _entry(model: Node, folder: Path) -> Published:
     name, metadata, results = model["Name"], model["Metadata"], model["Results"]
-    path = configs_folder().parent / model["Config"]
+    path = folder / Path(model["Config"]).name
     # the last size in a name: one before it belongs to the backbone's weights
     crops, sha = CROP.findall(name), HASH.search(model["Weights"])
     score, memory = results["Metrics"].get("mIoU"), metadata.get("Memory (GB)")

@@ -22,7 +22,7 @@ NOT_THERE = "–"
 ABSENT = "config file (absent from the package)"
 CSV_COLUMNS = (
     "config", "family", "backbone", "dataset", "crop_height", "crop_width", "miou", "memory_gb",
-    "needs", "available", "sha256_prefix", "weights_url",
+    "needs", "available", "sha256_prefix", "weights_url", "license",
 )  # fmt: skip
 # the best first: a high score, little memory, a small crop
 SORT_KEYS: dict[str, Callable[[Published], tuple[bool, float | str]]] = {
@@ -121,7 +121,8 @@ def _as_csv(entries: Iterable[Published]) -> str:
         height, width = e.crop_size or ("", "")
         writer.writerow(
             [e.config, e.family, e.backbone, e.dataset, height, width, e.miou, e.memory_gb,
-             "; ".join(e.needs), str(e.available).lower(), e.sha256_prefix, e.weights_url]
+             "; ".join(e.needs), str(e.available).lower(), e.sha256_prefix, e.weights_url,
+             e.license]
         )  # fmt: skip
     return text.getvalue()
 
@@ -130,25 +131,45 @@ def _cells(e: Published) -> list[str]:
     crop = f"{e.crop_size[0]}x{e.crop_size[1]}" if e.crop_size else NOT_THERE
     miou = NOT_THERE if e.miou is None else f"{100 * e.miou:.2f}"
     memory = NOT_THERE if e.memory_gb is None else f"{e.memory_gb:.1f}"
-    return [e.config, e.family, e.backbone, e.dataset, crop, miou, memory, requirements(e)]
+    cells = [e.config, e.family, e.backbone, e.dataset, crop, miou, memory, requirements(e)]
+    return [*cells, e.license]
 
 
-HEADER = ["config", "family", "backbone", "dataset", "crop", "mIoU %", "GB", "also needs"]
-ALIGNED = ["left"] * 4 + ["right"] * 3 + ["left"]
+HEADER = [
+    "config",
+    "family",
+    "backbone",
+    "dataset",
+    "crop",
+    "mIoU %",
+    "GB",
+    "also needs",
+    "licence",
+]
+ALIGNED = ["left"] * 4 + ["right"] * 3 + ["left"] * 3
 
 
 def _as_table(entries: Sequence[Published]) -> str:
-    table = tabulate(
-        [*map(_cells, entries)], HEADER, "plain", colalign=ALIGNED, disable_numparse=True
-    )
+    table = _tabulated(HEADER, [*map(_cells, entries)], "plain")
     return "".join(f"{line.rstrip()}\n" for line in table.splitlines())
 
 
 def _as_markdown(entries: Sequence[Published]) -> str:
-    rows = [[*_cells(e), f"[{e.sha256_prefix}]({e.weights_url})"] for e in entries]
-    header, aligned = [*HEADER, "weights"], [*ALIGNED, "left"]
-    table = tabulate(rows, header, "pipe", colalign=aligned, disable_numparse=True)
-    return f"{table}\n"
+    rows = [[*_cells(e), f"[{e.sha256_prefix or 'file'}]({e.weights_url})"] for e in entries]
+    return f"{_tabulated([*HEADER, 'weights'], rows, 'pipe')}\n"
+
+
+def _tabulated(header: Sequence[str], rows: Sequence[Sequence[str]], form: str) -> str:
+    """A table of the columns that say something; that of licences does beside the zoo's alone."""
+    said = [i for i, name in enumerate(header) if name != "licence" or any(r[i] for r in rows)]
+    text: str = tabulate(
+        [[row[i] for i in said] for row in rows],
+        [header[i] for i in said],
+        form,
+        colalign=[ALIGNED[i] for i in said],
+        disable_numparse=True,
+    )
+    return text
 
 
 def _text(entry: Published) -> str:

@@ -19,16 +19,19 @@ def paper_of(name: str) -> Paper | None:
     """The paper of a config of the zoo, None where its metafile names none.
 
     Args:
-        name: a config name from the zoo; a path of a user's own config has no paper.
+        name: a config name from the zoo, or the path of a config; a user's own has no paper.
     """
-    if "/" in name:
-        return None
     try:
-        metafile = config_path(name).parent / "metafile.yaml"
-        collections = yaml.safe_load(metafile.read_text(encoding="utf-8"))["Collections"]
+        path = config_path(name)
+        content = yaml.safe_load((path.parent / "metafile.yaml").read_text(encoding="utf-8"))
+        of_config = {one["Name"]: one["In Collection"] for one in content["Models"]}
+        if "/" in name and path.stem not in of_config:
+            return None
+        papers = {one["Name"]: found for one in content["Collections"] if (found := _paper(one))}
     except (ConfigError, OSError, yaml.YAMLError, KeyError, TypeError):
         return None
-    return next((found for one in collections if (found := _paper(one))), None)
+    # a config of the zoo stands beside those of its own method, under a collection of another
+    return papers.get(of_config.get(path.stem)) or next(iter(papers.values()), None)
 
 
 def _paper(collection: dict[str, object]) -> Paper | None:

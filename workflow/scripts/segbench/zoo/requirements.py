@@ -6,15 +6,22 @@ Looks for packages without importing them: a listing of the zoo and the renderin
 import importlib.util
 from collections.abc import Iterable, Sequence
 
-from segbench.zoo.families import CLIP_TEXT, DIFFUSION, MMDET, MMPRETRAIN, NEEDS
+from segbench.zoo.families import CLIP_TEXT, DIFFUSION, MMDET, MMPRETRAIN, NEEDS, TIMM
 
 REMEDIES = {
     MMPRETRAIN: "the package mmpretrain: make setup EXTRAS=mmpretrain",
     MMDET: "the package mmdet: make setup EXTRAS=mmdet",
+    TIMM: "the package timm: make setup EXTRAS=timm",
     CLIP_TEXT: "text features of your class names, which segbench does not support",
     DIFFUSION: "the package ldm of Stable Diffusion, which segbench does not support",
 }
-MODULES = {MMPRETRAIN: "mmpretrain", MMDET: "mmdet", DIFFUSION: "ldm"}
+# what must be there to import each; an extra can be half installed
+MODULES = {
+    MMPRETRAIN: ("mmpretrain", "einops", "mat4py", "modelindex", "torchvision"),
+    MMDET: ("mmdet", "pycocotools", "shapely", "terminaltables"),
+    TIMM: ("timm", "torchvision"),
+    DIFFUSION: ("ldm",),
+}
 
 
 def needs_of_types(types: Iterable[str]) -> tuple[str, ...]:
@@ -47,5 +54,5 @@ def remedy(needs: Iterable[str]) -> str:
 
 
 def _is_there(need: str) -> bool:
-    module = MODULES.get(need)  # what is no package is nowhere
-    return module is not None and importlib.util.find_spec(module) is not None
+    modules = MODULES.get(need, ())  # what is no package is nowhere
+    return bool(modules) and all(importlib.util.find_spec(name) is not None for name in modules)

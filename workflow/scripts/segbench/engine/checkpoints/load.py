@@ -93,7 +93,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise ModelError(f"{path}: no such weights file; correct the config")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = _read(path)
+    except ModelError:
+        raise
     except pickle.UnpicklingError as error:
         # torch's own message goes on about how to run the code in the file
         found = FOREIGN.search(str(error))
@@ -121,6 +123,18 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
+def _read(path: Path) -> object:
+    if path.suffix != ".safetensors":
+        return torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        from safetensors.torch import load_file
+    except ImportError:
+        raise ModelError(
+            f"{path}: needs the package safetensors to be read: make setup EXTRAS=timm"
+        ) from None
+    return load_file(path)
+
+
 def load_backbone(backbone: nn.Module, path: Path) -> LoadReport:
     """Load ImageNet weights into a backbone.
 
@@ -133,6 +147,11 @@ def load_backbone(backbone: nn.Module, path: Path) -> LoadReport:
     """
     own = {key: value.clone() for key, value in backbone.state_dict().items()}
     tensors = read_state_dict(path)
+    if rename := getattr(backbone, "named_as_here", None):
+        try:
+            tensors = rename(tensors)
+        except ModelError as error:
+            raise ModelError(f"{path}: {error}. Name another file in `backbone_weights`.") from None
     given = at_size_of(backbone, fit_prefix(tensors, own))
     fitting = {k: v for k, v in given.items() if k in own and v.shape == own[k].shape}
     report = LoadReport.of("backbone", own, given, fitting)
