@@ -60,6 +60,11 @@ def test_a_model_that_works_is_reported_with_its_memory(check):
     assert report.memory.startswith("training takes about ")
 
 
+@pytest.mark.parametrize("name", [FAST_SCNN, "cgnet_fcn_4xb8-60k_cityscapes-512x1024"])
+def test_classes_are_weighed_in_losses_with_sigmoid_and_with_softmax(check, name):
+    assert "class weights (enet)" in " ".join(check(name, class_weights="enet").adaptations)
+
+
 def test_a_loss_that_is_not_finite_is_refused(check):
     head = {"loss_decode": {"loss_weight": float("1e300")}}
     with pytest.raises(ModelError, match=r"the loss is (inf|nan), not a finite number\. Lower"):

@@ -153,7 +153,9 @@ def set_class_weights(
     if not losses:
         raise ModelError("no loss of this model takes `training.class_weights`; leave it out")
     for node in losses:
-        node["class_weight"] = weights
+        # a loss with sigmoids multiplies whole maps, [batch, classes, height, width]
+        of_maps = node.get("type") == "CrossEntropyLoss" and node.get("use_sigmoid")
+        node["class_weight"] = [[[weight]] for weight in weights] if of_maps else weights
     name = scheme if isinstance(scheme, str) else "given"
     note(f"class weights ({name}) in {len(losses)} losses: {weights}")
 
