@@ -44,7 +44,7 @@ def classes_of(graph, image):
 
 def test_the_graph_predicts_what_the_evaluation_predicted(finished, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(finished.root)
-    assert main(["export", RUN, "--out", str(tmp_path)]) == 0
+    assert main(["export", RUN, "--onnx", "--out", str(tmp_path)]) == 0
     assert "reads images of any size" in capsys.readouterr().out
     stored = StoredPredictions(finished.root / RUN / "predictions.npz")
     for name in stored.names:

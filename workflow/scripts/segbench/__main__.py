@@ -49,6 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     export = commands.add_parser("export", help="hand a run over: an ONNX file and a model card")
     export.add_argument("run_folder", type=Path, help="folder of a finished run")
     export.add_argument("--out", type=Path, help="folder for the files; default: export/ in it")
+    # the only form so far, which who names it gets
+    export.add_argument("--onnx", action="store_true", help="as ONNX, which is the default")
     export.set_defaults(run=_export)
     bundle = commands.add_parser(
         "bundle", help="for machines without a network: see docs/offline.md"
