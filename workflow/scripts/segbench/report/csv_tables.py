@@ -78,7 +78,12 @@ def _model_row(candidate: Candidate, shown: Mapping[str, str]) -> dict[str, obje
         "checkpoint_mb": (runs[0].scores.checkpoint_bytes or np.nan) / 1e6,
         **_cost(runs[0].cost),
         "peak_memory_mb": max(run.record.peak_memory_mb or np.nan for run in runs),
-        "train_minutes": _mean([run.record.train_minutes for run in runs]),
+        # what was not trained took no time that could be compared
+        "train_minutes": (
+            _mean([run.record.train_minutes for run in runs])
+            if runs[0].record.iterations
+            else np.nan
+        ),
         "validation_share": _mean([run.record.validation_share for run in runs]),
         "device": runs[0].record.device,
     }

@@ -109,6 +109,8 @@ def plot_training(candidates: Sequence[Candidate], title: str) -> Figure:
         1, 3, figsize=(13.5, 4 + 0.5 * rows), layout="constrained"
     )
     for candidate in candidates:
+        if candidate.is_external:
+            continue  # how that learnt is not known
         color = colors[candidate.label]
         for run in candidate.runs:
             label = _with_share(candidate) if run is candidate.runs[0] else None

@@ -329,6 +329,8 @@ def _title(candidates: Sequence[Candidate]) -> str:
 
 def _seeds(candidate: Candidate) -> str:
     count = len(candidate.runs)
+    if candidate.is_external:
+        return "one set of predictions"
     if count == 1:
         return "one seed"
     low, high = min(candidate.mious), max(candidate.mious)
