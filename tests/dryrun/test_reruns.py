@@ -108,7 +108,7 @@ LIBRARY = "workflow/scripts/segbench"
         ("scores/bootstrap.py", "RESAMPLES = 2000", "RESAMPLES = 100",
          {"compare_tables", "compare_figures", "compare_page"}),
         ("system/responses.py", "MAX_REDIRECTS = 10", "MAX_REDIRECTS = 9", set()),
-        ("engine/preflight.py", "min(2, config", "min(3, config", set()),
+        ("engine/preflight.py", "min(2, int(config", "min(3, int(config", set()),
         ("report/dataset_card.py", "SAMPLES_PER_SPLIT = 3",
          "SAMPLES_PER_SPLIT = 2", {"describe_dataset"}),
         ("engine/sampling.py", "# MMSegmentation's transforms", "# The transforms", set()),
