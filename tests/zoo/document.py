@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from segbench.zoo.index import Published, all_published
+from segbench.zoo.index import OWN_CONFIGS, Published, all_published, own_configs
 from segbench.zoo.reader import OTHER_TASKS
 
 ABSENT = "the index names a config file that is not in the package"
-COLUMNS = ("config", "family", "backbone", "dataset", "outcome", "parameters", "tried_as", "reason")
+COLUMNS = (
+    "config", "family", "backbone", "dataset", "needs", "outcome", "parameters", "tried_as",
+    "reason",
+)  # fmt: skip
 OUTCOMES = {
     "works": "works",
     "builds": "builds, no step taken",
@@ -28,7 +31,7 @@ Row = dict[str, Any]
 
 def write_documents(root: Path, results: Results) -> None:
     """Write both files from the outcomes by (config, number of classes)."""
-    rows = [outcome_row(entry, results) for entry in all_published()]
+    rows = [outcome_row(entry, results) for entry in [*all_published(), *own_configs()]]
     (root / "docs/zoo.csv").write_text(_as_csv(rows), encoding="utf-8")
     (root / "docs/zoo.md").write_text(_as_page(rows), encoding="utf-8")
 
@@ -60,29 +63,40 @@ def _as_csv(rows: list[Row]) -> str:
     writer.writeheader()
     for row in sorted(rows, key=lambda row: row["config"]):
         # the remedy of a missing package is long and said once, on the page
-        reason = ", ".join(row["needs"]) if row["outcome"] == "needs" else row["reason"]
-        writer.writerow(row | {"reason": reason})
+        reason = "" if row["outcome"] == "needs" else row["reason"]
+        writer.writerow(row | {"reason": reason, "needs": ", ".join(row["needs"])})
     return text.getvalue()
 
 
 def summary(rows: list[Row]) -> str:
     """The figures at the top of the page, in sentences."""
-    count = Counter(row["outcome"] for row in rows)
-    plain = [row for row in rows if not row["needs"] and row["outcome"] != "absent"]
-    works = sum(row["outcome"] == "works" for row in plain)
-    built = sum(row["outcome"] == "builds" for row in plain)
-    both = sum(bool(row.get("both")) for row in plain)
+    zoo, own = of_the_zoo(rows), [row for row in rows if is_own(row)]
+    count = Counter(row["outcome"] for row in zoo)
+    works, built = count["works"], count["builds"]
+    extra = sum(bool(row["needs"]) and row["outcome"] == "works" for row in zoo)
+    both = sum(bool(row.get("both")) for row in zoo)
     large = f" Built but too large to be stepped in a sweep: {built}." if built else ""
     untried = f" {count['untried']} have not been tried yet." if count["untried"] else ""
+    lacking = f" {count['needs']} need a package that was not there." if count["needs"] else ""
+    of_own = sum(row["outcome"] == "works" for row in own)
     return (
-        f"The index lists {len(rows)} models. {len(plain)} of them have a config and need nothing "
-        f"but the pinned environment. **{works} of these ({100 * works / len(plain):.1f} %) work**:"
-        " adapted to 7 classes, built, one training step taken and one image predicted."
-        f"{large} Adapted to 26 classes and built, too: {both}.{untried} "
-        f"{count['needs']} need a further package, and a message says which; "
+        f"The index lists {len(zoo)} models. **{works} of these ({100 * works / len(zoo):.1f} %) "
+        "work**: adapted to 7 classes, built, one training step taken and one image predicted. "
+        f"{works - extra} of them need nothing but the pinned environment, and {extra} an extra."
+        f"{large} Adapted to 26 classes and built, too: {both}.{untried}{lacking} "
         f"{count['other']} are for another task; {count['absent']} entries name a config file that "
-        "is not in the package."
+        f"is not in the package. Of the {len(own)} configs in `config/models`, {of_own} work."
     )
+
+
+def is_own(row: Row) -> bool:
+    """Whether a row is a config of this repository."""
+    return str(row["config"]).startswith(f"{OWN_CONFIGS}/")
+
+
+def of_the_zoo(rows: list[Row]) -> list[Row]:
+    """The rows of published models."""
+    return [row for row in rows if not is_own(row)]
 
 
 def _as_page(rows: list[Row]) -> str:
@@ -99,7 +113,7 @@ def _as_page(rows: list[Row]) -> str:
         "",
         *_family_table(rows),
         "",
-        "## What needs more",
+        "## What needs an extra",
         "",
         *_needs_table(rows),
         "",
@@ -125,10 +139,12 @@ def _family_table(rows: list[Row]) -> list[str]:
 
 
 def _needs_table(rows: list[Row]) -> list[str]:
-    count = Counter((row["needs"], row["family"]) for row in rows if row["outcome"] == "needs")
-    lines = ["| needs | family | entries |", "|---|---|---:|"]
+    lacking = [row for row in rows if row["needs"] and row["outcome"] != "other"]
+    count = Counter((row["needs"], row["family"]) for row in lacking)
+    works = Counter((row["needs"], row["family"]) for row in lacking if row["outcome"] == "works")
+    lines = ["| needs | family | entries | work |", "|---|---|---:|---:|"]
     lines += [
-        f"| {', '.join(needs)} | {family} | {number} |"
-        for (needs, family), number in sorted(count.items())
+        f"| {', '.join(key[0])} | {key[1]} | {number} | {works[key]} |"
+        for key, number in sorted(count.items())
     ]
     return lines

@@ -1,4 +1,5 @@
-"""Try every published model of the zoo: adapt it, build it, train a step, predict an image.
+"""Try every published model, and every config in config/models: adapt it, build it, train a step,
+predict an image.
 
     python tests/zoo/sweep.py            goes on where it was stopped, then writes docs/md
     python tests/zoo/sweep.py ccnet vit  only configs with one of these words in their name
@@ -11,6 +12,7 @@ import argparse
 import gc
 import hashlib
 import json
+import os
 import resource
 import signal
 import tempfile
@@ -32,7 +34,7 @@ from segbench.engine.preflight import ModelCheck, preflight
 from segbench.errors import ModelError
 from segbench.recipe.context import Recipe
 from segbench.recipe.render import adapted
-from segbench.zoo.index import Published, all_published, needs_of
+from segbench.zoo.index import Published, all_published, needs_of, own_configs
 from segbench.zoo.names import config_path, published_batch
 from segbench.zoo.requirements import missing
 
@@ -69,7 +71,9 @@ def main() -> None:
     torch.set_num_threads(1)
     init_default_scope("mmseg")
     results = read_results(options.results, options.again)
-    names = in_rounds(entry for entry in all_published() if entry.available)
+    os.chdir(ROOT)  # from where the paths of its own configs start
+    listed = [*all_published(), *own_configs()]
+    names = in_rounds(entry for entry in listed if entry.available)
     chosen = [n for n in names if not options.words or any(w in n for w in options.words)]
     with options.results.open("a", buffering=1) as file:
 
