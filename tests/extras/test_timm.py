@@ -199,6 +199,12 @@ def test_a_model_without_maps_is_said(rendered, tmp_path):
         build_model(config)
 
 
+def test_no_name_makes_timm_download_a_model(rendered, tmp_path):
+    config = mine(tmp_path, type="mmseg.TIMMBackbone", model_name="hf-hub:someone/model")
+    with pytest.raises(ModelError, match="'hf-hub:someone/model' makes timm download a model"):
+        rendered(config)
+
+
 def test_mmsegmentations_own_wrapper_downloads_nothing(rendered, tmp_path):
     options = {"model_name": "resnet18", "features_only": True, "out_indices": [4]}
     config = mine(tmp_path, **{"type": "TIMMBackbone", "pretrained": True} | options)

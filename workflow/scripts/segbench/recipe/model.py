@@ -39,8 +39,8 @@ def drop_published_weights(run: Adaptation) -> None:
     for node in walk(model):
         for key in drop_files(node):
             run.note(f"published pretrained `{key}` dropped")
-        if node.get("type") == "TIMMBackbone":
-            node["pretrained"] = False  # it would download weights where nobody says so
+        if str(node.get("type")).rpartition(".")[2] == "TIMMBackbone":
+            _forbid_downloads(node)
     weights = run.recipe.weights
     if run.recipe.initialization == "imagenet":
         inner = inner_backbone(model.backbone)
@@ -50,6 +50,15 @@ def drop_published_weights(run: Adaptation) -> None:
         run.note("every weight starts random")
     else:
         run.note(f"every weight starts from {weights}")
+
+
+def _forbid_downloads(node: Node) -> None:
+    """Keep timm off the network: MMSegmentation's wrapper fetches weights unless told not to."""
+    node["pretrained"] = False
+    if ":" in str(node.get("model_name")):
+        raise ModelError(
+            f"`model_name` '{node['model_name']}' makes timm download a model. Name one of its own."
+        )
 
 
 def fit_crop(run: Adaptation) -> None:
