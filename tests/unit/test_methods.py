@@ -23,6 +23,15 @@ def test_the_paragraph_names_data_models_training_and_scores():
     assert "2,000 bootstrap draws over images" in page
 
 
+def test_it_says_whose_intervals_are_over_images_alone():
+    # the best has one run, as a prediction from elsewhere has
+    runs = [run("a", 0, [80, 90]), run("b", 0, [60, 70]), run("b", 1, [62, 70])]
+    page = methods_page(rank(runs), MANIFEST, {})
+    assert (
+        "draws over images and seeds, and over images alone where there is one run; pairs" in page
+    )
+
+
 def test_starting_points_are_told_by_model_where_they_differ():
     both = replace(run("a", 0, [80, 90]), initialization="imagenet"), run("a", 0, [70, 80])
     page = methods_page(rank([*both, run("b", 0, [60, 70])]), MANIFEST, {})

@@ -43,7 +43,7 @@ def plot_ranks(candidates: Sequence[Candidate], title: str) -> Figure:
     axes.set_xticks(range(1, count + 1))
     axes.set_xlim(0.4, count + 0.6)
     axes.set_ylim(count - 0.4, -0.6)
-    over = candidates[0].interval_covers
+    over = max((one.interval_covers for one in candidates), key=len)
     axes.set_xlabel(f"rank, and in how many per cent of the draws\n(of {over})", fontsize=10)
     axes.set_title(title, loc="left")
     sns.despine(figure, left=True)

@@ -26,7 +26,7 @@ from segbench.report import (
 from segbench.report.columns import BUSY_MARK, EQUAL_MARK, RISING_MARK
 from segbench.report.comparison import Comparison
 from segbench.report.record import NAME, ComparedRun, ComparisonRecord
-from segbench.report.results import Candidate
+from segbench.report.results import Candidate, intervals_cover
 
 LOG = logging.getLogger(__name__)
 
@@ -173,7 +173,7 @@ def _note(candidates: Sequence[Candidate]) -> str:
     return (
         f"Mean IoU over the classes present in the {candidates[0].scored_images}, mean over the "
         f"{over}. "
-        f"The 95 % interval is over {candidates[0].interval_covers}; ± is the standard deviation "
+        f"The 95 % interval is over {intervals_cover(candidates)}; ± is the standard deviation "
         f"over {over}. Ranks are 95 % intervals over the same; {EQUAL_MARK.strip()} marks a model "
         "that these data do not tell from the best (Holm's correction over all pairs, 5 %), "
         f"{RISING_MARK.strip()} one whose best validation was its last. "

@@ -4,7 +4,12 @@ import re
 from collections.abc import Mapping, Sequence
 
 from segbench.datasets.manifest import Manifest
-from segbench.report.results import Candidate, package_versions, training_devices
+from segbench.report.results import (
+    Candidate,
+    intervals_cover,
+    package_versions,
+    training_devices,
+)
 from segbench.scores.bootstrap import RESAMPLES
 from segbench.zoo.papers import Paper, paper_of
 
@@ -53,7 +58,7 @@ def methods_page(
         "Scores are the mean intersection over union over the classes present in the "
         f"{candidates[0].scored_images}, from integer confusion matrices at the labels' own size.",
         f"Intervals are 95 % percentile intervals of {RESAMPLES:,} bootstrap draws over "
-        f"{candidates[0].interval_covers}; pairs of models were scored on the same draws, and "
+        f"{intervals_cover(candidates)}; pairs of models were scored on the same draws, and "
         "p-values corrected by Holm's procedure.",
     ]
     return "# Methods\n\n" + " ".join(sentences) + "\n"

@@ -333,3 +333,11 @@ def package_versions(candidates: Sequence[Candidate]) -> dict[str, str]:
     """The packages that the best of the models ran with that were run here."""
     found = (candidate.best_run.record.versions for candidate in candidates)
     return next(filter(None, found), {})
+
+
+def intervals_cover(candidates: Sequence[Candidate]) -> str:
+    """What the intervals of all candidates are over, in words."""
+    said = sorted({one.interval_covers for one in candidates}, key=len)
+    if len(said) == 1:
+        return said[0]
+    return f"{said[-1]}, and over {said[0]} alone where there is one run"
