@@ -1,25 +1,15 @@
 """DINOv2 ViT-B/14 (Oquab et al., TMLR 2024, arXiv 2304.07193) with UPerNet."""
 
-_base_ = "_base_/upernet.py"
+_base_ = "dinov2-s14_upernet_1xb16-20k_512x512.py"
 model = dict(
     backbone=dict(
         model_name="vit_base_patch14_dinov2",
-        out_indices=(2, 5, 8, 11),
-        dynamic_img_size=True,
-        dynamic_img_pad=True,
         init_cfg=dict(
-            type="Pretrained",
             checkpoint="https://huggingface.co/timm/"
             "vit_base_patch14_dinov2.lvd142m/resolve/main/model.safetensors",
         ),
     ),
-    # a plain transformer has maps of one size, which are resized to four
-    neck=dict(
-        type="MultiLevelNeck",
-        in_channels=[768] * 4,
-        out_channels=768,
-        scales=[4, 2, 1, 0.5],
-    ),
+    neck=dict(in_channels=[768] * 4, out_channels=768),
     decode_head=dict(in_channels=[768] * 4),
     auxiliary_head=dict(in_channels=768),
 )

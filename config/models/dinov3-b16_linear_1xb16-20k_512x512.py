@@ -3,14 +3,11 @@
 Its weights are under the DINOv3 License, which has terms of its own.
 """
 
-_base_ = "_base_/linear.py"
+_base_ = "dinov3-s16_linear_1xb16-20k_512x512.py"
 model = dict(
     backbone=dict(
         model_name="vit_base_patch16_dinov3",
-        out_indices=[11],
-        dynamic_img_pad=True,
         init_cfg=dict(
-            type="Pretrained",
             checkpoint="https://huggingface.co/timm/"
             "vit_base_patch16_dinov3.lvd1689m/resolve/main/model.safetensors",
         ),

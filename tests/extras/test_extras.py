@@ -4,8 +4,6 @@ Run by `make test-extras`, in an environment that has the extras.
 """
 
 import csv
-import importlib.util
-import os
 
 import pytest
 import torch
@@ -28,17 +26,6 @@ POOLFORMER = "fpn_poolformer_s12_8xb4-40k_ade20k-512x512"
 NEEDS = {
     MASK2FORMER: "mmdet", MASKFORMER: "mmdet", CONVNEXT: "mmpretrain", POOLFORMER: "mmpretrain"
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _extras_are_here():
-    absent = [
-        name for name in ("mmdet", "mmpretrain", "timm") if importlib.util.find_spec(name) is None
-    ]
-    if absent and os.environ.get("SEGBENCH_REQUIRE_EXTRAS") == "1":
-        pytest.fail(f"{absent} are not installed; run: make test-extras")
-    if absent:
-        pytest.skip(f"needs the extras {absent}; run: make test-extras")
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ Nothing can be downloaded in a test, so files with the keys and shapes of the pu
 made by timm itself, and served from this machine. Run by `make test-extras`.
 """
 
-import importlib.util
-import os
 import re
 from pathlib import Path
 
@@ -34,14 +32,6 @@ SIZES = {
     "efficientvit-b1_segformer_8xb2-160k_512x512": 4.6 + 0.4,
 }
 SMALL_DINO = {"model_name": "vit_small_patch14_dinov2", "out_indices": [11]}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _timm_is_here():
-    if importlib.util.find_spec("timm") is None:
-        if os.environ.get("SEGBENCH_REQUIRE_EXTRAS") == "1":
-            pytest.fail("timm is not installed; run: make test-extras")
-        pytest.skip("needs the extra timm; run: make test-extras")
 
 
 @pytest.fixture
