@@ -23,7 +23,7 @@ TO ?= bundle
 WHEEL = $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --wheel-dir "$(TO)/wheels"
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help demo setup bundle test test-kill test-slurm test-gpu test-extras test-zoo lint format docs bench bench-gpu publish lock clean
+.PHONY: help demo setup extras bundle test test-kill test-slurm test-gpu test-extras test-zoo lint format docs bench bench-gpu publish lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | \
@@ -78,20 +78,22 @@ test-slurm: setup  ## run the workflow on a real SLURM that is started here (roo
 test-gpu: setup  ## what only a CUDA device can show, on a machine that has one
 	python -m pytest tests/gpu
 
-# in an environment of its own, on top of the other one
-test-extras: setup  ## test the models that need the extras (seven minutes)
-	test -d $(EXTRAS_VENV) || $(BIN)/python -m venv $(EXTRAS_VENV)
+# an environment of its own, on top of the other one
+extras: setup
+	@test -d $(EXTRAS_VENV) || $(BIN)/python -m venv $(EXTRAS_VENV)
 	@$(BIN)/python -c 'import site; print(*site.getsitepackages(), "$(CURDIR)/workflow/scripts", sep="\n")' \
 	  > "$$($(EXTRAS_VENV)/bin/python -c 'import site; print(site.getsitepackages()[0])')/base.pth"
 	$(EXTRAS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
 	  $(KNOWN_EXTRAS:%=--requirement envs/extras/%.lock)
 	@printf '#!%s\nfrom snakemake.cli import main\nmain()\n' "$(abspath $(EXTRAS_VENV))/bin/python" > $(EXTRAS_VENV)/bin/snakemake
 	@chmod +x $(EXTRAS_VENV)/bin/snakemake
+
+test-extras: extras  ## test the models that need the extras (seven minutes)
 	PATH="$(abspath $(EXTRAS_VENV))/bin:$$PATH" SEGBENCH_REQUIRE_EXTRAS=1 \
 	  $(EXTRAS_VENV)/bin/python -m pytest tests/extras
 
-test-zoo: setup  ## try every published model (hours), continuing where it stopped
-	python -W ignore tests/zoo/sweep.py
+test-zoo: extras  ## try every published model (hours), continuing where it stopped
+	PATH="$(abspath $(EXTRAS_VENV))/bin:$$PATH" $(EXTRAS_VENV)/bin/python -W ignore tests/zoo/sweep.py
 
 lint: setup  ## check style, types, import contracts and rules
 	ruff check .

@@ -45,6 +45,7 @@ CLASSES = (7, 26)
 CROPS = {"lraspp": (400, 416), "": (64, 96)}
 IMAGES = {"lraspp": (395, 410), "": (75, 95)}
 TOO_LARGE = "too large for a step in this sweep"
+SOUND = ("works", "builds")
 Options = argparse.Namespace
 Results = dict[tuple[str, int], dict[str, Any]]
 LARGE = ("large", "vit-l", "swin-l", "deit-b", "vit-b", "mit-b5", "base")  # worth counting first
@@ -61,7 +62,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=ROOT / ".zoo-sweep.jsonl")
     parser.add_argument("--again", action="store_true", help="repeat what did not work")
     parser.add_argument("--seconds", type=int, default=900, help="time limit of one model")
-    parser.add_argument("--parameters", type=float, default=350e6, help="build only beyond this")
+    parser.add_argument("--parameters", type=float, default=500e6, help="build only beyond this")
     parser.add_argument(
         "--all-steps", action="store_true", help="take a step for 26 classes too, not only for 7"
     )
@@ -70,11 +71,13 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     torch.set_num_threads(1)
     init_default_scope("mmseg")
-    results = read_results(options.results, options.again)
+    results = read_results(options.results)
     os.chdir(ROOT)  # from where the paths of its own configs start
     listed = [*all_published(), *own_configs()]
     names = in_rounds(entry for entry in listed if entry.available)
     chosen = [n for n in names if not options.words or any(w in n for w in options.words)]
+    if options.again:
+        results = {k: r for k, r in results.items() if k[0] not in chosen or r["outcome"] in SOUND}
     with options.results.open("a", buffering=1) as file:
 
         def keep(result: dict[str, Any]) -> None:
@@ -124,10 +127,9 @@ def in_rounds(entries: Iterable[Published]) -> list[str]:
     return sorted(places, key=lambda name: places[name])
 
 
-def read_results(path: Path, again: bool) -> Results:
+def read_results(path: Path) -> Results:
     lines = path.read_text().splitlines() if path.is_file() else []
-    results = {(r["config"], r["classes"]): r for r in map(json.loads, lines)}
-    return {k: r for k, r in results.items() if not again or r["outcome"] in ("works", "builds")}
+    return {(r["config"], r["classes"]): r for r in map(json.loads, lines)}
 
 
 def try_model(name: str, classes: int, options: Options) -> dict[str, Any]:
