@@ -4,6 +4,8 @@ A matrix of what keeps something between two iterations and could be forgotten: 
 optimizer and scheduler of the zoo, heads with buffers of their own, and the options of a training.
 """
 
+import shutil
+
 import pytest
 import torch
 from helpers import recipe_of
@@ -14,6 +16,7 @@ from segbench.engine.execution import Execution
 from segbench.recipe.render import render
 from segbench.zoo.names import config_path
 
+FCN = "fcn_r18-d8_4xb2-80k_cityscapes-512x1024"
 CGNET = "cgnet_fcn_4xb8-60k_cityscapes-512x1024"  # Adam, PolyLR
 # as published: optimizer and schedulers, and what keeps something of its own
 MODELS = {
@@ -117,6 +120,17 @@ def test_a_model_of_the_zoo(train, interrupted_at, model):
 
 def test_layers_that_learn_at_rates_of_their_own(train, interrupted_at):
     ends_the_same(train, interrupted_at, BEIT, overrides={"model": SMALL_BEIT})
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs g++")
+def test_a_compiled_network(train, interrupted_at):
+    # with its first stage alone: all of its layers are compiled for minutes
+    few = {
+        "backbone": {"num_stages": 1, "strides": [1], "dilations": [1], "out_indices": [0]},
+        "decode_head": {"in_channels": 64, "in_index": 0, "channels": 8},
+        "auxiliary_head": {"in_channels": 64, "in_index": 0, "channels": 8},
+    }
+    ends_the_same(train, interrupted_at, FCN, compile=True, overrides={"model": few})
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)

@@ -98,6 +98,12 @@ class Training(Section):
         "device computes in it and a trial of a few steps is clearly faster, else float32; the "
         "choice is noted with the run; scores are always computed in float32; default: `auto`",
     )
+    compile: bool | None = Field(
+        default=None,
+        description="train the network as code that PyTorch compiles for its crop (TorchInductor): "
+        "the first step takes minutes, the others less time on many GPUs; needs a C++ compiler, "
+        "and one GPU per run; default: false",
+    )
     class_weights: ClassWeights | None = Field(
         default=None,
         description="weights of the classes in cross-entropy and focal losses: "
@@ -149,6 +155,11 @@ class Training(Section):
             raise ValueError(
                 f"val_interval ({every}) is larger than max_iters "
                 f"({self.max_iters}), so the model would never be validated"
+            )
+        if self.compile and (self.gpus_per_run or 1) > 1:
+            raise ValueError(
+                "`compile: true` and `gpus_per_run` beyond 1 do not go together: a network that "
+                "normalises over several processes is not compiled"
             )
         return self
 

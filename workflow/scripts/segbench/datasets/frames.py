@@ -107,7 +107,7 @@ class Worker:
                 "suffix": image.suffix.lower(),
                 "placed": "",
                 "image_sha256": hashlib.sha256(data).hexdigest(),
-                "label_sha256": hashlib.sha256(np.ascontiguousarray(read.ids).data).hexdigest(),
+                "label_sha256": read.sha256,
             },
         )
         deep = f"{found.bits} bits" if found.bits > 8 else ""

@@ -18,6 +18,7 @@ from segbench.datasets.description import DatasetDescription
 from segbench.datasets.findings import ALL_PIXELS, CHANGED, Fault, UnusableError
 from segbench.datasets.images import open_image, refuse_foreign, refuse_huge
 from segbench.datasets.polygons import LabelMap, paint_labelme, paint_polygons
+from segbench.datasets.runs import runs_of
 
 SHOWN_VALUES = 8
 DEEP_MODES = ("I;16", "I;16B", "I;16L", "I")  # Pillow's names for 16 and 32 bits per pixel
@@ -33,12 +34,14 @@ class Label:
     Attributes:
         ids: class ids, uint8 [height, width], 255 where nothing is learnt or scored.
         pixels: how many pixels each class has, and as the last one void, int64 [classes + 1].
+        sha256: digest of the ids.
         doubt: what is odd about its palette, or empty.
         changed: how many pixels were taken for the nearest colour of a class.
     """
 
     ids: LabelMap
     pixels: Counts
+    sha256: str
     doubt: str = ""
     changed: int = 0
 
@@ -115,8 +118,9 @@ class LabelReader:
         )
 
     def _counted(self, ids: LabelMap, changed: int = 0) -> Label:
-        pixels = self._by_class(histogram(ids), np.arange(256))
-        return Label(ids, pixels, changed=changed)
+        runs = runs_of(ids)
+        pixels = self._by_class(runs.counts(), np.arange(256))
+        return Label(ids, pixels, runs.sha256(ids.shape[1]), changed=changed)
 
     def _by_class(self, counts: Counts, ids: npt.NDArray[np.integer]) -> Counts:
         """Pixels by class and void, from counts by value and the class ids of the values."""
@@ -127,7 +131,8 @@ class LabelReader:
 
     def _index(self, data: bytes) -> Label:
         values, palette = self._decode_index(data)
-        counts = histogram(values)
+        runs = runs_of(values)
+        counts = runs.counts()
         present = np.flatnonzero(counts)
         ids = self._table[present]
         if (ids < 0).any():
@@ -143,8 +148,9 @@ class LabelReader:
             )
         same = (ids == present).all()
         read = values if same else self._table.astype(np.uint8)[values]
+        digest = (runs if same else runs_of(read)).sha256(read.shape[1])
         doubt = self._palette_doubt(palette, present) if palette else ""
-        return Label(read, self._by_class(counts, self._table), doubt)
+        return Label(read, self._by_class(counts, self._table), digest, doubt)
 
     def _hint(self, unknown: list[int], has_zero: bool, has_palette: bool) -> str:
         """The usual reasons for values that no class claims."""
@@ -227,11 +233,6 @@ class LabelReader:
             )
         values = np.asarray(image.convert("L") if image.mode == "1" else image, dtype=np.uint8)
         return values, image.getpalette("RGB") if image.mode == "P" else None
-
-
-def histogram(values: LabelMap) -> Counts:
-    """How often each value from 0 to 255 occurs in a map, int64 [256]."""
-    return np.asarray(Image.fromarray(values).histogram(), np.int64)
 
 
 def _narrowed(values: npt.NDArray[np.integer]) -> LabelMap:

@@ -92,6 +92,8 @@ def preflight(config_path: Path, manifest_path: Path, report_path: Path) -> None
         raise ModelError(f"{run}: {error}") from None
     found, memory_note = None, "nothing is trained"
     if not section.is_zero_shot:
+        if section.compile:
+            _try_compiler(run)
         found = memory.estimate(model, config, section.crop_size)
         if found is not None:
             memory_note = _judge_memory(found, run)
@@ -110,6 +112,13 @@ def preflight(config_path: Path, manifest_path: Path, report_path: Path) -> None
     )
     check.write(report_path)
     LOG.info("%s: builds and trains, %.2f M parameters", run, check.parameters / 1e6)
+
+
+def _try_compiler(run: str) -> None:
+    # only where it is needed: it imports a good part of PyTorch
+    from segbench.engine.compiled import refuse_without_compiler
+
+    refuse_without_compiler(run)
 
 
 def _judge_memory(found: memory.Estimate, run: str) -> str:

@@ -89,6 +89,7 @@ def write_record(
         learning_rate=optimizer.lr if trained else None,
         optimizer=optimizer.type if trained else None,
         precision=state.precision or "float32",
+        compiled=section.compile and trained,
         ema=section.ema,
         adaptations=section.adaptations,
         device=device_in_words(device),

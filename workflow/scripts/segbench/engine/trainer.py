@@ -57,7 +57,7 @@ LOG = logging.getLogger(__name__)
 LOG_EVERY = 10
 MOST_NAMES = 4  # of images in a message
 # folders beside the work folders of the runs
-TRIALS, DECODED = "precision", "decoded"
+TRIALS, DECODED, COMPILED = "precision", "decoded", "compiled"
 Batch = dict[str, list[object]]
 
 
@@ -116,6 +116,8 @@ class Trainer:
         self.parts, self.weights = _build_parts(config, self.section, device)
         self.state = TrainingState.load_or_new(work, *self.parts.all())
         self._settle_precision()
+        if self.section.compile:
+            self._compile(execution.threads)
         # on a CPU the network needs the cores more than the image readers do
         most = max(1, execution.threads - 1)
         workers = most if device != "cpu" else min(1, execution.threads - 1)
@@ -148,6 +150,13 @@ class Trainer:
             reset_peak(self.device)
         self.parts.optim.is_alone = self.processes.size == 1
         self.parts.optim.compute_in(state.precision, model)
+
+    def _compile(self, threads: int) -> None:
+        """Train compiled code from here on."""
+        # only where it is needed: it imports a good part of PyTorch
+        from segbench.engine.compiled import compile_network
+
+        compile_network(self.parts.model, self.work.parent / COMPILED, threads)
 
     def train(self) -> None:
         """Iterate from where the state stands to the end, or to the pause.
@@ -304,6 +313,10 @@ class Trainer:
         try:
             return step_on(self.stepped, batch, optim)
         except (RuntimeError, MemoryError) as error:
+            if self.section.compile:
+                from segbench.engine.compiled import refuse_uncompiled
+
+                refuse_uncompiled(self.section.run, error)
             if not is_out_of_memory(error):
                 raise
         # outside of the handler, which holds what the iteration took

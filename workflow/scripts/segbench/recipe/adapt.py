@@ -44,6 +44,7 @@ def _section(run: Adaptation) -> RunSection:
         early_stopping=run.training.early_stopping,
         precision=run.training.precision or "auto",
         deterministic=bool(run.training.deterministic),
+        compile=bool(run.training.compile),
         ema=run.training.ema,
         source=source,
     )

@@ -43,6 +43,7 @@ class RunSection(BaseModel):
         ema: decay of the moving average of the weights.
         precision: `float32`, `bfloat16`, or `auto`, which is decided where it is trained.
         deterministic: whether kernels that give the same bits each time are used on a GPU.
+        compile: whether the network is compiled in training.
         source: the checkpoint of a whole model that it starts from.
         form: of this section.
     """
@@ -58,6 +59,7 @@ class RunSection(BaseModel):
     ema: float | None = None
     precision: str = "float32"
     deterministic: bool = False
+    compile: bool = False
     source: SourceCheckpoint | None = None
     form: int = FORM
 

@@ -348,7 +348,7 @@ def _training_facts(candidate: Candidate) -> str:
     return (
         f"{candidate.label} {record.iterations} iterations, batch {record.batch_size}, "
         f"crop {height}x{width}, {record.optimizer} {record.learning_rate:.3g}, "
-        f"{record.precision}"
+        f"{record.precision}{', compiled' * record.compiled}"
     )
 
 

@@ -56,6 +56,7 @@ class TrainRecord(Record):
         batch_size: images per iteration.
         learning_rate, optimizer: of the recipe; None where nothing was trained.
         precision: `float32` or `bfloat16`.
+        compiled: whether the network was compiled in training.
         ema: decay of the moving average of the weights, if there is one.
         adaptations: what was changed of the published recipe, in sentences.
         device: the name of what it ran on.
@@ -106,6 +107,7 @@ class TrainRecord(Record):
     checkpoint_sha256: str | None = None
     sessions: tuple[Session, ...] = ()
     validation_minutes: float | None = None
+    compiled: bool = False
 
     @property
     def is_trained(self) -> bool:
