@@ -29,7 +29,13 @@ from segbench.datasets.manifest import Manifest
 from segbench.datasets.prepare import prepare
 from segbench.demo.dataset import draw_dataset
 from segbench.engine.counting import ImageCounts, Scale
-from segbench.engine.evaluation_files import Evaluated, EvaluationFiles, Weights, score
+from segbench.engine.evaluation_files import (
+    Evaluated,
+    EvaluationFiles,
+    Weights,
+    picture_of,
+    score,
+)
 from segbench.report.compare import write_figures, write_tables
 from segbench.report.comparison import Comparison
 from segbench.report.page import write_page
@@ -150,7 +156,7 @@ def evaluate(numbered: tuple[int, str], results: Path, dataset: Path) -> None:
         key = truth.tobytes()
         if key not in known:  # the copies of a frame
             predicted = guessed(truth, number, rng)
-            known[key] = scale.count(truth, predicted), predicted
+            known[key] = scale.count(truth, predicted), picture_of(predicted)
         evaluated.add(name, *known[key])
     paths = (folder / name for name in ("confusion.npz", "metrics.json", "predictions.npz"))
     weights = Weights(4_000_000 * (number + 1), 16_000_000 * (number + 1))
