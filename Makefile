@@ -64,7 +64,7 @@ demo: setup  ## draw two datasets, train three models on the CPU, write the repo
 	snakemake --cores $(CORES)
 	@echo "The report: file://$(CURDIR)/results/demo/report.html"
 
-test: setup  ## run every test; they train on the CPU (25 minutes on two cores)
+test: setup  ## run every test; they train on the CPU (40 minutes on two cores)
 	@# files with the long tests come first, so that no core waits for another at the end
 	python -m pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder \
 	  tests/integration tests/kill tests/dryrun tests/unit
@@ -79,7 +79,7 @@ test-gpu: setup  ## what only a CUDA device can show, on a machine that has one
 	python -m pytest tests/gpu
 
 # an environment of its own, on top of the other one
-extras: setup
+extras: setup  ## an environment with every extra, .venv-extras
 	@test -d $(EXTRAS_VENV) || $(BIN)/python -m venv $(EXTRAS_VENV)
 	@$(BIN)/python -c 'import site; print(*site.getsitepackages(), "$(CURDIR)/workflow/scripts", sep="\n")' \
 	  > "$$($(EXTRAS_VENV)/bin/python -c 'import site; print(site.getsitepackages()[0])')/base.pth"

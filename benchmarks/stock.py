@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from timing import COMPARED, MODELS
+from timing import COMPARED, MODELS, started
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow/scripts"))
@@ -105,25 +104,18 @@ def measure(model: str, folder: Path) -> dict[str, dict[str, float]]:
     for _ in range(ROUNDS):
         for side in SIDES:
             results[side].append(
-                started(job=side, config=str(config), weights=str(weights), folder=str(folder))
+                started(
+                    __file__,
+                    job=side,
+                    config=str(config),
+                    weights=str(weights),
+                    folder=str(folder),
+                )
             )
     return {
         side: {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
         for side, rounds in results.items()
     }
-
-
-def started(**job: str) -> dict[str, float]:
-    """What a side measures in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", __file__, "--job", json.dumps(job)],
-        capture_output=True, text=True, check=False, cwd=job["folder"],
-        env=os.environ | {"PYTHONPATH": str(ROOT / "workflow/scripts")},
-    )  # fmt: skip
-    if done.returncode:
-        sys.exit(f"{job}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-    measured: dict[str, float] = json.loads(done.stdout.rpartition("MEASURED")[2])
-    return measured
 
 
 def of_segbench(config: str, weights: str, folder: str) -> dict[str, float]:

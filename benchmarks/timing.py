@@ -1,7 +1,15 @@
 """What the benchmarks share."""
 
+import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+LIBRARY = Path(__file__).parents[1] / "workflow/scripts"
 
 # configs of the zoo by the names that the benchmarks give them
 MODELS = {
@@ -21,3 +29,21 @@ def seconds(call: Callable[[], object]) -> float:
     began = time.perf_counter()
     call()
     return time.perf_counter() - began
+
+
+def started(script: str, folder: str, **job: Any) -> Any:
+    """What a benchmark measures in a process of its own, which prints it in JSON after `MEASURED`.
+
+    Args:
+        script: of the benchmark; it takes the job after `--job`.
+        folder: in which it runs; a part of the job.
+        job: the other parts.
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", script, "--job", json.dumps(job | {"folder": folder})],
+        capture_output=True, text=True, check=False, cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(LIBRARY)},
+    )  # fmt: skip
+    if done.returncode:
+        sys.exit(f"{job}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return json.loads(done.stdout.rpartition("MEASURED")[2])

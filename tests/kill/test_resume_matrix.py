@@ -23,11 +23,21 @@ MODELS = {
     "SGD, PolyLR, auxiliary heads": "fast_scnn_8xb4-160k_cityscapes-512x1024",
     "AdamW, LinearLR, drop path": "segformer_mit-b0_8xb1-160k_cityscapes-1024x1024",
     "a head that draws its bases": "segnext_mscan-t_1xb16-adamw-160k_ade20k-512x512",
-    "a head that averages its bases": "emanet_r50-d8_4xb2-80k_cityscapes-512x1024",
-    "attention along rows and columns": "ccnet_r50-d8_4xb2-40k_cityscapes-512x1024",
-    "masks of attention": "psanet_r50-d8_4xb2-40k_cityscapes-512x1024",
-    "a head that draws points": "pointrend_r50_4xb2-80k_cityscapes-512x1024",
     "a head with fixed buffers": "stdc1_4xb12-80k_cityscapes-512x1024",
+}
+# heads on a small part of the backbone that they were published with
+NARROW = {"depth": 18, "base_channels": 16}
+DILATED = {
+    "backbone": NARROW,
+    "decode_head": {"in_channels": 128, "channels": 32},
+    "auxiliary_head": {"in_channels": 64, "channels": 32},
+}
+PYRAMID = {"backbone": NARROW, "neck": {"in_channels": [16, 32, 64, 128]}}
+HEADS = {
+    "that averages its bases": ("emanet_r50-d8_4xb2-80k_cityscapes-512x1024", DILATED),
+    "with attention along rows and columns": ("ccnet_r50-d8_4xb2-40k_cityscapes-512x1024", DILATED),
+    "with masks of attention": ("psanet_r50-d8_4xb2-40k_cityscapes-512x1024", DILATED),
+    "that draws points": ("pointrend_r50_4xb2-80k_cityscapes-512x1024", PYRAMID),
 }
 MULTI_STEP = [
     {"type": "LinearLR", "start_factor": 0.001, "by_epoch": False, "begin": 0, "end": 1000},
@@ -116,6 +126,11 @@ def ends_the_same(train, interrupted_at, model, **options):
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_a_model_of_the_zoo(train, interrupted_at, model):
     ends_the_same(train, interrupted_at, model)
+
+
+@pytest.mark.parametrize(("model", "small"), HEADS.values(), ids=HEADS)
+def test_a_head(train, interrupted_at, model, small):
+    ends_the_same(train, interrupted_at, model, overrides={"model": small})
 
 
 def test_layers_that_learn_at_rates_of_their_own(train, interrupted_at):

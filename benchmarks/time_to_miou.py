@@ -1,0 +1,157 @@
+"""How long a training takes to the mean IoU that MMSegmentation's own reaches at its end.
+
+Both sides train from random weights on the same prepared dataset with the same rendered config:
+model, batch, crop, schedule, seed, and validations after the same iterations. The clock runs from
+the first iteration, and validations count. Each side has a process of its own.
+
+    python benchmarks/time_to_miou.py results/datasets/idd_lite/manifest.json [--iterations 400]
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+from timing import LIBRARY, MODELS, started
+
+sys.path.insert(0, str(LIBRARY))
+
+COMPARED = ("fast_scnn", "segformer_b0", "pidnet_s")
+VALIDATIONS = 8
+SIDES = ("MMSegmentation", "segbench")
+Points = list[tuple[float, float]]  # seconds since the first iteration, mean IoU
+
+
+def main() -> None:
+    """Train, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("manifest", type=Path, nargs="?", help="of a prepared dataset")
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=COMPARED)
+    parser.add_argument("--iterations", type=int, default=400)
+    parser.add_argument("--crop", type=int, nargs=2, default=(192, 256))
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--job", type=json.loads, help=argparse.SUPPRESS)
+    words = parser.parse_args()
+    if words.job:
+        print("MEASURED", json.dumps(JOBS[words.job.pop("side")](**words.job)))
+        return
+    if words.manifest is None:
+        parser.error("name the manifest.json of a prepared dataset")
+    gains = []
+    print("| model | stock: mean IoU | in | segbench: as good in | times | at its end | in |")
+    print("|:--|--:|--:|--:|--:|--:|--:|")
+    for model in words.models:
+        with tempfile.TemporaryDirectory() as folder:
+            config = str(rendered(model, words, Path(folder)))
+            stock, ours = (started(__file__, folder, side=side, config=config) for side in SIDES)
+        line, gain = row(model, stock, ours)
+        gains.append(gain)
+        print(line, flush=True)
+    reached = [gain for gain in gains if gain]
+    mean = f"{statistics.geometric_mean(reached):.2f} times" if reached else "none"
+    print(f"\nGeometric mean of the {len(reached)} that were as good: {mean}. Protocol: {words}.")
+
+
+def rendered(model: str, words: argparse.Namespace, folder: Path) -> Path:
+    """The config of both sides."""
+    from segbench.config.training import Training
+    from segbench.recipe.context import Recipe
+    from segbench.recipe.render import render
+    from segbench.zoo.names import config_path
+
+    training = Training.model_validate({
+        "crop_size": words.crop, "batch_size": words.batch, "max_iters": words.iterations,
+        "val_interval": max(1, words.iterations // VALIDATIONS),
+    })  # fmt: skip
+    recipe = Recipe(
+        training=training, run=f"{model}/scratch/seed0", initialization="scratch", seed=0
+    )
+    path = folder / "config.py"
+    path.write_text(render(config_path(MODELS[model]), words.manifest.resolve(), recipe))
+    return path
+
+
+def of_segbench(config: str, folder: str) -> Points:
+    """Seconds and mean IoU at each validation of ours."""
+    import torch
+
+    from segbench.engine.build import load_config
+    from segbench.engine.devices import lease_device
+    from segbench.engine.execution import Execution
+    from segbench.engine.trainer import Trainer
+    from segbench.system.allocator import keep_freed_memory
+    from segbench.system.stop import StopRequest
+
+    points = Points()
+
+    class Timed(Trainer):
+        def validate(self) -> None:
+            super().validate()
+            points.append((time.perf_counter() - began, self.state.history[-1]["val_miou"]))
+
+    keep_freed_memory()
+    threads = os.cpu_count() or 1
+    torch.set_num_threads(threads)
+    with lease_device() as device, StopRequest() as stop:
+        work = Path(folder) / "runs/run"
+        work.mkdir(parents=True)
+        trainer = Timed(load_config(Path(config)), device, work, Execution(threads=threads), stop)
+        began = time.perf_counter()
+        trainer.train()
+    return points
+
+
+def of_mmsegmentation(config: str, folder: str) -> Points:
+    """Seconds and mean IoU at each validation of `tools/train.py`."""
+    from mmengine.config import Config
+    from mmengine.hooks import Hook
+    from mmengine.runner import Runner
+
+    from segbench.engine.trust import trust_nothing  # noqa: F401  the sampler of the config
+
+    points, began = Points(), [0.0]
+
+    class Timer(Hook):  # type: ignore[misc]
+        def before_train(self, runner: Runner) -> None:
+            began[0] = time.perf_counter()
+
+        def after_val_epoch(self, runner: Runner, metrics: dict[str, Any]) -> None:
+            points.append((time.perf_counter() - began[0], metrics["mIoU"] / 100))
+
+    loaded = Config.fromfile(config)
+    loaded.work_dir = str(Path(folder) / "stock")
+    for name in ("train", "val"):
+        loaded[f"{name}_dataloader"].num_workers = 1
+    loaded.default_hooks.checkpoint.interval = 10**9
+    loaded.default_hooks.checkpoint.pop("save_best", None)
+    runner = Runner.from_cfg(loaded)
+    runner.register_hook(Timer())
+    runner.train()
+    return points
+
+
+JOBS = {"segbench": of_segbench, "MMSegmentation": of_mmsegmentation}
+
+
+def row(model: str, stock: Points, ours: Points) -> tuple[str, float | None]:
+    """A row of the table, and how many times as soon ours is as good, None if it never is."""
+    (end, goal), (own_end, own_score) = stock[-1], ours[-1]
+    reached = next((taken for taken, score in ours if score >= goal), None)
+    soon = f"{reached:.0f} s" if reached else "never"
+    gain = end / reached if reached else None
+    times = f"{gain:.2f}" if gain else ""
+    return (
+        f"| {model} | {100 * goal:.1f} % | {end:.0f} s | {soon} | {times} | "
+        f"{100 * own_score:.1f} % | {own_end:.0f} s |"
+    ), gain
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    main()
