@@ -122,7 +122,7 @@ def of_mmsegmentation(config: str, folder: str) -> Points:
             began[0] = time.perf_counter()
 
         def after_val_epoch(self, runner: Runner, metrics: dict[str, Any]) -> None:
-            points.append((time.perf_counter() - began[0], metrics["mIoU"] / 100))
+            points.append((time.perf_counter() - began[0], float(metrics["mIoU"]) / 100))
 
     loaded = Config.fromfile(config)
     loaded.work_dir = str(Path(folder) / "stock")
