@@ -64,7 +64,7 @@ demo: setup  ## draw two datasets, train three models on the CPU, write the repo
 	snakemake --cores $(CORES)
 	@echo "The report: file://$(CURDIR)/results/demo/report.html"
 
-test: setup  ## run every test; they train on the CPU (40 minutes on two cores)
+test: setup  ## run every test; they train on the CPU (35 minutes on two cores)
 	@# files with the long tests come first, so that no core waits for another at the end
 	python -m pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder \
 	  tests/integration tests/kill tests/dryrun tests/unit

@@ -1,6 +1,8 @@
 """`compile: true`: the network of a training is compiled, and everything else stays as it is."""
 
+import os
 import shutil
+import tempfile
 
 import pytest
 import torch
@@ -9,12 +11,18 @@ from torch._inductor import config as inductor
 
 from segbench.config.schema import parse_section
 from segbench.config.training import Training
-from segbench.engine.compiled import CACHE, compile_network, refuse_uncompiled
+from segbench.engine.compiled import (
+    CACHE,
+    compile_network,
+    refuse_uncompiled,
+    refuse_without_compiler,
+)
 from segbench.errors import ConfigError, ModelError
 
 needs_compiler = pytest.mark.skipif(
     shutil.which("g++") is None, reason="compiling needs g++, which is not installed"
 )
+NO_COMPILER = inductor.patch({"cpp.cxx": ("no-such-compiler",)})
 
 
 class Segmentor(nn.Module):
@@ -42,7 +50,7 @@ def compiled(tmp_path, monkeypatch):
     with inductor.patch(compile_threads=1, fallback_random=False):
         compile_network(network, tmp_path / "compiled", threads=1)
         yield plain, network, tmp_path / "compiled"
-    monkeypatch.setenv(CACHE, "")  # what was set is not left behind
+    os.environ.pop(CACHE, None)  # what was set is not left behind
     torch.compiler.reset()
 
 
@@ -69,14 +77,28 @@ def test_scores_are_those_of_the_plain_network(compiled):
     assert not any(folder.rglob("*.cpp"))
 
 
-def test_without_a_compiler_the_remedy_is_said(compiled, monkeypatch):
+def test_without_a_compiler_the_remedy_is_said(compiled):
     _, network, _ = compiled
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(inductor.cpp, "cxx", ("no-such-compiler",))
-    with pytest.raises(RuntimeError, match="compiler") as failed:
+    with NO_COMPILER, pytest.raises(RuntimeError, match="compiler") as failed:
         network.maps(torch.rand(2, 3, 16, 16))
     with pytest.raises(ModelError, match=r"m/scratch/seed0: `compile: true`.*apt install g\+\+"):
         refuse_uncompiled("m/scratch/seed0", failed.value)
+
+
+@needs_compiler
+def test_the_check_leaves_nothing_in_a_folder_of_all_users(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)  # read the variable again
+    monkeypatch.delenv(CACHE, raising=False)
+    refuse_without_compiler("m/scratch/seed0")
+    assert list(tmp_path.iterdir()) == []
+    # what was compiled a moment ago is no proof that it can be compiled now
+    torch.compiler.reset()
+    with (
+        NO_COMPILER,
+        pytest.raises(ModelError, match=r"m/scratch/seed0: `compile: true`.*apt install g\+\+"),
+    ):
+        refuse_without_compiler("m/scratch/seed0")
 
 
 def test_other_errors_are_left_alone():

@@ -7,8 +7,10 @@ see images of any size, and their scores stay those of the network as it is.
 import functools
 import logging
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 import torch
 from torch import nn
@@ -53,10 +55,12 @@ def refuse_without_compiler(run: str) -> None:
     Raises:
         ModelError: it is not possible; the message has the reason and the remedy.
     """
-    try:
-        torch.compile(torch.add)(torch.ones(8), 1)
-    except Exception as error:  # whatever the compiler and its tools raise
-        raise _not_compiled(run, error) from None
+    # in an empty cache: what was compiled before proves nothing
+    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, {CACHE: folder}):
+        try:
+            torch.compile(torch.add)(torch.ones(8), 1)
+        except Exception as error:  # whatever the compiler and its tools raise
+            raise _not_compiled(run, error) from None
 
 
 def refuse_uncompiled(run: str, error: BaseException) -> None:
