@@ -19,12 +19,13 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
-from timing import COMPARED, MODELS, started
+from timing import COMPARED, LIBRARY, MODELS, started
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "workflow/scripts"))
+sys.path.insert(0, str(LIBRARY))
 
 ROUNDS = 3  # times that each side is measured
 FIRST_IMAGES = 20  # of an evaluation, which are not timed
@@ -98,7 +99,11 @@ def measured(models: Sequence[str] = COMPARED) -> dict[str, Sides]:
 
 def measure(model: str, folder: Path) -> dict[str, dict[str, float]]:
     """Images per second of a model in training and evaluation, on each side."""
-    config = rendered(model, folder)
+    asked = load()
+    config = rendered(
+        model, folder / "data/manifest.json", folder / f"{model}.py",
+        crop_size=asked.crop, batch_size=asked.batch, max_iters=1000,
+    )  # fmt: skip
     weights = folder / f"{model}.pth"
     results: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
     for _ in range(ROUNDS):
@@ -120,8 +125,6 @@ def measure(model: str, folder: Path) -> dict[str, dict[str, float]]:
 
 def of_segbench(config: str, weights: str, folder: str) -> dict[str, float]:
     """Training, evaluation, and the ceiling: the same step on a batch that is already there."""
-    import torch
-
     from segbench.engine import evaluate
     from segbench.engine.build import load_config
     from segbench.engine.devices import lease_device
@@ -129,14 +132,9 @@ def of_segbench(config: str, weights: str, folder: str) -> dict[str, float]:
     from segbench.engine.execution import Execution
     from segbench.engine.optimizers import step_on
     from segbench.engine.trainer import Trainer
-    from segbench.system.allocator import keep_freed_memory
     from segbench.system.stop import StopRequest
 
-    keep_freed_memory()
-    asked = load()
-    # on a CPU all cores, of which one also reads images
-    threads = (os.cpu_count() or 1) if asked.readers == 1 else asked.readers + 1
-    torch.set_num_threads(threads)
+    asked, threads = load(), ready()
     with lease_device() as device, StopRequest() as stop:
         work = Path(tempfile.mkdtemp(dir=folder)) / "run"
         work.mkdir()
@@ -173,11 +171,8 @@ def of_segbench(config: str, weights: str, folder: str) -> dict[str, float]:
 def of_mmsegmentation(config: str, weights: str, folder: str) -> dict[str, float]:
     """Training as `tools/train.py`, evaluation as `tools/test.py`."""
     import torch
-    from mmengine.config import Config
     from mmengine.hooks import Hook
     from mmengine.runner import Runner
-
-    from segbench.engine.trust import trust_nothing  # noqa: F401  the sampler of the config
 
     asked = load()
     device = "cuda:0" if torch.cuda.is_available() else "cpu"
@@ -191,13 +186,8 @@ def of_mmsegmentation(config: str, weights: str, folder: str) -> dict[str, float
         def after_test_iter(self, *arguments: object, **more: object) -> None:
             images.tick()
 
-    loaded = Config.fromfile(config)
-    loaded.work_dir = tempfile.mkdtemp(dir=folder)
+    loaded = for_stock(config, folder)
     loaded.train_cfg.update(max_iters=asked.warm_up + asked.timed, val_interval=10**6)
-    # as many processes read images as on our side
-    for name in ("train", "val", "test"):
-        loaded[f"{name}_dataloader"].num_workers = asked.readers
-    loaded.default_hooks.checkpoint.interval = 10**6
     runner = Runner.from_cfg(loaded)
     runner.register_hook(Timer())
     runner.train()
@@ -208,6 +198,35 @@ def of_mmsegmentation(config: str, weights: str, folder: str) -> dict[str, float
     tester.register_hook(Timer())
     tester.test()
     return {"training": asked.batch / clock.seconds(), "evaluation": 1 / images.seconds()}
+
+
+def ready() -> int:
+    """Make this process as ready as a job of ours is; returns its threads."""
+    import torch
+
+    from segbench.system.allocator import keep_freed_memory
+
+    keep_freed_memory()
+    asked = load()
+    # on a CPU all cores, of which one also reads images
+    threads = (os.cpu_count() or 1) if asked.readers == 1 else asked.readers + 1
+    torch.set_num_threads(threads)
+    return threads
+
+
+def for_stock(config: str, folder: str) -> Any:
+    """A rendered config as MMEngine's runner takes it; no checkpoint is written."""
+    from mmengine.config import Config
+
+    from segbench.engine.trust import trust_nothing  # noqa: F401  the sampler of the config
+
+    loaded = Config.fromfile(config)
+    loaded.work_dir = tempfile.mkdtemp(dir=folder)
+    # as many processes read images as on our side
+    for name in ("train", "val", "test"):
+        loaded[f"{name}_dataloader"].num_workers = load().readers
+    loaded.default_hooks.checkpoint.interval = 10**9
+    return loaded
 
 
 JOBS = {"segbench": of_segbench, "MMSegmentation": of_mmsegmentation}
@@ -254,22 +273,18 @@ def draw(folder: Path) -> None:
     prepare(description, folder / "source", folder / "data", workers)
 
 
-def rendered(model: str, folder: Path) -> Path:
-    """The config of a training of a model on the drawn dataset."""
+def rendered(model: str, manifest: Path, path: Path, **training: object) -> Path:
+    """Write the config of a training of a model on a prepared dataset."""
     from segbench.config.training import Training
     from segbench.recipe.context import Recipe
     from segbench.recipe.render import render
     from segbench.zoo.names import config_path
 
-    asked = load()
-    training = Training.model_validate(
-        {"crop_size": asked.crop, "batch_size": asked.batch, "max_iters": 1000}
-    )
     recipe = Recipe(
-        training=training, run=f"{model}/scratch/seed0", initialization="scratch", seed=0
-    )
-    path = folder / f"{model}.py"
-    path.write_text(render(config_path(MODELS[model]), folder / "data/manifest.json", recipe))
+        training=Training.model_validate(training), run=f"{model}/scratch/seed0",
+        initialization="scratch", seed=0,
+    )  # fmt: skip
+    path.write_text(render(config_path(MODELS[model]), manifest, recipe))
     return path
 
 

@@ -9,18 +9,15 @@ the first iteration, and validations count. Each side has a process of its own.
 
 import argparse
 import json
-import os
 import statistics
-import sys
 import tempfile
 import time
 import warnings
 from pathlib import Path
 from typing import Any
 
-from timing import LIBRARY, MODELS, started
-
-sys.path.insert(0, str(LIBRARY))
+from stock import for_stock, ready, rendered
+from timing import MODELS, started
 
 COMPARED = ("fast_scnn", "segformer_b0", "pidnet_s")
 VALIDATIONS = 8
@@ -48,8 +45,14 @@ def main() -> None:
     print("|:--|--:|--:|--:|--:|--:|--:|")
     for model in words.models:
         with tempfile.TemporaryDirectory() as folder:
-            config = str(rendered(model, words, Path(folder)))
-            stock, ours = (started(__file__, folder, side=side, config=config) for side in SIDES)
+            config = rendered(
+                model, words.manifest.resolve(), Path(folder) / "config.py",
+                crop_size=words.crop, batch_size=words.batch, max_iters=words.iterations,
+                val_interval=max(1, words.iterations // VALIDATIONS),
+            )  # fmt: skip
+            stock, ours = (
+                started(__file__, folder, side=side, config=str(config)) for side in SIDES
+            )
         line, gain = row(model, stock, ours)
         gains.append(gain)
         print(line, flush=True)
@@ -58,34 +61,12 @@ def main() -> None:
     print(f"\nGeometric mean of the {len(reached)} that were as good: {mean}. Protocol: {words}.")
 
 
-def rendered(model: str, words: argparse.Namespace, folder: Path) -> Path:
-    """The config of both sides."""
-    from segbench.config.training import Training
-    from segbench.recipe.context import Recipe
-    from segbench.recipe.render import render
-    from segbench.zoo.names import config_path
-
-    training = Training.model_validate({
-        "crop_size": words.crop, "batch_size": words.batch, "max_iters": words.iterations,
-        "val_interval": max(1, words.iterations // VALIDATIONS),
-    })  # fmt: skip
-    recipe = Recipe(
-        training=training, run=f"{model}/scratch/seed0", initialization="scratch", seed=0
-    )
-    path = folder / "config.py"
-    path.write_text(render(config_path(MODELS[model]), words.manifest.resolve(), recipe))
-    return path
-
-
 def of_segbench(config: str, folder: str) -> Points:
     """Seconds and mean IoU at each validation of ours."""
-    import torch
-
     from segbench.engine.build import load_config
     from segbench.engine.devices import lease_device
     from segbench.engine.execution import Execution
     from segbench.engine.trainer import Trainer
-    from segbench.system.allocator import keep_freed_memory
     from segbench.system.stop import StopRequest
 
     points = Points()
@@ -95,9 +76,7 @@ def of_segbench(config: str, folder: str) -> Points:
             super().validate()
             points.append((time.perf_counter() - began, self.state.history[-1]["val_miou"]))
 
-    keep_freed_memory()
-    threads = os.cpu_count() or 1
-    torch.set_num_threads(threads)
+    threads = ready()
     with lease_device() as device, StopRequest() as stop:
         work = Path(folder) / "runs/run"
         work.mkdir(parents=True)
@@ -109,11 +88,8 @@ def of_segbench(config: str, folder: str) -> Points:
 
 def of_mmsegmentation(config: str, folder: str) -> Points:
     """Seconds and mean IoU at each validation of `tools/train.py`."""
-    from mmengine.config import Config
     from mmengine.hooks import Hook
     from mmengine.runner import Runner
-
-    from segbench.engine.trust import trust_nothing  # noqa: F401  the sampler of the config
 
     points, began = Points(), [0.0]
 
@@ -124,11 +100,7 @@ def of_mmsegmentation(config: str, folder: str) -> Points:
         def after_val_epoch(self, runner: Runner, metrics: dict[str, Any]) -> None:
             points.append((time.perf_counter() - began[0], float(metrics["mIoU"]) / 100))
 
-    loaded = Config.fromfile(config)
-    loaded.work_dir = str(Path(folder) / "stock")
-    for name in ("train", "val"):
-        loaded[f"{name}_dataloader"].num_workers = 1
-    loaded.default_hooks.checkpoint.interval = 10**9
+    loaded = for_stock(config, folder)
     loaded.default_hooks.checkpoint.pop("save_best", None)
     runner = Runner.from_cfg(loaded)
     runner.register_hook(Timer())
