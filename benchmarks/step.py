@@ -3,7 +3,7 @@
 The ceiling of a training's speed on a device. Every way is tried in turns with the others, in one
 process, and the medians are printed:
 
-    python benchmarks/step.py [--device cuda:0] [--batch 16] [--crop 224 320] [MODEL ...]
+    python benchmarks/step.py [--device cuda:0] [--batch 16] [--crop 224 320] [--compiled] [MODEL]
 """
 
 import argparse
@@ -27,6 +27,7 @@ from timing import MODELS
 from segbench.config.training import Training
 from segbench.datasets.manifest import Manifest
 from segbench.engine.build import build_model, load_config
+from segbench.engine.compiled import compile_network
 from segbench.engine.devices import device_name
 from segbench.engine.optimizers import build_optimizer
 from segbench.recipe.context import Recipe
@@ -84,7 +85,8 @@ class Way:
             config.optim_wrapper.optimizer.fused = True
         self.optim: OptimWrapper = build_optimizer(self.model, config)
         if compiled:
-            self.model.forward = torch.compile(self.model.forward)  # type: ignore[method-assign]
+            threads = torch.get_num_threads()
+            compile_network(self.model, Path(tempfile.mkdtemp()), threads)
         self.device, self.tf32 = device, tf32
         random = torch.Generator().manual_seed(0)
         self.images = torch.randint(0, 256, (batch, 3, *crop), generator=random, dtype=torch.uint8)
@@ -114,10 +116,12 @@ class Way:
         return (time.perf_counter() - began) / STEPS
 
 
-def ways(device: str) -> dict[str, dict[str, object]]:
-    """What is tried on a device."""
+def ways(device: str, compiled: bool) -> dict[str, dict[str, object]]:
+    """What is tried on a device; compiled code takes minutes more for each model."""
     low = {"precision": "bfloat16"}
     tried: dict[str, dict[str, object]] = {"float32": {}}
+    if compiled:
+        tried["float32, compiled"] = {"compiled": True}
     if device != "cpu":
         tried["tf32"] = {"tf32": True}
     tried["bfloat16"] = low
@@ -126,10 +130,12 @@ def ways(device: str) -> dict[str, dict[str, object]]:
     return tried
 
 
-def measure(model: str, crop: tuple[int, int], batch: int, device: str) -> dict[str, float]:
+def measure(
+    model: str, crop: tuple[int, int], batch: int, device: str, compiled: bool
+) -> dict[str, float]:
     """Median seconds of a step, each way."""
     built = dict[str, Way]()
-    for name, settings in ways(device).items():
+    for name, settings in ways(device, compiled).items():
         try:
             way = Way(model, crop, batch, device, **settings)  # type: ignore[arg-type]
             for _ in range(WARM_UP):
@@ -152,6 +158,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda:0" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--crop", type=int, nargs=2, default=(224, 320))
+    parser.add_argument("--compiled", action="store_true", help="try compiled code, too")
     parser.add_argument("--json", type=Path)
     words = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -159,7 +166,9 @@ def main() -> None:
     print(f"{device_name(words.device)}, batch {words.batch}, crop {words.crop}, ms per step:")
     results = {}
     for model in words.models or MODELS:
-        results[model] = measure(model, tuple(words.crop), words.batch, words.device)
+        results[model] = measure(
+            model, tuple(words.crop), words.batch, words.device, words.compiled
+        )
         stock = results[model]["float32"]
         print(f"  {model}")
         for name, took in results[model].items():
