@@ -109,3 +109,14 @@ def test_it_is_refused_for_several_gpus():
     training = {"compile": True, "gpus_per_run": 2}
     with pytest.raises(ConfigError, match="do not go together"):
         parse_section(Training, training, "training")
+
+
+@pytest.mark.parametrize("key", ["compile", "deterministic"])
+@pytest.mark.parametrize(("text", "meant"), [("true", True), ("False", False)])
+def test_a_flag_may_be_text_as_the_command_line_gives_it(key, text, meant):
+    assert getattr(parse_section(Training, {key: text}, "training"), key) is meant
+
+
+def test_a_flag_that_is_neither_is_refused():
+    with pytest.raises(ConfigError, match="`compile`: must be true or false, found 'perhaps'"):
+        parse_section(Training, {"compile": "perhaps"}, "training")

@@ -15,10 +15,10 @@ from segbench.config.evaluation import Evaluation
 from segbench.config.paths import UserPath, from_home
 from segbench.config.schema import (
     Count,
+    Flag,
     Name,
     Section,
     Seed,
-    flag_from_text,
     tuple_from_list,
 )
 from segbench.config.screening import Screening
@@ -53,7 +53,6 @@ def _names_or_path(value: object) -> object:
     return from_home(value) if isinstance(value, str) else value
 
 
-Flag = Annotated[bool, BeforeValidator(flag_from_text, json_schema_input_type=bool)]
 Sha256 = Annotated[str, BeforeValidator(_digits, json_schema_input_type=str)]
 # a file with the names of classes and their counterparts, or the names themselves
 ClassMapOrPath = Annotated[

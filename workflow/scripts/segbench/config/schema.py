@@ -70,6 +70,7 @@ def without_repetition(name: str) -> str:
     return name
 
 
+Flag = Annotated[bool, BeforeValidator(flag_from_text, json_schema_input_type=bool)]
 Count = Annotated[int, BeforeValidator(integer_from_text), Field(ge=1)]
 Seed = Annotated[int, BeforeValidator(integer_from_text), Field(ge=0, le=2**32 - 1)]
 Rate = Annotated[float, BeforeValidator(number_from_text), Field(gt=0, allow_inf_nan=False)]

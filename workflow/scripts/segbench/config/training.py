@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 
 from segbench.config.schema import (
     Count,
+    Flag,
     Rate,
     Section,
     Size,
@@ -98,7 +99,7 @@ class Training(Section):
         "device computes in it and a trial of a few steps is clearly faster, else float32; the "
         "choice is noted with the run; scores are always computed in float32; default: `auto`",
     )
-    compile: bool | None = Field(
+    compile: Flag | None = Field(
         default=None,
         description="train the network as code that PyTorch compiles for its crop (TorchInductor): "
         "the first step takes minutes, the others less time on many GPUs; needs a C++ compiler, "
@@ -134,7 +135,7 @@ class Training(Section):
         "keeps none; beyond it each image file is decoded whenever it is seen, and what comes out "
         "is the same; default: 16",
     )
-    deterministic: bool | None = Field(
+    deterministic: Flag | None = Field(
         default=None,
         description="on a GPU, use kernels that give the same bits each time, where there are any; "
         "slower; those without are named in the log of the run; on a CPU trainings always are; "
@@ -158,7 +159,7 @@ class Training(Section):
             )
         if self.compile and (self.gpus_per_run or 1) > 1:
             raise ValueError(
-                "`compile: true` and `gpus_per_run` beyond 1 do not go together: a network that "
+                "`compile: true` and `gpus_per_run` above 1 do not go together: a network that "
                 "normalises over several processes is not compiled"
             )
         return self
