@@ -27,7 +27,7 @@ CGNET = "cgnet_fcn_4xb8-60k_cityscapes-512x1024"
 def train(finished, tmp_path, monkeypatch):
     """Train CGNet with some options; gives the record, the best weights and the history."""
     monkeypatch.chdir(finished.root)
-    monkeypatch.setattr(deciding, "computes_in_bfloat16", lambda device: True)
+    monkeypatch.setattr(deciding, "mixed_precision_of", lambda device: "bfloat16")
     manifest = finished.root.joinpath("results/datasets/tiny_rural/manifest.json")
     manifest = manifest.relative_to(finished.root)
 
@@ -81,11 +81,12 @@ def test_results_with_a_record_of_another_version_are_made_again(train, tmp_path
 
 
 @pytest.mark.parametrize(
-    "options", [{"precision": "bfloat16"}, {"precision": "auto"}, {"ema": 0.99}]
+    "options",
+    [{"precision": "bfloat16"}, {"precision": "float16"}, {"precision": "auto"}, {"ema": 0.99}],
 )
 def test_an_interrupted_training_ends_with_the_same_weights(train, monkeypatch, options):
     chosen, other = "bfloat16", "float32"
-    monkeypatch.setattr(deciding, "faster", lambda seconds: chosen)
+    monkeypatch.setattr(deciding, "faster", lambda seconds, mixed: chosen)
     _, whole = train("whole", **options)
     seed = trainer._seed_everything
 
@@ -126,10 +127,11 @@ def test_a_signal_ends_a_training_with_its_state_saved(train, monkeypatch, tmp_p
     assert (tmp_path / "broken/history.csv").read_text() == history
 
 
-def test_mixed_precision_trains_about_the_same(train):
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_mixed_precision_trains_about_the_same(train, precision):
     full, _ = train("full", max_iters=12, val_interval=12)
-    mixed, weights = train("mixed", max_iters=12, val_interval=12, precision="bfloat16")
-    assert mixed["precision"] == "bfloat16"
+    mixed, weights = train("mixed", max_iters=12, val_interval=12, precision=precision)
+    assert mixed["precision"] == precision
     assert full["precision"] == "float32"
     # weights stay in float32, so that every score is computed in it
     assert {value.dtype for value in weights.values()} <= {torch.float32, torch.int64}

@@ -57,6 +57,9 @@ OPTIONS = {
     "moving average": {"ema": 0.9},
     "early stopping": {"early_stopping": 2, "learning_rate": 1e-30},
     "mixed precision": {"precision": "bfloat16"},
+    "a scaled loss": {
+        "precision": "float16", "overrides": {"optim_wrapper": {"clip_grad": {"max_norm": 0.1}}},
+    },
     "rare classes": {"rare_class_sampling": 0.01, "class_weights": "median_frequency"},
     "MultiStepLR": {"overrides": {"param_scheduler": MULTI_STEP}},
     "ConstantLR": {"overrides": {"param_scheduler": CONSTANT}},

@@ -134,7 +134,7 @@ def test_every_experiment_of_the_repository_is_valid():
             {"training": {"max_iters": 10**30}},
             "`training.max_iters`: must be at most 1000000000, found 1",
         ),
-        ({"training": {"precision": "float16"}}, "`training.precision`: 'float16' is not valid"),
+        ({"training": {"precision": "float64"}}, "`training.precision`: 'float64' is not valid"),
         ({"training": {"crop_size": [128]}}, "`training.crop_size"),
         ({"training": {"crop_size": 128}}, "`training.crop_size`: "),
         ({"training": {"crop_size": [8, 8]}}, "`training.crop_size.0`: "),

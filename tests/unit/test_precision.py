@@ -1,4 +1,4 @@
-"""bfloat16 where it is faster, decided once; and a step of it that gives no number is repeated."""
+"""Mixed precision where it is faster, decided once; what gives no number is computed again."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from torch.nn import functional
 from segbench.engine import precision as deciding
 from segbench.engine.build import build_model, load_config
 from segbench.engine.optimizers import build_optimizer, step_on
-from segbench.engine.precision import Trial, computes_in_bfloat16, faster, precision_of
+from segbench.engine.precision import Trial, faster, mixed_precision_of, precision_of
 from segbench.recipe.render import render
 from segbench.zoo.names import config_path
 
@@ -63,30 +63,57 @@ def never():
         ({}, "float32"),
     ],
 )
-def test_bfloat16_is_taken_where_it_is_clearly_faster(seconds, expected):
-    assert faster(seconds) == expected
+def test_mixed_precision_is_taken_where_it_is_clearly_faster(seconds, expected):
+    assert faster(seconds, "bfloat16") == expected
+    halved = {"float32": "float32", "bfloat16": "float16"}
+    assert faster({halved[k]: v for k, v in seconds.items()}, "float16") == halved[expected]
 
 
-def test_a_device_without_bfloat16_needs_no_trial(config, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(deciding, "computes_in_bfloat16", lambda device: False)
+def test_a_device_without_mixed_precision_needs_no_trial(config, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(deciding, "mixed_precision_of", lambda device: None)
     caplog.set_level("INFO")
     assert precision_of(config(), nn.Module(), never, "cpu", tmp_path / "kept") == "float32"
     assert not (tmp_path / "kept").exists()
-    assert "m/scratch/seed0: float32, because this device does not compute in bfloat16" in (
-        caplog.text
-    )
+    assert "m/scratch/seed0: float32, because this device does not compute in less" in caplog.text
 
 
-@pytest.mark.parametrize("named", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("in_bfloat16", "capability", "expected"),
+    [
+        (True, (8, 0), "bfloat16"),  # Ampere
+        (False, (7, 5), "float16"),  # Turing, such as a T4
+        (False, (7, 0), "float16"),  # Volta
+        (False, (6, 1), None),  # Pascal, which is slower in float16
+    ],
+)
+def test_a_gpu_computes_in_what_it_has_tensor_cores_for(
+    monkeypatch, in_bfloat16, capability, expected
+):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: in_bfloat16)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert mixed_precision_of("cuda:0") == expected
+
+
+@pytest.mark.parametrize("mixed", ["bfloat16", "float16"])
+def test_processes_that_train_together_take_what_the_device_computes_in(
+    config, tmp_path, monkeypatch, mixed
+):
+    monkeypatch.setattr(deciding, "mixed_precision_of", lambda device: mixed)
+    found = precision_of(config(), nn.Module(), never, "cpu", tmp_path / "kept", may_try=False)
+    assert found == mixed
+
+
+@pytest.mark.parametrize("named", ["float32", "bfloat16", "float16"])
 def test_a_precision_that_is_named_is_used(config, tmp_path, named):
     found = precision_of(config(precision=named), nn.Module(), never, "cpu", tmp_path / "kept")
     assert found == named
 
 
+@pytest.mark.parametrize("mixed", ["bfloat16", "float16"])
 def test_a_trial_serves_all_runs_of_a_model_and_a_damaged_one_is_made_anew(
-    config, tmp_path, monkeypatch
+    config, tmp_path, monkeypatch, mixed
 ):
-    monkeypatch.setattr(deciding, "computes_in_bfloat16", lambda device: True)
+    monkeypatch.setattr(deciding, "mixed_precision_of", lambda device: mixed)
     wanted, kept = config(precision="auto"), tmp_path / "kept"
     model, _ = build_model(wanted, 0)
     before = {key: value.clone() for key, value in model.state_dict().items()}
@@ -94,16 +121,16 @@ def test_a_trial_serves_all_runs_of_a_model_and_a_damaged_one_is_made_anew(
     first = precision_of(wanted, model, batch, "cpu", kept)
     (path,) = kept.glob("*.json")
     assert Trial.read(path).precision == first
-    assert Trial.read(path).seconds.keys() == {"float32", "bfloat16"}
+    assert Trial.read(path).seconds.keys() == {"float32", mixed}
     # neither the model nor what it will draw is another after a trial
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), drawn)
-    other = {"float32": "bfloat16", "bfloat16": "float32"}[first]
+    other = {"float32": mixed, mixed: "float32"}[first]
     Trial.read(path).model_copy(update={"precision": other}).write(path)
     assert precision_of(wanted, model, never, "cpu", kept) == other
     path.write_text("{")
     precision_of(wanted, model, batch, "cpu", kept)
-    assert Trial.read(path).precision in {"float32", "bfloat16"}
+    assert Trial.read(path).precision in {"float32", mixed}
     # another batch is another question
     precision_of(config(precision="auto", batch_size=4), model, batch, "cpu", kept)
     assert len([*kept.glob("*.json")]) == 2
@@ -114,7 +141,8 @@ def test_a_cpu_computes_in_bfloat16_if_it_says_so():
     flags = about.read_text() if about.is_file() else ""
     if "flags\t" not in flags:
         pytest.skip("not an x86 machine with Linux")
-    assert computes_in_bfloat16("cpu") == ("avx512_bf16" in flags or "amx_tile" in flags)
+    has_instructions = "avx512_bf16" in flags or "amx_tile" in flags
+    assert mixed_precision_of("cpu") == ("bfloat16" if has_instructions else None)
 
 
 def stepped(config, spoil=None):
@@ -130,10 +158,10 @@ def stepped(config, spoil=None):
 
 
 def no_number_in_activations(model):
-    """The first convolution gives a NaN, as long as it computes in bfloat16."""
+    """The first convolution gives a NaN, as long as it computes in 16 bits."""
 
     def spoil(module, inputs, output):
-        if output.dtype == torch.bfloat16:
+        if output.dtype.itemsize == 2:
             output[0, 0, 0, 0] = float("nan")
         return output
 
@@ -141,21 +169,28 @@ def no_number_in_activations(model):
 
 
 def no_number_in_a_gradient(model):
-    """The loss is sound, but a gradient is not, as long as it is computed in bfloat16."""
+    """The loss is sound, but a gradient is not, as long as it is computed in 16 bits."""
 
     def watch(module, inputs, output):
-        if output.dtype == torch.bfloat16:
+        if output.dtype.itemsize == 2:
             output.register_hook(lambda gradient: gradient * float("inf"))
 
     next(m for m in model.modules() if isinstance(m, nn.Conv2d)).register_forward_hook(watch)
 
 
-@pytest.mark.parametrize("spoil", [no_number_in_activations, no_number_in_a_gradient])
-def test_a_step_that_gives_no_number_is_computed_in_float32(config, spoil, caplog):
+@pytest.mark.parametrize(
+    ("spoil", "precision"),
+    [
+        (no_number_in_activations, "bfloat16"),
+        (no_number_in_a_gradient, "bfloat16"),
+        (no_number_in_activations, "float16"),
+    ],
+)
+def test_a_step_that_gives_no_number_is_computed_in_float32(config, spoil, precision, caplog):
     expected, _, loss = stepped(config(precision="float32"))
     caplog.set_level("INFO")
-    model, optim, repeated = stepped(config(precision="bfloat16"), spoil)
-    assert "gave no number in bfloat16; it is computed in float32" in caplog.text
+    model, optim, repeated = stepped(config(precision=precision), spoil)
+    assert f"gave no number in {precision}; it is computed in float32" in caplog.text
     # weights, statistics and what dropout drew are those of a step in float32, to the bit
     assert torch.equal(loss, repeated)
     expected_state = expected.state_dict()
@@ -164,9 +199,39 @@ def test_a_step_that_gives_no_number_is_computed_in_float32(config, spoil, caplo
     assert optim.inner_count == 1
 
 
-def test_a_step_in_bfloat16_that_gives_numbers_is_left_alone(config, caplog):
+def test_gradients_that_are_too_large_leave_the_step_out_and_halve_the_scale(config):
+    """A scale that is too large is how float16 finds out which is not."""
+    wanted = config(precision="float16")
+    before, _ = build_model(wanted, 0)
+    model, optim, loss = stepped(wanted, no_number_in_a_gradient)
+    assert torch.isfinite(loss)
+    assert optim.scaler.get_scale() == 2**16 / 2
+    changed = dict(before.named_parameters())
+    assert all(torch.equal(changed[name], p) for name, p in model.named_parameters())
+
+
+def test_a_scaled_loss_gives_the_gradients_and_the_clipping_of_one_that_is_not(config):
+    """A step is as long as in float32, and goes the same way but for the rounding of gradients."""
+    clipped = {"optim_wrapper": {"clip_grad": {"_delete_": True, "max_norm": 0.01}}}
+    start, _ = build_model(config(), 0)
+    full, _, _ = stepped(config(precision="float32", overrides=clipped))
+    model, _, _ = stepped(config(precision="float16", overrides=clipped))
+
+    def moved(after):
+        return torch.cat([
+            (q - p).detach().flatten()
+            for p, q in zip(start.parameters(), after.parameters(), strict=True)
+        ])  # fmt: skip
+
+    expected, found = moved(full), moved(model)
+    assert float(found.norm()) == pytest.approx(float(expected.norm()), rel=0.02)
+    assert float(functional.cosine_similarity(expected, found, dim=0)) > 0.9
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_a_mixed_step_that_gives_numbers_is_left_alone(config, precision, caplog):
     caplog.set_level("INFO")
-    _, optim, mixed = stepped(config(precision="bfloat16"))
+    _, optim, mixed = stepped(config(precision=precision))
     _, _, full = stepped(config(precision="float32"))
     assert optim.is_mixed
     assert not caplog.text
@@ -174,8 +239,9 @@ def test_a_step_in_bfloat16_that_gives_numbers_is_left_alone(config, caplog):
     assert float(mixed) == pytest.approx(float(full), rel=0.02)
 
 
-def test_logits_are_enlarged_in_float32(config):
-    wanted = config(precision="bfloat16")
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_logits_are_enlarged_in_float32(config, precision):
+    wanted = config(precision=precision)
     model, _ = build_model(wanted, 0)
     seen = []
     plain = model.decode_head.loss_decode.forward
@@ -185,8 +251,8 @@ def test_logits_are_enlarged_in_float32(config):
     before = functional.interpolate
     step_on(model.train(), batch(), build_optimizer(model, wanted))
     assert [logits.dtype for logits in seen] == [torch.float32]
-    # enlarging in bfloat16 would have left numbers of eight bits
-    assert not torch.equal(seen[0], seen[0].bfloat16().float())
+    # enlarging in mixed precision would have left numbers of fewer bits
+    assert not torch.equal(seen[0], seen[0].to(getattr(torch, precision)).float())
     assert functional.interpolate is before
 
 

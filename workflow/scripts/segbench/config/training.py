@@ -19,7 +19,7 @@ from segbench.config.schema import (
     parse_section,
 )
 
-Precision = Literal["auto", "float32", "bfloat16"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
 # two keys that say the same; setting one for a model takes the place of the other
 LENGTHS = ("max_iters", "epochs")
 # keys that say how the work is done; what comes out of it does not depend on them
@@ -95,9 +95,10 @@ class Training(Section):
     )
     precision: Precision | None = Field(
         default=None,
-        description="`float32`, `bfloat16` for mixed precision, or `auto`: bfloat16 where the "
-        "device computes in it and a trial of a few steps is clearly faster, else float32; the "
-        "choice is noted with the run; scores are always computed in float32; default: `auto`",
+        description="`float32`; mixed precision in `bfloat16`, or in `float16` with a scaled loss "
+        "for GPUs older than NVIDIA's Ampere; or `auto`: the mixed precision that the device "
+        "computes in, where a trial of a few steps is clearly faster, else float32; the choice is "
+        "noted with the run; scores are always computed in float32; default: `auto`",
     )
     compile: Flag | None = Field(
         default=None,

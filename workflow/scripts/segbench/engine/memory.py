@@ -22,8 +22,8 @@ BYTES = 4
 MAPS_PER_HEAD = 3
 # what CUDA and cuDNN take for themselves, or Python with torch on a CPU
 OVERHEAD = 1 << 30
-# of what autocast leaves in bfloat16 and in float32
-BFLOAT16_SHARE = 0.6
+# of what autocast leaves in 16 bits and in float32
+MIXED_SHARE = 0.6
 WARN_SHARE, STOP_SHARE = 0.9, 1.5
 
 
@@ -66,7 +66,7 @@ def estimate(model: nn.Module, config: Config, crop: tuple[int, int]) -> Estimat
     classes = len(config.train_dataloader.dataset.metainfo.classes)
     maps = MAPS_PER_HEAD * max(1, heads) * classes * batch * height * width * BYTES
     if config.optim_wrapper.get("type") == "AmpOptimWrapper":
-        kept = round(kept * BFLOAT16_SHARE)
+        kept = round(kept * MIXED_SHARE)
     return Estimate(_weight_bytes(model, config), kept + maps)
 
 

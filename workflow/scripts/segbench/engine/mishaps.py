@@ -70,7 +70,8 @@ def beyond_memory(run: str, device: str, batch: int, fits: int | None) -> ModelE
         remedy = "lower `training.batch_size` for this model"
     return ModelError(
         f"{run}: {device} has not enough memory for a batch of {batch} images; {remedy}, or use "
-        "`precision: bfloat16`. Other work on the same device takes memory, too."
+        "`precision: bfloat16` (`float16` on GPUs before NVIDIA's Ampere). Other work on the same "
+        "device takes memory, too."
     )
 
 

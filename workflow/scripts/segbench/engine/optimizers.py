@@ -17,6 +17,8 @@ from segbench.engine.operators import lay_out_channels_last
 
 LOG = logging.getLogger(__name__)
 PLAIN = ("OptimWrapper", "AmpOptimWrapper")  # MMEngine's; the zoo knows no other
+FUSED = ("SGD", "Adam", "AdamW")  # those that PyTorch computes for all parameters at once
+HALVES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class NotFiniteError(Exception):
@@ -25,34 +27,52 @@ class NotFiniteError(Exception):
 
 @OPTIM_WRAPPERS.register_module()
 class PrecisionOptimWrapper(OptimWrapper):  # type: ignore[misc]
-    """Forward passes in float32, or in bfloat16 where that is safe.
+    """Forward passes in float32, or in bfloat16 or float16 where that is safe.
 
     MMEngine's own wrapper of mixed precision refuses a CPU. Enlarging maps stays in float32, so
     that the logits which losses see are not rounded; PyTorch keeps the losses, and the statistics
     of batch normalisation, in float32 by itself.
+
+    Gradients of float16 would vanish, so its loss is scaled: by half as much after a step whose
+    gradients were too large, which is left out, and by twice as much after many that were not.
     """
 
+    precision = "float32"
     is_mixed = False
     is_alone = True  # no other process waits for this one in the same step
+    scaler: torch.amp.GradScaler | None = None  # where there was ever one to keep
 
     def compute_in(self, precision: str, model: nn.Module) -> None:
         """Choose the precision, and lay the model out in memory as is fastest with it.
 
         Args:
-            precision: `float32` or `bfloat16`.
+            precision: `float32`, `bfloat16` or `float16`.
             model: what is optimized, already on its device; its memory format may be changed.
         """
-        self.is_mixed = precision == "bfloat16"
+        self.precision, self.is_mixed = precision, precision in HALVES
+        if precision == "float16" and self.scaler is None:
+            self.scaler = torch.amp.GradScaler(self._device)
         if self.is_mixed or _is_on_cpu(model):
             lay_out_channels_last(model)
 
     @property
     def can_repeat(self) -> bool:
         """Whether a step that gave no number can be computed once more."""
+        # a GPU would have to be waited for in every step, and its bfloat16 was never seen to fail;
+        # the scale of float16 has it waited for anyway
+        is_looked_at = self._device == "cpu" or self._is_scaled
+        return self.is_mixed and self.is_alone and is_looked_at and self._accumulative_counts == 1
+
+    @property
+    def _device(self) -> str:
+        """The type of the device of what is optimized."""
         parameters = self.optimizer.param_groups[0]["params"]
-        # a GPU would have to be waited for in every step, and its bfloat16 was never seen to fail
-        on_cpu = not parameters or parameters[0].device.type == "cpu"
-        return self.is_mixed and self.is_alone and on_cpu and self._accumulative_counts == 1
+        return parameters[0].device.type if parameters else "cpu"
+
+    @property
+    def _is_scaled(self) -> bool:
+        """Whether the loss of this step is scaled."""
+        return self.is_mixed and self.precision == "float16"
 
     @contextlib.contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
@@ -61,7 +81,7 @@ class PrecisionOptimWrapper(OptimWrapper):  # type: ignore[misc]
             stack.enter_context(super().optim_context(model))
             if self.is_mixed:
                 device = next(model.parameters()).device.type
-                stack.enter_context(torch.autocast(device, torch.bfloat16))
+                stack.enter_context(torch.autocast(device, HALVES[self.precision]))
                 stack.enter_context(mock.patch.object(functional, "interpolate", _interpolate))
             yield
 
@@ -71,10 +91,41 @@ class PrecisionOptimWrapper(OptimWrapper):  # type: ignore[misc]
         Raises:
             NotFiniteError: it or they are no number, and the step can be repeated.
         """
+        if self.can_repeat and not bool(torch.isfinite(loss)):
+            raise NotFiniteError
+        if self._is_scaled and self.scaler is not None:
+            # gradients that are too large are the business of the scale
+            super().backward(self.scaler.scale(loss), **settings)
+            return
         super().backward(loss, **settings)
-        if self.can_repeat and not (bool(torch.isfinite(loss)) and self._gradients_are_finite()):
+        if self.can_repeat and not self._gradients_are_finite():
             self._inner_count -= 1
             raise NotFiniteError
+
+    def step(self, **settings: object) -> None:
+        """Change the parameters, unless gradients of a scaled loss are too large."""
+        if not self._is_scaled or self.scaler is None:
+            super().step(**settings)
+            return
+        self.scaler.unscale_(self.optimizer)
+        if self.clip_grad_kwargs:
+            self._clip_grad()
+        self.scaler.step(self.optimizer, **settings)
+        self.scaler.update()
+
+    def state_dict(self) -> dict[str, Any]:
+        """That of the optimizer, and the scale of the loss under MMEngine's name for it."""
+        state: dict[str, Any] = super().state_dict()
+        if self.scaler is not None:
+            state["loss_scaler"] = self.scaler.state_dict()
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Put back what `state_dict` gave."""
+        if "loss_scaler" in state_dict:
+            self.scaler = torch.amp.GradScaler(self._device)
+            self.scaler.load_state_dict(state_dict.pop("loss_scaler"))
+        super().load_state_dict(state_dict)
 
     def _gradients_are_finite(self) -> bool:
         groups = self.optimizer.param_groups
@@ -88,7 +139,7 @@ _full_precision = functional.interpolate
 
 def _interpolate(input: Tensor, *more: Any, **settings: Any) -> Tensor:
     """`torch.nn.functional.interpolate` of a map in float32."""
-    if input.dtype == torch.bfloat16:
+    if input.dtype in HALVES.values():
         input = input.float()
     return _full_precision(input, *more, **settings)
 
@@ -98,24 +149,28 @@ def build_optimizer(model: nn.Module, config: Config) -> PrecisionOptimWrapper:
 
     Args:
         model: already on its device; convolutions are fastest with channels last on a CPU, and
-            in bfloat16 anywhere, so its memory format may be changed.
+            in mixed precision anywhere, so its memory format may be changed.
         config: a rendered config. Where it leaves the precision open, this is float32.
     """
     settings = config.optim_wrapper.copy()
-    is_mixed = settings.type == "AmpOptimWrapper"
+    precision = (
+        settings.get("dtype", "bfloat16") if settings.type == "AmpOptimWrapper" else "float32"
+    )
     if settings.type in PLAIN:
         settings.type = "PrecisionOptimWrapper"
         for key in ("dtype", "loss_scale"):
             settings.pop(key, None)
+    if settings.optimizer.type in FUSED and "foreach" not in settings.optimizer:
+        settings.optimizer = {"fused": True, **settings.optimizer}
     optim: PrecisionOptimWrapper = build_optim_wrapper(model, settings)
-    optim.compute_in("bfloat16" if is_mixed else "float32", model)
+    optim.compute_in(precision, model)
     return optim
 
 
 def step_on(
     model: nn.Module, batch: Mapping[str, Sequence[object]], optim: PrecisionOptimWrapper
 ) -> dict[str, Tensor]:
-    """One training step. Where bfloat16 gives no number, it is computed in float32 instead.
+    """One training step. Where mixed precision gives no number, it is computed in float32 instead.
 
     Args:
         model: in training mode; what it draws is drawn again the same in the second attempt.
@@ -129,20 +184,32 @@ def step_on(
         return model.train_step(batch, optim)  # type: ignore[operator, no-any-return]
     # batch normalisation has moved its averages by the time that the loss is known
     buffers = [buffer.clone() for buffer in model.buffers()]
-    drawn = torch.get_rng_state()
+    drawn = _draws()
     try:
         return model.train_step(batch, optim)  # type: ignore[operator, no-any-return]
     except NotFiniteError:
-        LOG.info("a step gave no number in bfloat16; it is computed in float32")
+        LOG.info("a step gave no number in %s; it is computed in float32", optim.precision)
     for buffer, before in zip(model.buffers(), buffers, strict=True):
         buffer.copy_(before)
-    torch.set_rng_state(drawn)
+    _draw_again(drawn)
     optim.zero_grad()
     optim.is_mixed = False
     try:
         return model.train_step(batch, optim)  # type: ignore[operator, no-any-return]
     finally:
         optim.is_mixed = True
+
+
+def _draws() -> list[Tensor]:
+    """Where the generators of the CPU and of the device in use stand."""
+    on_device = [torch.cuda.get_rng_state()] if torch.cuda.is_available() else []
+    return [torch.get_rng_state(), *on_device]
+
+
+def _draw_again(drawn: list[Tensor]) -> None:
+    torch.set_rng_state(drawn[0])
+    for state in drawn[1:]:
+        torch.cuda.set_rng_state(state)
 
 
 def build_schedulers(config: Config, optim: OptimWrapper) -> list[_ParamScheduler]:

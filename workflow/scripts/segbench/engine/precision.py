@@ -1,7 +1,7 @@
 """Which precision a training computes in, where its config leaves that open.
 
-bfloat16 is taken where the device computes in it and a short trial is clearly faster. Imports torch
-and mmengine.
+Mixed precision is taken where the device computes in it and a short trial is clearly faster.
+Imports torch and mmengine.
 """
 
 import copy
@@ -27,9 +27,10 @@ from segbench.system.provenance import package_versions
 from segbench.system.records import Record
 
 LOG = logging.getLogger(__name__)
-PRECISIONS = ("float32", "bfloat16")
-# bfloat16 must be this much faster: less is within the noise of a trial, and not worth a difference
+# mixed precision must be this much faster: less is within the noise of a trial, and not worth a
+# difference
 CLEARLY_FASTER = 1.15
+WITH_TENSOR_CORES = (7, 0)  # the compute capability of NVIDIA's Volta
 WARM_UP, TIMED = 1, 2  # steps of each
 Batch = Mapping[str, Sequence[object]]
 
@@ -48,10 +49,20 @@ class Trial(Record):
     precision: str
 
 
-def computes_in_bfloat16(device: str) -> bool:
-    """Whether a device has instructions for bfloat16; imitating them is slower than float32."""
-    if device != "cpu":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+def mixed_precision_of(device: str) -> str | None:
+    """The mixed precision that a device has instructions for; imitating them is slow.
+
+    Returns:
+        `bfloat16`; `float16` for a GPU that has tensor cores for it alone; None for neither.
+    """
+    if device == "cpu":
+        return "bfloat16" if _cpu_computes_in_bfloat16() else None
+    if torch.cuda.is_bf16_supported(including_emulation=False):
+        return "bfloat16"
+    return "float16" if torch.cuda.get_device_capability(device) >= WITH_TENSOR_CORES else None
+
+
+def _cpu_computes_in_bfloat16() -> bool:
     if platform.machine().lower() in ("aarch64", "arm64"):
         return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
@@ -73,20 +84,22 @@ def precision_of(
         batch: reads a batch of the run, if one is needed.
         device: where it is trained.
         folder: keeps the trials, so that other runs of the model need none.
-        may_try: whether a trial is possible; without one, bfloat16 is taken where there is any.
+        may_try: whether a trial is possible; without one, mixed precision is taken where there is
+            any.
 
     Returns:
-        `float32` or `bfloat16`.
+        `float32`, `bfloat16` or `float16`.
     """
     section = RunSection.of(config)
     if section.precision != "auto":
         return section.precision
-    if not computes_in_bfloat16(device):
-        LOG.info("%s: float32, because this device does not compute in bfloat16", section.run)
+    mixed = mixed_precision_of(device)
+    if mixed is None:
+        LOG.info("%s: float32, because this device does not compute in less", section.run)
         return "float32"
     if not may_try:
-        return "bfloat16"
-    return _remembered(config, section, model, batch, device, folder).precision
+        return mixed
+    return _remembered(config, section, model, batch, device, folder, mixed).precision
 
 
 def _remembered(
@@ -96,6 +109,7 @@ def _remembered(
     batch: Callable[[], Batch],
     device: str,
     folder: Path,
+    mixed: str,
 ) -> Trial:
     made_for = {
         "device": _hardware(device),
@@ -109,23 +123,25 @@ def _remembered(
         try:
             return Trial.read(path)
         except DataError:  # none yet, or a damaged one
-            trial = _try(config, model, batch(), made_for)
+            trial = _try(config, model, batch(), made_for, mixed)
             trial.write(path)
     times = ", ".join(f"{name} {1000 * took:.0f} ms" for name, took in trial.seconds.items())
     LOG.info("%s: %s; a step takes %s", section.run, trial.precision, times)
     return trial
 
 
-def _try(config: Config, model: nn.Module, batch: Batch, made_for: dict[str, str]) -> Trial:
+def _try(
+    config: Config, model: nn.Module, batch: Batch, made_for: dict[str, str], mixed: str
+) -> Trial:
     """Time steps of copies of a model, in turns."""
     state = torch.get_rng_state()
     copies = dict[str, tuple[nn.Module, PrecisionOptimWrapper]]()
-    for name in PRECISIONS:
+    for name in ("float32", mixed):
         tried = copy.deepcopy(model).train()
         optim = build_optimizer(tried, config)
         optim.compute_in(name, tried)
         copies[name] = tried, optim
-    found: dict[str, list[float]] = {name: [] for name in PRECISIONS}
+    found: dict[str, list[float]] = {name: [] for name in copies}
     for _ in range(WARM_UP + TIMED):
         for name, (tried, optim) in copies.items():
             found[name].append(_seconds(tried, batch, optim))
@@ -134,15 +150,20 @@ def _try(config: Config, model: nn.Module, batch: Batch, made_for: dict[str, str
         torch.cuda.empty_cache()
     seconds = {name: min(times[WARM_UP:]) for name, times in found.items()}
     seconds = {name: took for name, took in seconds.items() if math.isfinite(took)}
-    return Trial(made_for=made_for, seconds=seconds, precision=faster(seconds))
+    return Trial(made_for=made_for, seconds=seconds, precision=faster(seconds, mixed))
 
 
-def faster(seconds: Mapping[str, float]) -> str:
-    """The precision to use, from the duration of a step in each that works."""
-    if "bfloat16" not in seconds:
+def faster(seconds: Mapping[str, float], mixed: str) -> str:
+    """The precision to use, from the duration of a step in each that works.
+
+    Args:
+        seconds: by precision.
+        mixed: the one that is not `float32`.
+    """
+    if mixed not in seconds:
         return "float32"
-    gain = seconds.get("float32", math.inf) / seconds["bfloat16"]
-    return "bfloat16" if gain >= CLEARLY_FASTER else "float32"
+    gain = seconds.get("float32", math.inf) / seconds[mixed]
+    return mixed if gain >= CLEARLY_FASTER else "float32"
 
 
 def _seconds(model: nn.Module, batch: Batch, optim: PrecisionOptimWrapper) -> float:

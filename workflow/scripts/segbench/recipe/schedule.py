@@ -13,18 +13,19 @@ SCHEDULE_KEYS = ("begin", "end", "T_max", "total_iters", "step_size")
 FEWEST_VALIDATIONS, MOST_VALIDATIONS = 3, 10
 VALIDATION_SHARE = 0.1
 STEP_COSTS = 3
+# bfloat16 has the range of float32, so its loss needs no scale; that of float16 is found as it goes
+LOSS_SCALES: dict[str, float | str] = {"bfloat16": 1.0, "float16": "dynamic"}
 
 
 def set_precision(run: Adaptation) -> None:
     """The precision that was asked for; where none was, it is decided where the run is trained."""
     wrapper, wanted = run.config.optim_wrapper, run.training.precision or "auto"
-    if wanted == "bfloat16":
-        # bfloat16 has the range of float32, so its loss needs no scale
-        wrapper.update(type="AmpOptimWrapper", dtype="bfloat16", loss_scale=1.0)
-        run.note("mixed precision: bfloat16 in training, float32 in every score")
+    if wanted in LOSS_SCALES:
+        wrapper.update(type="AmpOptimWrapper", dtype=wanted, loss_scale=LOSS_SCALES[wanted])
+        run.note(f"mixed precision: {wanted} in training, float32 in every score")
         return
     if wanted == "auto":
-        run.note("precision: bfloat16 where the device is clearly faster in it, else float32")
+        run.note("precision: mixed where the device is clearly faster in it, else float32")
     if wrapper.get("type") == "AmpOptimWrapper":
         wrapper["type"] = "OptimWrapper"
         wrapper.pop("loss_scale", None)

@@ -41,7 +41,8 @@ class RunSection(BaseModel):
         adaptations: what was changed of the zoo config, in sentences.
         early_stopping: validations without a better score after which it ends.
         ema: decay of the moving average of the weights.
-        precision: `float32`, `bfloat16`, or `auto`, which is decided where it is trained.
+        precision: `float32`, `bfloat16`, `float16`, or `auto`, which is decided where it
+            is trained.
         deterministic: whether kernels that give the same bits each time are used on a GPU.
         compile: whether the network is compiled in training.
         source: the checkpoint of a whole model that it starts from.

@@ -55,7 +55,7 @@ class TrainRecord(Record):
         crop_size: height and width in pixels.
         batch_size: images per iteration.
         learning_rate, optimizer: of the recipe; None where nothing was trained.
-        precision: `float32` or `bfloat16`.
+        precision: `float32`, `bfloat16` or `float16`.
         compiled: whether the network was compiled in training.
         ema: decay of the moving average of the weights, if there is one.
         adaptations: what was changed of the published recipe, in sentences.
