@@ -1,6 +1,8 @@
 """Helpers of the tests: a checkout that runs Snakemake, and where real files are."""
 
+import compileall
 import csv
+import functools
 import json
 import os
 import shutil
@@ -17,6 +19,7 @@ import pytest
 from segbench.config.training import Training
 from segbench.datasets.manifest import Manifest
 from segbench.recipe.context import Recipe
+from segbench.system.code_digest import code_digest
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -39,6 +42,15 @@ def heed_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+@functools.cache
+def _read_code_once() -> None:
+    """Compile and read the library before it is copied, and not in each of hundreds of copies."""
+    scripts = ROOT / "workflow/scripts"
+    compileall.compile_dir(scripts, quiet=1)
+    for script in scripts.glob("*.py"):
+        code_digest(script)
+
+
 @dataclass(frozen=True)
 class Checkout:
     """A copy of the repository in which Snakemake is run as a user would."""
@@ -47,13 +59,12 @@ class Checkout:
 
     @classmethod
     def copy_of(cls, source: Path, target: Path) -> "Checkout":
-        """Copy what the workflow consists of."""
+        """Copy what the workflow consists of, and what Python and segbench keep of its code."""
+        _read_code_once()
         target.mkdir(parents=True)
         for part in PARTS:
             if (source / part).is_dir():
-                shutil.copytree(
-                    source / part, target / part, ignore=shutil.ignore_patterns("__pycache__")
-                )
+                shutil.copytree(source / part, target / part)
             else:
                 shutil.copy2(source / part, target / part)
         return cls(target)

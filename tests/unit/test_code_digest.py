@@ -20,9 +20,7 @@ def digests_after(tmp_path, monkeypatch):
 
     def digests_of(*edits: tuple[str, str, str]) -> dict[str, str]:
         copy = tmp_path / f"scripts{len(list(tmp_path.iterdir()))}"
-        shutil.copytree(
-            ROOT / "workflow/scripts", copy, ignore=shutil.ignore_patterns("__pycache__")
-        )
+        shutil.copytree(ROOT / "workflow/scripts", copy)
         for name, old, new in edits:
             text = (copy / LIBRARY / name).read_text()
             assert old in text, f"{name} does not hold {old!r}"

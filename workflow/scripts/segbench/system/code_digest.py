@@ -13,6 +13,9 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from segbench.system.kept_code import digest_of, kept_code
 
 LIBRARY = Path(__file__).parents[1]
 PACKAGE = "segbench"
@@ -54,6 +57,7 @@ def code_digest(script: Path) -> str:
         # with what each name stands for, because another module may have one that is called alike
         meant = sorted({f"{other}:{found.definitions[other].digest}" for found, other in targets})
         digests.add(_hash(module.definitions[name].digest, *meant))
+    kept_code(LIBRARY, Path(__file__)).write()
     return _hash(*sorted(digests))[:16]
 
 
@@ -111,6 +115,28 @@ class Module:
     at_import: list[str] = field(default_factory=list)
     imports: dict[str, tuple[str, str]] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, name: str, content: Any) -> "Module":
+        """A module from what `content` gave."""
+        definitions, at_import, imports = content
+        return cls(
+            name,
+            {
+                key: Definition(digest, frozenset(names), frozenset(map(tuple, attributes)))
+                for key, (digest, names, attributes) in definitions.items()
+            },
+            at_import,
+            {key: (module, wanted) for key, (module, wanted) in imports.items()},
+        )
+
+    def content(self) -> list[object]:
+        """All of it but the name, in a form that JSON has."""
+        definitions = {
+            key: [one.digest, sorted(one.names), sorted(one.attributes)]
+            for key, one in self.definitions.items()
+        }
+        return [definitions, self.at_import, self.imports]
+
     def referred(self, definition: Definition) -> Iterator[tuple["Module", str]]:
         """The definitions that one uses, here and in other modules."""
         for name in definition.names:
@@ -145,8 +171,18 @@ def module_path(module: str) -> Path | None:
 
 @functools.cache
 def _module(path: Path, name: str) -> Module:
-    """Read a module; a process reads each one once."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    """A module; a process reads each one once at most."""
+    text = path.read_bytes()
+    kept, key = kept_code(LIBRARY, Path(__file__)), digest_of(text)
+    content = kept.get(key)
+    if content is None:
+        content = _read(text, name).content()
+        kept.add(key, content)
+    return Module.of(name, content)
+
+
+def _read(text: bytes, name: str) -> Module:
+    tree = ast.parse(text)
     module = Module(name)
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
