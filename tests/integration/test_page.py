@@ -13,7 +13,7 @@ from helpers import Checkout
 from segbench.datasets.meaning import Shown
 from segbench.report import page_pictures
 from segbench.report.comparison import Comparison
-from segbench.report.gallery import plot_gallery
+from segbench.report.gallery import draw_gallery
 from segbench.report.page import ROOM, write_page
 from segbench.report.plotting import read_label
 from segbench.report.predictions import StoredPredictions
@@ -235,7 +235,7 @@ def test_an_image_that_is_gone_leaves_a_placeholder_that_says_so(opened, finishe
     # in the figure, too
     candidates = compared(finished).candidates
     manifest = compared(finished).manifest
-    plot_gallery(candidates, dataset, manifest, "title", images=100).savefig(tmp_path / "g.png")
+    draw_gallery(tmp_path / "g.png", candidates, dataset, manifest, "title", images=100)
 
 
 def grey(address: str) -> bool:

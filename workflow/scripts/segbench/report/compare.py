@@ -4,8 +4,10 @@ Works on what evaluation and training stored; needs no network, no GPU and no to
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from matplotlib.figure import Figure
 
 from segbench.report import (
     claims,
@@ -122,32 +124,46 @@ def write_figures(
         gallery_images: how many images the gallery shows.
     """
     candidates, manifest = compared.candidates, compared.manifest
-    name = manifest.name
-    per_class = csv_tables.per_class_table(candidates, manifest.class_names)
-    drawn = {
-        "models": figures.plot_models(candidates, f"{name}: mean IoU on {_images(candidates[0])}"),
-        "per_class": figures.plot_per_class(candidates, per_class, f"{name}: IoU per class, %"),
-        "training": figures.plot_training(candidates, f"{name}: how the models learnt"),
-        "slices": slices.plot_slices(compared.by_part, candidates, f"{name}: mean IoU on parts, %"),
+    # one after the other, because those of many models take much memory
+    for stem, draw in _figures(compared).items():
+        plotting.save(draw(), folder / f"{stem}.svg")
+    gallery.draw_gallery(
+        gallery_path, candidates, dataset, manifest, f"{manifest.name}: {manifest.scored_images}",
+        gallery_images,
+    )  # fmt: skip
+
+
+def _figures(compared: Comparison) -> dict[str, Callable[[], Figure]]:
+    """What draws each figure of a comparison, by its name."""
+    candidates, name = compared.candidates, compared.manifest.name
+    per_class = csv_tables.per_class_table(candidates, compared.manifest.class_names)
+    drawn: dict[str, Callable[[], Figure]] = {
+        "models": lambda: figures.plot_models(
+            candidates, f"{name}: mean IoU on {_images(candidates[0])}"
+        ),
+        "per_class": lambda: figures.plot_per_class(
+            candidates, per_class, f"{name}: IoU per class, %"
+        ),
+        "training": lambda: figures.plot_training(candidates, f"{name}: how the models learnt"),
+        "slices": lambda: slices.plot_slices(
+            compared.by_part, candidates, f"{name}: mean IoU on parts, %"
+        ),
     }
     if compared.under_conditions:
-        drawn["conditions"] = conditions.plot_conditions(
+        drawn["conditions"] = lambda: conditions.plot_conditions(
             compared.under_conditions, candidates, f"{name}: when the images get worse"
         )
     if len(candidates) > 1:
-        drawn["ranks"] = claims.plot_ranks(candidates, f"{name}: how sure the ranking is")
-        drawn["budget"] = claims.plot_budget(candidates, f"{name}: would a longer training differ?")
+        drawn["ranks"] = lambda: claims.plot_ranks(candidates, f"{name}: how sure the ranking is")
+        drawn["budget"] = lambda: claims.plot_budget(
+            candidates, f"{name}: would a longer training differ?"
+        )
     if len(gains.initializations(candidates)) > 1:
-        drawn["initializations"] = gains.plot_slopes(
+        drawn["initializations"] = lambda: gains.plot_slopes(
             candidates, f"{name}: what the starting point is worth"
         )
-        drawn["gains"] = gains.plot_gains(candidates, per_class, f"{name}: gain per class")
-    for stem, figure in drawn.items():
-        plotting.save(figure, folder / f"{stem}.svg")
-    picture = gallery.plot_gallery(
-        candidates, dataset, manifest, f"{name}: {manifest.scored_images}", gallery_images
-    )
-    picture.savefig(gallery_path, dpi=110)
+        drawn["gains"] = lambda: gains.plot_gains(candidates, per_class, f"{name}: gain per class")
+    return drawn
 
 
 def _protocol(candidates: Sequence[Candidate], dataset: str) -> str:

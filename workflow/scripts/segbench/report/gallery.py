@@ -6,10 +6,10 @@ Reads stored predictions, never a network.
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
 
 from segbench.datasets.manifest import Manifest
 from segbench.report.plotting import class_handles, color_table, read_image, read_label
@@ -17,15 +17,21 @@ from segbench.report.predictions import StoredPredictions
 from segbench.report.results import Candidate
 from segbench.scores import metrics
 
-CELL_WIDTH = 3.0
+CELL_WIDTH, DPI = 3.0, 110
 
 
-def plot_gallery(
-    candidates: Sequence[Candidate], dataset: Path, manifest: Manifest, title: str, images: int
-) -> Figure:
-    """Draw a row per image: image, truth, and each candidate's best seed.
+def draw_gallery(
+    path: Path,
+    candidates: Sequence[Candidate],
+    dataset: Path,
+    manifest: Manifest,
+    title: str,
+    images: int,
+) -> None:
+    """Write a picture with a row per image: image, truth, and each candidate's best seed.
 
     Args:
+        path: of the PNG.
         candidates: best first.
         dataset: folder of the prepared dataset.
         manifest: its manifest.
@@ -53,7 +59,7 @@ def plot_gallery(
         pictures += [colors[one[name]] for one in stored]
         for column, picture in enumerate(pictures):
             axes = grid[row, column]
-            axes.imshow(picture, aspect="auto")
+            axes.imshow(_fitted(picture), aspect="auto")
             axes.set_axis_off()
             if row == 0:
                 axes.set_title(columns[column], fontsize=12, pad=16 if column > 1 else 6)
@@ -69,7 +75,18 @@ def plot_gallery(
         frameon=False, fontsize=10,
     )  # fmt: skip
     figure.suptitle(title, x=0.005, ha="left")
-    return figure
+    figure.savefig(path, dpi=DPI)
+    plt.close(figure)
+
+
+def _fitted(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """A picture of no more pixels than its cell shows: many models are many pictures at once."""
+    height, width = picture.shape[:2]
+    shown = round(CELL_WIDTH * DPI)
+    if width <= shown:
+        return picture
+    size = (shown, max(1, round(height * shown / width)))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _spread(names: Sequence[str], images: int) -> list[str]:
