@@ -9,6 +9,7 @@ and then `train` or `test`, as the package is installed, in float32.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -16,7 +17,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,19 +127,12 @@ def measure(model: str, folder: Path) -> dict[str, dict[str, float]]:
 def of_segbench(config: str, weights: str, folder: str) -> dict[str, float]:
     """Training, evaluation, and the ceiling: the same step on a batch that is already there."""
     from segbench.engine import evaluate
-    from segbench.engine.build import load_config
-    from segbench.engine.devices import lease_device
     from segbench.engine.evaluation_files import EvaluationFiles
-    from segbench.engine.execution import Execution
     from segbench.engine.optimizers import step_on
-    from segbench.engine.trainer import Trainer
-    from segbench.system.stop import StopRequest
 
     asked, threads = load(), ready()
-    with lease_device() as device, StopRequest() as stop:
-        work = Path(tempfile.mkdtemp(dir=folder)) / "run"
-        work.mkdir()
-        trainer = Trainer(load_config(Path(config)), device, work, Execution(threads=threads), stop)
+    with own_trainer(config, folder) as trainer:
+        device, work = trainer.device, trainer.work
         trainer.stepped.train()
         clock = Clock(device, asked.warm_up, asked.timed)
         for _ in range(asked.warm_up + asked.timed):
@@ -198,6 +192,22 @@ def of_mmsegmentation(config: str, weights: str, folder: str) -> dict[str, float
     tester.register_hook(Timer())
     tester.test()
     return {"training": asked.batch / clock.seconds(), "evaluation": 1 / images.seconds()}
+
+
+@contextlib.contextmanager
+def own_trainer(config: str, folder: str) -> Iterator[Any]:
+    """Our trainer of a config, in a process that is as ready as a job of ours."""
+    from segbench.engine.build import load_config
+    from segbench.engine.devices import lease_device
+    from segbench.engine.execution import Execution
+    from segbench.engine.trainer import Trainer
+    from segbench.system.stop import StopRequest
+
+    execution = Execution(threads=ready())
+    with lease_device() as device, StopRequest() as stop:
+        work = Path(tempfile.mkdtemp(dir=folder)) / "run"
+        work.mkdir()
+        yield Trainer(load_config(Path(config)), device, work, execution, stop)
 
 
 def ready() -> int:
@@ -273,7 +283,7 @@ def draw(folder: Path) -> None:
     prepare(description, folder / "source", folder / "data", workers)
 
 
-def rendered(model: str, manifest: Path, path: Path, **training: object) -> Path:
+def rendered(model: str, manifest: Path, path: Path, seed: int = 0, **training: object) -> Path:
     """Write the config of a training of a model on a prepared dataset."""
     from segbench.config.training import Training
     from segbench.recipe.context import Recipe
@@ -281,8 +291,8 @@ def rendered(model: str, manifest: Path, path: Path, **training: object) -> Path
     from segbench.zoo.names import config_path
 
     recipe = Recipe(
-        training=Training.model_validate(training), run=f"{model}/scratch/seed0",
-        initialization="scratch", seed=0,
+        training=Training.model_validate(training), run=f"{model}/scratch/seed{seed}",
+        initialization="scratch", seed=seed,
     )  # fmt: skip
     path.write_text(render(config_path(MODELS[model]), manifest, recipe))
     return path

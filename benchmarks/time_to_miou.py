@@ -16,7 +16,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from stock import for_stock, ready, rendered
+from stock import for_stock, own_trainer, rendered
 from timing import MODELS, started
 
 COMPARED = ("fast_scnn", "segformer_b0", "pidnet_s")
@@ -63,24 +63,15 @@ def main() -> None:
 
 def of_segbench(config: str, folder: str) -> Points:
     """Seconds and mean IoU at each validation of ours."""
-    from segbench.engine.build import load_config
-    from segbench.engine.devices import lease_device
-    from segbench.engine.execution import Execution
-    from segbench.engine.trainer import Trainer
-    from segbench.system.stop import StopRequest
-
     points = Points()
+    with own_trainer(config, folder) as trainer:
+        validate = trainer.validate
 
-    class Timed(Trainer):
-        def validate(self) -> None:
-            super().validate()
-            points.append((time.perf_counter() - began, self.state.history[-1]["val_miou"]))
+        def timed() -> None:
+            validate()
+            points.append((time.perf_counter() - began, trainer.state.history[-1]["val_miou"]))
 
-    threads = ready()
-    with lease_device() as device, StopRequest() as stop:
-        work = Path(folder) / "runs/run"
-        work.mkdir(parents=True)
-        trainer = Timed(load_config(Path(config)), device, work, Execution(threads=threads), stop)
+        trainer.validate = timed
         began = time.perf_counter()
         trainer.train()
     return points
