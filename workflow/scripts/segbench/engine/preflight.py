@@ -176,6 +176,8 @@ def _step(model: BaseModel, config: Config, crop: Shape, optim: OptimWrapper) ->
         model.data_preprocessor.size = published
     if not torch.isfinite(log["loss"]).all():
         raise ValueError(f"the loss is {float(log['loss'])}, not a finite number")
+    if not all(bool(torch.isfinite(weight).all()) for weight in model.parameters()):
+        raise ValueError("it leaves a weight that is not a finite number")
     return kept_bytes()
 
 
