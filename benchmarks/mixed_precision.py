@@ -15,23 +15,16 @@ import warnings
 from pathlib import Path
 
 from stock import own_trainer, rendered
-from timing import MODELS, started
+from timing import parser_of_trainings, started
 
-COMPARED = ("fast_scnn", "segformer_b0", "pidnet_s")
 AGAIN = "it is computed in float32"
 
 
 def main() -> None:
     """Train, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("manifest", type=Path, nargs="?", help="of a prepared dataset")
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=COMPARED)
+    parser = parser_of_trainings(__doc__.splitlines()[0], iterations=200, crop=(96, 128))
     parser.add_argument("--mixed", choices=("bfloat16", "float16"), default="bfloat16")
-    parser.add_argument("--iterations", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--crop", type=int, nargs=2, default=(96, 128))
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--job", type=json.loads, help=argparse.SUPPRESS)
     words = parser.parse_args()
     if words.job:
         print("MEASURED", json.dumps(trained(**words.job)))

@@ -7,7 +7,6 @@ the first iteration, and validations count. Each side has a process of its own.
     python benchmarks/time_to_miou.py results/datasets/idd_lite/manifest.json [--iterations 400]
 """
 
-import argparse
 import json
 import statistics
 import tempfile
@@ -17,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from stock import for_stock, own_trainer, rendered
-from timing import MODELS, started
+from timing import parser_of_trainings, started
 
-COMPARED = ("fast_scnn", "segformer_b0", "pidnet_s")
 VALIDATIONS = 8
 SIDES = ("MMSegmentation", "segbench")
 Points = list[tuple[float, float]]  # seconds since the first iteration, mean IoU
@@ -27,13 +25,7 @@ Points = list[tuple[float, float]]  # seconds since the first iteration, mean Io
 
 def main() -> None:
     """Train, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("manifest", type=Path, nargs="?", help="of a prepared dataset")
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=COMPARED)
-    parser.add_argument("--iterations", type=int, default=400)
-    parser.add_argument("--crop", type=int, nargs=2, default=(192, 256))
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--job", type=json.loads, help=argparse.SUPPRESS)
+    parser = parser_of_trainings(__doc__.splitlines()[0], iterations=400, crop=(192, 256))
     words = parser.parse_args()
     if words.job:
         print("MEASURED", json.dumps(JOBS[words.job.pop("side")](**words.job)))

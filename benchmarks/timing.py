@@ -1,5 +1,6 @@
 """What the benchmarks share."""
 
+import argparse
 import json
 import os
 import subprocess
@@ -22,6 +23,24 @@ MODELS = {
 }
 # those that are compared with MMSegmentation's own tools
 COMPARED = ("fast_scnn", "segformer_b0", "deeplabv3plus_r18", "bisenetv1_r18", "pidnet_s")
+
+
+# those that are trained to compare scores
+TRAINED = ("fast_scnn", "segformer_b0", "pidnet_s")
+
+
+def parser_of_trainings(
+    about: str, iterations: int, crop: tuple[int, int]
+) -> argparse.ArgumentParser:
+    """Words of a benchmark that trains models on a prepared dataset, with their defaults."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("manifest", type=Path, nargs="?", help="of a prepared dataset")
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=TRAINED)
+    parser.add_argument("--iterations", type=int, default=iterations)
+    parser.add_argument("--crop", type=int, nargs=2, default=crop)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--job", type=json.loads, help=argparse.SUPPRESS)
+    return parser
 
 
 def seconds(call: Callable[[], object]) -> float:
