@@ -23,7 +23,7 @@ TO ?= bundle
 WHEEL = $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --wheel-dir "$(TO)/wheels"
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help demo setup extras bundle test test-kill test-slurm test-gpu test-extras test-zoo lint format docs bench bench-gpu publish lock clean
+.PHONY: help demo setup extras bundle test test-experiments test-kill test-slurm test-gpu test-extras test-zoo lint format docs bench bench-gpu publish lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | \
@@ -64,13 +64,17 @@ demo: setup  ## draw two datasets, train three models on the CPU, write the repo
 	snakemake --cores $(CORES)
 	@echo "The report: file://$(CURDIR)/results/demo/report.html"
 
-test: setup  ## run every test; they train on the CPU (35 minutes on two cores)
-	@# files with the long tests come first, so that no core waits for another at the end
-	python -m pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder \
-	  tests/integration tests/kill tests/dryrun tests/unit
+# a file per core at a time, in this order: the long ones first, so that no core waits at the end
+PYTEST = python -m pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
 
-test-kill: setup  ## kill a training twenty times and compare every bit (five minutes)
-	SEGBENCH_KILLS=20 python -m pytest tests/kill -s
+test: setup  ## the tests of the library, the plan, and an experiment from end to end (12 minutes on two cores)
+	$(PYTEST) tests/integration tests/dryrun tests/unit
+
+test-experiments: setup  ## really run experiments of every kind, on the CPU (15 minutes)
+	$(PYTEST) tests/experiments
+
+test-kill: setup  ## kill a training twenty times, and all kinds of training once; compare every bit (6 minutes)
+	SEGBENCH_KILLS=20 $(PYTEST) tests/kill
 
 test-slurm: setup  ## run the workflow on a real SLURM that is started here (root; 25 minutes)
 	python -m pytest tests/slurm -s
@@ -108,7 +112,7 @@ format: setup  ## format Python and rules
 	ruff format .
 	snakefmt Snakefile workflow/rules
 
-bench: setup  ## measure this CPU against MMSegmentation's tools, into docs/performance.md (half an hour)
+bench: setup  ## measure this CPU against MMSegmentation's tools, into docs/performance.md (a quarter of an hour)
 	python -W ignore benchmarks/performance.py
 
 bench-gpu: setup  ## the same on a machine with a CUDA device

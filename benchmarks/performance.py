@@ -1,6 +1,6 @@
 """All that `docs/performance.md` says in figures: measured, kept, and written into the page.
 
-    python benchmarks/performance.py          # about half an hour on two cores
+    python benchmarks/performance.py          # about a quarter of an hour on two cores
     python benchmarks/performance.py --gpu    # on a machine with CUDA
 
 Nothing else may run meanwhile. The figures of a CPU and of a GPU are kept beside one another in

@@ -1,9 +1,9 @@
 """Training and evaluation: ours against `tools/train.py` and `tools/test.py` of MMSegmentation.
 
-Both sides use the same rendered config: model, weights, batch, crop, data, iterations and number of
-processes that read images. Each side runs in a process of its own, in turns with the other; the
-medians of the rounds are compared. The stock side is what both tools consist of, `Runner.from_cfg`
-and then `train` or `test`, as the package is installed, in float32.
+Both sides use the same rendered config: model, weights, batch, crop, data and number of processes
+that read images. Each side runs in a process of its own, and they take turns of a second. The stock
+side is what both tools consist of, `Runner.from_cfg` and then `train` or `test`, as the package is
+installed, in float32.
 
     python benchmarks/stock.py [--models fast_scnn ...]
 """
@@ -15,7 +15,6 @@ import os
 import statistics
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,12 +22,14 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from timing import COMPARED, LIBRARY, MODELS, started
+from timing import COMPARED, LIBRARY, MODELS
+from turns import Ticks, in_turns
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(LIBRARY))
 
-ROUNDS = 3  # times that each side is measured
+SECONDS = 16  # for which each side trains, and evaluates
+ENOUGH = 5  # notes of a side, at least
 FIRST_IMAGES = 20  # of an evaluation, which are not timed
 SIDES = ("segbench", "MMSegmentation")
 Sides = dict[str, dict[str, float]]
@@ -43,7 +44,8 @@ class Load:
         crop: height and width.
         batch: images of an iteration.
         train, val: images.
-        warm_up, timed: iterations.
+        warm_up: iterations that are not timed.
+        every: iterations of which the end is noted, each so manieth.
         readers: processes that read images.
     """
 
@@ -53,14 +55,14 @@ class Load:
     train: int
     val: int
     warm_up: int
-    timed: int
+    every: int
     readers: int
 
     def __str__(self) -> str:
         return (
             f"images of {self.size[1]}x{self.size[0]}, crop {self.crop[1]}x{self.crop[0]}, batch "
-            f"{self.batch}, {self.timed} iterations, {self.val - FIRST_IMAGES} images evaluated, "
-            f"medians of {ROUNDS} rounds"
+            f"{self.batch}; the sides take turns of a second; each trains for {SECONDS} seconds "
+            f"and evaluates as long or {self.val - FIRST_IMAGES} images"
         )
 
 
@@ -70,8 +72,8 @@ def load() -> Load:
 
     if torch.cuda.is_available():
         readers = min(8, (os.cpu_count() or 2) - 1)
-        return Load((540, 960), (512, 512), 8, 128, 220, 20, 60, readers)
-    return Load((227, 320), (192, 256), 8, 64, 60, 2, 6, 1)
+        return Load((540, 960), (512, 512), 8, 128, 420, 20, 10, readers)
+    return Load((227, 320), (192, 256), 8, 64, 420, 2, 1, 1)
 
 
 def main() -> None:
@@ -81,7 +83,7 @@ def main() -> None:
     parser.add_argument("--job", type=json.loads, help=argparse.SUPPRESS)
     words = parser.parse_args()
     if words.job:
-        print("MEASURED", json.dumps(JOBS[words.job.pop("job")](**words.job)))
+        JOBS[words.job.pop("job")](**words.job)
         return
     print(table(measured(words.models)))
 
@@ -98,100 +100,121 @@ def measured(models: Sequence[str] = COMPARED) -> dict[str, Sides]:
     return found
 
 
-def measure(model: str, folder: Path) -> dict[str, dict[str, float]]:
+def measure(model: str, folder: Path) -> Sides:
     """Images per second of a model in training and evaluation, on each side."""
     asked = load()
     config = rendered(
         model, folder / "data/manifest.json", folder / f"{model}.py",
-        crop_size=asked.crop, batch_size=asked.batch, max_iters=1000,
+        crop_size=asked.crop, batch_size=asked.batch, max_iters=10**6,
     )  # fmt: skip
-    weights = folder / f"{model}.pth"
-    results: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
-    for _ in range(ROUNDS):
-        for side in SIDES:
-            results[side].append(
-                started(
-                    __file__,
-                    job=side,
-                    config=str(config),
-                    weights=str(weights),
-                    folder=str(folder),
-                )
-            )
-    return {
-        side: {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
-        for side, rounds in results.items()
-    }
+    given = {"config": str(config), "weights": str(folder / f"{model}.pth")}
+
+    def rates(*names: str) -> list[float]:
+        with tempfile.TemporaryDirectory(dir=folder) as work:
+            jobs = {name: {"job": name, **given} for name in names}
+            return list(in_turns(__file__, jobs, work, SECONDS, ENOUGH).values())
+
+    training = rates("training", "ceiling", "stock training")
+    ours, ceiling, stock = (asked.batch * rate for rate in training)
+    evaluation, stock_evaluation = rates("evaluation", "stock evaluation")
+    found = (
+        {"training": ours, "ceiling": ceiling, "evaluation": evaluation},
+        {"training": stock, "evaluation": stock_evaluation},
+    )
+    return dict(zip(SIDES, found, strict=True))
 
 
-def of_segbench(config: str, weights: str, folder: str) -> dict[str, float]:
-    """Training, evaluation, and the ceiling: the same step on a batch that is already there."""
-    from segbench.engine import evaluate
-    from segbench.engine.evaluation_files import EvaluationFiles
+def train(config: str, weights: str, folder: str, ticks: str) -> None:
+    """Train as a job of ours does, without an end; the weights of the beginning are kept."""
+    with own_trainer(config, folder) as trainer:
+        trainer._keep_weights()
+        os.replace(trainer.work / "best.pth", weights)
+        trainer.stepped.train()
+        done = Ticks(ticks, trainer.device, load().warm_up, load().every)
+        while True:
+            trainer.step()
+            done.tick()
+
+
+def ceiling(config: str, weights: str, folder: str, ticks: str) -> None:
+    """The same step on a batch that is already there."""
     from segbench.engine.optimizers import step_on
 
-    asked, threads = load(), ready()
     with own_trainer(config, folder) as trainer:
-        device, work = trainer.device, trainer.work
         trainer.stepped.train()
-        clock = Clock(device, asked.warm_up, asked.timed)
-        for _ in range(asked.warm_up + asked.timed):
-            trainer.step()
-            clock.tick()
         batch = trainer._next_batch()
-        ceiling = Clock(device, asked.warm_up, asked.timed)
-        for _ in range(asked.warm_up + asked.timed):
+        done = Ticks(ticks, trainer.device, load().warm_up, load().every)
+        while True:
             step_on(trainer.stepped, batch, trainer.parts.optim)
-            ceiling.tick()
-        trainer._keep_weights()
-        os.replace(work / "best.pth", weights)
-    del trainer, batch
-    files = EvaluationFiles(work / "c.npz", work / "m.json", work / "p.npz")
-    images = Clock("cpu", FIRST_IMAGES, asked.val - FIRST_IMAGES)
+            done.tick()
+
+
+def evaluate(config: str, weights: str, folder: str, ticks: str) -> None:
+    """Evaluate as a job of ours does."""
+    from segbench.engine import evaluate
+    from segbench.engine.evaluation_files import EvaluationFiles
+
+    images, work = Ticks(ticks, first=FIRST_IMAGES), Path(folder)
 
     class Ticking(evaluate.Pulse):
         def note(self, *arguments: object, **more: object) -> None:  # type: ignore[override]
             images.tick()
 
+    files = EvaluationFiles(work / "c.npz", work / "m.json", work / "p.npz")
     with mock.patch.object(evaluate, "Pulse", Ticking):
-        evaluate.evaluate(Path(config), Path(weights), files, threads)
-    return {
-        "training": asked.batch / clock.seconds(),
-        "ceiling": asked.batch / ceiling.seconds(),
-        "evaluation": 1 / images.seconds(),
-    }
+        evaluate.evaluate(Path(config), Path(weights), files, ready())
 
 
-def of_mmsegmentation(config: str, weights: str, folder: str) -> dict[str, float]:
-    """Training as `tools/train.py`, evaluation as `tools/test.py`."""
-    import torch
+def stock_training(config: str, weights: str, folder: str, ticks: str) -> None:
+    """Train as `tools/train.py` does, without an end."""
     from mmengine.hooks import Hook
     from mmengine.runner import Runner
 
-    asked = load()
-    device = "cuda:0" if torch.cuda.is_available() else "cpu"
-    clock = Clock(device, asked.warm_up, asked.timed)
-    images = Clock(device, FIRST_IMAGES, asked.val - FIRST_IMAGES)
+    done = Ticks(ticks, device(), load().warm_up, load().every)
 
-    class Timer(Hook):  # type: ignore[misc]
+    class Noting(Hook):  # type: ignore[misc]
         def after_train_iter(self, *arguments: object, **more: object) -> None:
-            clock.tick()
+            done.tick()
 
+    loaded = for_stock(config, folder)
+    loaded.train_cfg.update(val_interval=10**7)
+    runner = Runner.from_cfg(loaded)
+    runner.register_hook(Noting())
+    runner.train()
+
+
+def stock_evaluation(config: str, weights: str, folder: str, ticks: str) -> None:
+    """Evaluate as `tools/test.py` does."""
+    from mmengine.hooks import Hook
+    from mmengine.runner import Runner
+
+    images = Ticks(ticks, device(), FIRST_IMAGES)
+
+    class Noting(Hook):  # type: ignore[misc]
         def after_test_iter(self, *arguments: object, **more: object) -> None:
             images.tick()
 
     loaded = for_stock(config, folder)
-    loaded.train_cfg.update(max_iters=asked.warm_up + asked.timed, val_interval=10**6)
-    runner = Runner.from_cfg(loaded)
-    runner.register_hook(Timer())
-    runner.train()
-    del runner
     loaded.load_from = weights
-    loaded.experiment_name = "test"
     tester = Runner.from_cfg(loaded)
-    tester.register_hook(Timer())
+    tester.register_hook(Noting())
     tester.test()
-    return {"training": asked.batch / clock.seconds(), "evaluation": 1 / images.seconds()}
+
+
+JOBS = {
+    "training": train,
+    "ceiling": ceiling,
+    "evaluation": evaluate,
+    "stock training": stock_training,
+    "stock evaluation": stock_evaluation,
+}
+
+
+def device() -> str:
+    """Where both sides compute."""
+    import torch
+
+    return "cuda:0" if torch.cuda.is_available() else "cpu"
 
 
 @contextlib.contextmanager
@@ -237,38 +260,6 @@ def for_stock(config: str, folder: str) -> Any:
         loaded[f"{name}_dataloader"].num_workers = load().readers
     loaded.default_hooks.checkpoint.interval = 10**9
     return loaded
-
-
-JOBS = {"segbench": of_segbench, "MMSegmentation": of_mmsegmentation}
-
-
-class Clock:
-    """Notes when iterations end.
-
-    Args:
-        device: is waited for where the time is taken, so that what is measured is done.
-        first: iterations that are not timed.
-        timed: those that are.
-    """
-
-    def __init__(self, device: str, first: int, timed: int) -> None:
-        self.device, self.first, self.last = device, first, first + timed
-        self.count, self.began, self.ended = 0, 0.0, 0.0
-
-    def tick(self) -> None:
-        """An iteration is done."""
-        self.count += 1
-        if self.count not in (self.first, self.last):
-            return
-        if self.device != "cpu":
-            import torch
-
-            torch.cuda.synchronize()
-        self.began, self.ended = self.ended, time.perf_counter()
-
-    def seconds(self) -> float:
-        """Of an iteration, the mean of the timed ones."""
-        return (self.ended - self.began) / (self.last - self.first)
 
 
 def draw(folder: Path) -> None:

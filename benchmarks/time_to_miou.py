@@ -5,6 +5,8 @@ model, batch, crop, schedule, seed, and validations after the same iterations. T
 the first iteration, and validations count. Each side has a process of its own.
 
     python benchmarks/time_to_miou.py results/datasets/idd_lite/manifest.json [--iterations 400]
+
+With `--ema 0.99` our side alone is trained, and scored by moving averages of its weights.
 """
 
 import json
@@ -26,6 +28,7 @@ Points = list[tuple[float, float]]  # seconds since the first iteration, mean Io
 def main() -> None:
     """Train, and print a table."""
     parser = parser_of_trainings(__doc__.splitlines()[0], iterations=400, crop=(192, 256))
+    parser.add_argument("--ema", type=float, help="train our side alone, with this moving average")
     words = parser.parse_args()
     if words.job:
         print("MEASURED", json.dumps(JOBS[words.job.pop("side")](**words.job)))
@@ -33,21 +36,27 @@ def main() -> None:
     if words.manifest is None:
         parser.error("name the manifest.json of a prepared dataset")
     gains = []
-    print("| model | stock: mean IoU | in | segbench: as good in | times | at its end | in |")
-    print("|:--|--:|--:|--:|--:|--:|--:|")
+    if not words.ema:
+        print("| model | stock: mean IoU | in | segbench: as good in | times | at its end | in |")
+        print("|:--|--:|--:|--:|--:|--:|--:|")
     for model in words.models:
         with tempfile.TemporaryDirectory() as folder:
             config = rendered(
                 model, words.manifest.resolve(), Path(folder) / "config.py",
                 crop_size=words.crop, batch_size=words.batch, max_iters=words.iterations,
-                val_interval=max(1, words.iterations // VALIDATIONS),
+                val_interval=max(1, words.iterations // VALIDATIONS), ema=words.ema,
             )  # fmt: skip
+            if words.ema:
+                print(model, scores(started(__file__, folder, side=SIDES[1], config=str(config))))
+                continue
             stock, ours = (
                 started(__file__, folder, side=side, config=str(config)) for side in SIDES
             )
         line, gain = row(model, stock, ours)
         gains.append(gain)
         print(line, flush=True)
+    if words.ema:
+        return
     reached = [gain for gain in gains if gain]
     mean = f"{statistics.geometric_mean(reached):.2f} times" if reached else "none"
     print(f"\nGeometric mean of the {len(reached)} that were as good: {mean}. Protocol: {words}.")
@@ -92,6 +101,11 @@ def of_mmsegmentation(config: str, folder: str) -> Points:
 
 
 JOBS = {"segbench": of_segbench, "MMSegmentation": of_mmsegmentation}
+
+
+def scores(points: Points) -> str:
+    """Each validation in words."""
+    return ", ".join(f"{100 * score:.1f} % after {taken:.0f} s" for taken, score in points)
 
 
 def row(model: str, stock: Points, ours: Points) -> tuple[str, float | None]:

@@ -74,5 +74,7 @@ def pytest_configure() -> None:
     """Keep two cores from being oversubscribed by the libraries of every process."""
     beside_others = "PYTEST_XDIST_WORKER" in os.environ
     os.environ.setdefault("OMP_NUM_THREADS", "1" if beside_others else "2")
+    # figures of what a prediction costs are not looked at
+    os.environ.setdefault("SEGBENCH_COST_SHARE", "0.05")
     # threads that spin while they wait for each other starve the processes beside them
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

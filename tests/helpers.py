@@ -23,6 +23,7 @@ from segbench.system.code_digest import code_digest
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
+CONFIG = ("--configfile", "smallest.yaml")
 PARTS = ("Snakefile", "config", "workflow", "profiles", "envs")
 
 
@@ -102,6 +103,16 @@ class Checkout:
         text = (self.root / path).read_text()
         assert old in text, f"{path} does not contain {old!r}"
         (self.root / path).write_text(text.replace(old, new, 1))
+
+
+def planned(checkout: Checkout, *arguments: str) -> Counter[str]:
+    """How many jobs of each rule are planned."""
+    done = checkout.run("-n", *CONFIG, *arguments, expect=0)
+    if "Nothing to be done" in done.stdout + done.stderr:
+        return Counter()
+    table = done.stdout.split("Job stats:")[1].split("total")[0]
+    rows = (line.split() for line in table.splitlines())
+    return Counter({row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()})
 
 
 def recipe_of(**settings: Any) -> Recipe:

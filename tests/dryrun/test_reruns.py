@@ -2,23 +2,10 @@
 
 import os
 import shutil
-from collections import Counter
 
 import pytest
 import yaml
-from helpers import Checkout
-
-CONFIG = ("--configfile", "smallest.yaml")
-
-
-def planned(checkout: Checkout, *arguments: str) -> Counter[str]:
-    """How many jobs of each rule are planned."""
-    done = checkout.run("-n", *CONFIG, *arguments, expect=0)
-    if "Nothing to be done" in done.stdout + done.stderr:
-        return Counter()
-    table = done.stdout.split("Job stats:")[1].split("total")[0]
-    rows = (line.split() for line in table.splitlines())
-    return Counter({row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()})
+from helpers import CONFIG, Checkout, planned
 
 
 def with_config(checkout: Checkout, **changes) -> None:

@@ -122,6 +122,8 @@ def test_a_comparison_with_models_of_the_extras_comes_to_its_report(tmp_path):
         "deeplabv3plus_r18-d8_4xb2-80k_cityscapes-512x1024"
     ), "dinov2": {"config": DINOV2, "initializations": ["imagenet"]}}  # fmt: skip
     config["weights"] = {"mirror": "mirror"}
+    # what is kept of the largest has hundreds of MB
+    config["training"] |= {"max_iters": 3, "val_interval": 3}
     (checkout.root / "extras.yaml").write_text(yaml.safe_dump(config))
     (checkout.root / "tiny_rural.yaml").write_text((ROOT / "tests/tiny_rural.yaml").read_text())
     checkout.run("--cores", "2", "--configfile", "extras.yaml", expect=0)

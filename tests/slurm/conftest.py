@@ -39,11 +39,11 @@ def finished(cluster, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 
 @pytest.fixture
 def longer(finished: Checkout, cluster: Cluster, tmp_path: Path) -> Checkout:
-    """A copy of it whose one training is to be repeated, and takes half a minute."""
+    """A copy of it whose one training is to be repeated, and takes a quarter of a minute."""
     target = tmp_path / "copy"
     shutil.copytree(finished.root, target, symlinks=True, copy_function=shutil.copy2)
     copy = Checkout(target)
     copy.edit("smallest.yaml", "  fast_scnn: fast_scnn_8xb4-160k_cityscapes-512x1024\n", "")
     copy.edit("smallest.yaml", "seeds: [0, 1]", "seeds: [0]")
-    copy.edit("smallest.yaml", "max_iters: 6, val_interval: 3", "max_iters: 400, val_interval: 60")
+    copy.edit("smallest.yaml", "max_iters: 6, val_interval: 3", "max_iters: 200, val_interval: 40")
     return copy

@@ -72,7 +72,7 @@ def went_on(checkout) -> int:
         int(line.split(",")[0])
         for line in (checkout.root / RUN / "history.csv").read_text().splitlines()[1:]
     ]
-    assert iterations == list(range(10, 401, 10))
+    assert iterations == list(range(10, 201, 10))
     return int(re.findall(r"going on after iteration (\d+)", log_of_training(checkout))[-1])
 
 
@@ -122,7 +122,7 @@ def test_small_jobs_run_where_snakemake_runs(finished):
 def test_a_job_over_its_time_is_tried_again_with_more_and_goes_on(longer):
     longer.edit(
         "smallest.yaml",
-        "max_iters: 400, val_interval: 60",
+        "max_iters: 200, val_interval: 40",
         "max_iters: 1200, val_interval: 600, save_minutes: 0.1",
     )
     process = start(
@@ -141,7 +141,7 @@ def test_a_requeued_job_goes_on(longer):
     job = training_job(longer)
     ask("scontrol", "requeue", job)
     assert process.wait(timeout=300) == 0, said(longer)
-    assert went_on(longer) >= 60
+    assert went_on(longer) >= 40
 
 
 def test_a_node_that_fails_loses_no_work(longer, cluster):
@@ -151,7 +151,7 @@ def test_a_node_that_fails_loses_no_work(longer, cluster):
     time.sleep(5)
     cluster.start_node()
     assert process.wait(timeout=420) == 0, said(longer)
-    assert went_on(longer) >= 60
+    assert went_on(longer) >= 40
 
 
 def test_an_interrupt_cancels_the_jobs_and_a_rerun_goes_on(longer):
@@ -163,7 +163,7 @@ def test_an_interrupt_cancels_the_jobs_and_a_rerun_goes_on(longer):
     assert "Interrupted. Run the same command again" in said(longer)
     assert "Traceback" not in said(longer)
     assert start(longer, target="train").wait(timeout=300) == 0, said(longer)
-    assert went_on(longer) >= 60
+    assert went_on(longer) >= 40
 
 
 def test_after_a_kill_of_snakemake_the_same_command_ends_the_work(longer):
@@ -178,7 +178,7 @@ def test_after_a_kill_of_snakemake_the_same_command_ends_the_work(longer):
 
 
 def test_a_run_that_fails_leaves_the_others_running(longer):
-    longer.edit("smallest.yaml", "max_iters: 400, val_interval: 60", "max_iters: 20")
+    longer.edit("smallest.yaml", "max_iters: 200, val_interval: 40", "max_iters: 20")
     longer.edit(
         "smallest.yaml",
         "models:\n",
@@ -192,7 +192,7 @@ def test_a_run_that_fails_leaves_the_others_running(longer):
 
 
 def test_several_gpus_of_a_run_are_one_job(longer):
-    longer.edit("smallest.yaml", "max_iters: 400, val_interval: 60", "max_iters: 20")
+    longer.edit("smallest.yaml", "max_iters: 200, val_interval: 40", "max_iters: 20")
     longer.edit("smallest.yaml", "batch_size: 2,", "batch_size: 2, gpus_per_run: 2,")
     before = len(finished_jobs())
     process = start(longer, target="train", SEGBENCH_DEVICES="cpu,cpu")
@@ -203,7 +203,7 @@ def test_several_gpus_of_a_run_are_one_job(longer):
 
 
 def test_trainings_can_be_an_array(longer):
-    longer.edit("smallest.yaml", "max_iters: 400, val_interval: 60", "max_iters: 20")
+    longer.edit("smallest.yaml", "max_iters: 200, val_interval: 40", "max_iters: 20")
     longer.edit("smallest.yaml", "seeds: [0]", "seeds: [0, 1]")
     process = start(longer, "--slurm-array-jobs=train_run", target="train")
     assert process.wait(timeout=300) == 0, said(longer)

@@ -57,7 +57,7 @@ class Scripted:
         return cost.timed(self, IMAGE, 1, "cpu", clock=self.clock)
 
     def best_batch(self):
-        return cost.best_batch(self, IMAGE, self.timed(), "cpu", self.clock)
+        return cost.best_batch(self, IMAGE, self.timed(), "cpu", clock=self.clock)
 
 
 def test_the_first_passes_do_not_count():

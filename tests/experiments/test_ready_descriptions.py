@@ -1,4 +1,4 @@
-"""Every ready description goes through the workflow's own `prepare` and `check`."""
+"""Every ready description goes through the workflow's own preparation and checks."""
 
 import json
 from pathlib import Path
@@ -10,6 +10,8 @@ from helpers import ROOT, Checkout
 from layouts import MAKERS, as_archive
 
 ARCHIVES = {"idd_lite", "voc"}  # those that are published as one archive
+# those with which a model is checked, too; that costs seconds, and takes nothing but the classes
+WITH_A_MODEL = {"idd20k2_level1", "voc"}
 EXPERIMENT = {
     "experiment": "ready",
     "models": {"cgnet": "cgnet_fcn_4xb8-60k_cityscapes-512x1024"},
@@ -35,9 +37,10 @@ def test_prepare_and_check_run_on_the_real_layout(name: str, shared: Checkout, t
         "dataset_sources": {name: str(place)},
     }
     (shared.root / "ready.yaml").write_text(yaml.safe_dump(experiment))
-    shared.run("--cores", "2", "prepare", "check", "--configfile", "ready.yaml", expect=0)
-
     folder = shared.root / f"results/datasets/{name}"
+    target = "check" if name in WITH_A_MODEL else f"results/datasets/{name}/card/card.html"
+    shared.run("--cores", "2", target, "--configfile", "ready.yaml", expect=0)
+
     found = {
         (side, path.stem): cv2.imread(str(path), cv2.IMREAD_UNCHANGED).tolist()
         for side in ("train", "val", "test")
@@ -49,4 +52,5 @@ def test_prepare_and_check_run_on_the_real_layout(name: str, shared: Checkout, t
     # three images are few, which is said, and nothing stands in the way of a training
     warnings = json.loads((folder / "check.json").read_text())["warnings"]
     assert "few-scored-images" in {warning["code"] for warning in warnings}
-    assert (shared.root / f"results/ready_{name}/check/passed").exists()
+    is_passed = (shared.root / f"results/ready_{name}/check/passed").exists()
+    assert is_passed == (name in WITH_A_MODEL)

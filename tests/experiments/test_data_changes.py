@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from helpers import Checkout
-from test_reruns import CONFIG, planned
+from helpers import CONFIG, Checkout, planned
 
 CLASSES = "config/classes/idd_level1.yaml"
 SHOWN = {"compare_tables", "compare_figures", "compare_page", "describe_dataset"}
