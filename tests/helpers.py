@@ -8,13 +8,13 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from snakemake_process import run_snakemake
 
 from segbench.config.training import Training
 from segbench.datasets.manifest import Manifest
@@ -77,12 +77,9 @@ class Checkout:
 
     def run(self, *arguments: str, expect: int | None = None) -> subprocess.CompletedProcess[str]:
         """Run `snakemake ARGUMENTS`; fail the test if it ends with another status than expected."""
-        command = [str(Path(sys.executable).parent / "snakemake"), *arguments]
-        done = subprocess.run(
-            command, cwd=self.root, capture_output=True, text=True, timeout=600, check=False
-        )
+        done = run_snakemake(arguments, self.root, seconds=600)
         if expect is not None:
-            assert done.returncode == expect, f"{command}\n{done.stdout}\n{done.stderr}"
+            assert done.returncode == expect, f"{done.args}\n{done.stdout}\n{done.stderr}"
         return done
 
     def dag(self, *arguments: str) -> Counter[str]:
