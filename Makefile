@@ -64,17 +64,18 @@ demo: setup  ## draw two datasets, train three models on the CPU, write the repo
 	snakemake --cores $(CORES)
 	@echo "The report: file://$(CURDIR)/results/demo/report.html"
 
-# a file per core at a time, in this order: the long ones first, so that no core waits at the end
+# a file per core at a time, in this order: the long ones first, so that no core waits at the end,
+# and only one of the first two needs the finished experiment that all share
 PYTEST = python -m pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
 
 test: setup  ## the tests of the library, the plan, and an experiment from end to end (12 minutes on two cores)
-	$(PYTEST) tests/integration tests/dryrun tests/unit
+	$(PYTEST) $(addprefix tests/,integration/test_batches.py unit/test_untrusted_models.py) tests/integration tests/dryrun tests/unit
 
-test-experiments: setup  ## really run experiments of every kind, on the CPU (15 minutes)
-	$(PYTEST) tests/experiments
+test-experiments: setup  ## really run experiments of every kind, on the CPU (20 minutes)
+	$(PYTEST) $(addprefix tests/experiments/,test_conditions.py test_screening.py) tests/experiments
 
-test-kill: setup  ## kill a training twenty times, and all kinds of training once; compare every bit (6 minutes)
-	SEGBENCH_KILLS=20 $(PYTEST) tests/kill
+test-kill: setup  ## kill a training twenty times, and all kinds of training once; compare every bit (8 minutes)
+	SEGBENCH_KILLS=20 $(PYTEST) --dist worksteal tests/kill
 
 test-slurm: setup  ## run the workflow on a real SLURM that is started here (root; 25 minutes)
 	python -m pytest tests/slurm -s
@@ -94,7 +95,7 @@ extras: setup  ## an environment with every extra, .venv-extras
 
 test-extras: extras  ## test the models that need the extras (seven minutes)
 	PATH="$(abspath $(EXTRAS_VENV))/bin:$$PATH" SEGBENCH_REQUIRE_EXTRAS=1 \
-	  $(EXTRAS_VENV)/bin/python -m pytest tests/extras
+	  $(EXTRAS_VENV)/bin/python -m pytest --numprocesses $(CORES) --dist worksteal tests/extras
 
 test-zoo: extras  ## try every published model (hours), continuing where it stopped
 	PATH="$(abspath $(EXTRAS_VENV))/bin:$$PATH" $(EXTRAS_VENV)/bin/python -W ignore tests/zoo/sweep.py

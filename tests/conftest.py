@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from helpers import ROOT, Checkout, shared_file
+from helpers import CONFIG, ROOT, Checkout, shared_file
 from hypothesis import settings
 
 # how long an example takes says more about the machine than about the code
@@ -27,22 +27,30 @@ def checkout(tmp_path: Path) -> Checkout:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A checkout in which the smallest experiment was run from end to end, really training.
+    """A checkout in which the smallest experiment was run from end to end, really training."""
+    return _made_once(tmp_path_factory, "finished", "all")
 
-    All processes of pytest-xdist share one; the first that needs it makes it.
-    """
+
+@pytest.fixture(scope="session")
+def prepared_checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout in which the data of the smallest experiment were prepared, and no more."""
+    return _made_once(tmp_path_factory, "prepared", "prepare")
+
+
+def _made_once(tmp_path_factory: pytest.TempPathFactory, name: str, target: str) -> Checkout:
+    """A checkout that all processes of pytest-xdist share; the first that needs it makes it."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    checkout = Checkout(shared / "finished" / "checkout")
-    with FileLock(shared / "finished.lock"):
-        if not (shared / "finished.done").exists():
+    checkout = Checkout(shared / name / "checkout")
+    with FileLock(shared / f"{name}.lock"):
+        if not (shared / f"{name}.done").exists():
             # what a process that was stopped left
             shutil.rmtree(checkout.root, ignore_errors=True)
             Checkout.copy_of(ROOT, checkout.root)
             shutil.copy(ROOT / "tests" / "smallest.yaml", checkout.root / "smallest.yaml")
             shutil.copy(ROOT / "tests" / "tiny_rural.yaml", checkout.root / "tiny_rural.yaml")
-            checkout.run("--cores", "2", "--configfile", "smallest.yaml", expect=0)
-            (shared / "finished.done").touch()
+            checkout.run(target, "--cores", "2", *CONFIG, expect=0)
+            (shared / f"{name}.done").touch()
     return checkout
 
 

@@ -72,11 +72,11 @@ OPTIONS = {
 
 
 @pytest.fixture
-def train(finished, tmp_path, monkeypatch):
+def train(prepared_checkout, tmp_path, monkeypatch):
     """Train a model for eight iterations; gives its best weights and its history."""
-    monkeypatch.chdir(finished.root)
-    manifest = finished.root.joinpath("results/datasets/tiny_rural/manifest.json")
-    manifest = manifest.relative_to(finished.root)
+    monkeypatch.chdir(prepared_checkout.root)
+    manifest = prepared_checkout.root.joinpath("results/datasets/tiny_rural/manifest.json")
+    manifest = manifest.relative_to(prepared_checkout.root)
 
     def run(name, model, **options):
         settings = {"crop_size": (64, 64), "batch_size": 2, "max_iters": 8, "val_interval": 2}

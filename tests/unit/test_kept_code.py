@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -70,13 +71,17 @@ def test_a_module_that_is_new_has_everything_read_again(scripts):
     assert read(scripts) == (before, parsed)
 
 
-@pytest.mark.parametrize(
-    "content", ["", "{", "[]", '{"made_by": 3}', '{"made_by": "x", "texts": 1}']
-)
-def test_a_damaged_file_is_made_anew(scripts, content):
+def test_a_file_that_is_damaged_or_was_edited_is_made_anew(scripts):
     before, parsed = read(scripts)
-    kept(scripts).write_text(content)
-    assert read(scripts) == (before, parsed)
+    whole = kept(scripts).read_text()
+    digest = re.search(r'\["([0-9a-f]{64})"', whole)[1]
+    for content in (
+        "", "{", "[]", '{"made_by": 3}', '{"made_by": "x", "texts": 1}',
+        whole.replace(digest, "0" * 64), whole.replace("[{", "[[{"),
+    ):  # fmt: skip
+        assert content != whole
+        kept(scripts).write_text(content)
+        assert read(scripts) == (before, parsed)
     assert read(scripts) == (before, 0)
 
 

@@ -38,8 +38,9 @@ class KeptCode:
     def _read(self) -> dict[str, Any]:
         try:
             content = json.loads(self._path.read_bytes())
-            if content["made_by"] == self._made_by:
-                return dict(content["texts"])
+            texts: dict[str, Any] = content["texts"]
+            if content["made_by"] == self._made_by and content["sha256"] == _sha256_of(texts):
+                return texts
         except (OSError, ValueError, KeyError, TypeError):
             pass  # none yet, or a damaged one
         return {}
@@ -61,7 +62,10 @@ class KeptCode:
         self._has_new = False
         if len(self._texts) > MOST:
             self._texts = {key: self._texts[key] for key in self._used & self._texts.keys()}
-        content = json.dumps({"made_by": self._made_by, "texts": self._texts})
+        texts = self._texts
+        content = json.dumps(
+            {"made_by": self._made_by, "sha256": _sha256_of(texts), "texts": texts}
+        )
         with contextlib.suppress(OSError):  # a library that cannot be written is read each time
             self._path.parent.mkdir(exist_ok=True)
             handle, part = tempfile.mkstemp(dir=self._path.parent, prefix=NAME)
@@ -73,6 +77,10 @@ class KeptCode:
             except BaseException:
                 Path(part).unlink(missing_ok=True)
                 raise
+
+
+def _sha256_of(texts: object) -> str:
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
 
 
 @functools.cache
