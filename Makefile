@@ -65,14 +65,16 @@ demo: setup  ## draw two datasets, train three models on the CPU, write the repo
 	@echo "The report: file://$(CURDIR)/results/demo/report.html"
 
 # a file per core at a time, in this order: the long ones first, so that no core waits at the end,
-# and only one of the first two needs the finished experiment that all share
+# and only one of the first two needs the finished experiment that all share. Files, and not their
+# folder, because pytest sorts what lies in a folder
+first = $(1) $(filter-out $(1),$(2))
 PYTEST = python -m pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
 
 test: setup  ## the tests of the library, the plan, and an experiment from end to end (12 minutes on two cores)
-	$(PYTEST) $(addprefix tests/,integration/test_batches.py unit/test_untrusted_models.py) tests/integration tests/dryrun tests/unit
+	$(PYTEST) $(call first,tests/integration/test_batches.py tests/dryrun,$(wildcard tests/integration/test_*.py)) tests/unit
 
 test-experiments: setup  ## really run experiments of every kind, on the CPU (20 minutes)
-	$(PYTEST) $(addprefix tests/experiments/,test_conditions.py test_screening.py) tests/experiments
+	$(PYTEST) $(call first,$(addprefix tests/experiments/,test_conditions.py test_screening.py),$(wildcard tests/experiments/test_*.py))
 
 test-kill: setup  ## kill a training twenty times, and all kinds of training once; compare every bit (8 minutes)
 	SEGBENCH_KILLS=20 $(PYTEST) --dist worksteal tests/kill
@@ -93,7 +95,7 @@ extras: setup  ## an environment with every extra, .venv-extras
 	@printf '#!%s\nfrom snakemake.cli import main\nmain()\n' "$(abspath $(EXTRAS_VENV))/bin/python" > $(EXTRAS_VENV)/bin/snakemake
 	@chmod +x $(EXTRAS_VENV)/bin/snakemake
 
-test-extras: extras  ## test the models that need the extras (seven minutes)
+test-extras: extras  ## test the models that need the extras (five minutes)
 	PATH="$(abspath $(EXTRAS_VENV))/bin:$$PATH" SEGBENCH_REQUIRE_EXTRAS=1 \
 	  $(EXTRAS_VENV)/bin/python -m pytest --numprocesses $(CORES) --dist worksteal tests/extras
 
