@@ -76,7 +76,7 @@ test: setup  ## the tests of the library, the plan, and an experiment from end t
 test-experiments: setup  ## really run experiments of every kind, on the CPU (20 minutes)
 	$(PYTEST) $(call first,$(addprefix tests/experiments/,test_conditions.py test_screening.py),$(wildcard tests/experiments/test_*.py))
 
-test-kill: setup  ## kill a training twenty times, and all kinds of training once; compare every bit (8 minutes)
+test-kill: setup  ## kill a training twenty times, and all kinds of training once; compare every bit (ten minutes)
 	SEGBENCH_KILLS=20 $(PYTEST) --dist worksteal tests/kill
 
 test-slurm: setup  ## run the workflow on a real SLURM that is started here (root; 25 minutes)

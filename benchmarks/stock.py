@@ -45,7 +45,7 @@ class Load:
         batch: images of an iteration.
         train, val: images.
         warm_up: iterations that are not timed.
-        every: iterations of which the end is noted, each so manieth.
+        every: iterations between two notes.
         readers: processes that read images.
     """
 

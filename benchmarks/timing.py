@@ -50,6 +50,15 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
+def job_of(script: str, job: dict[str, Any]) -> dict[str, Any]:
+    """How a benchmark is started for a part of its work, as words for `subprocess`."""
+    return {
+        "args": [sys.executable, "-W", "ignore", script, "--job", json.dumps(job)],
+        "cwd": job["folder"],
+        "env": os.environ | {"PYTHONPATH": str(LIBRARY)},
+    }
+
+
 def started(script: str, folder: str, **job: Any) -> Any:
     """What a benchmark measures in a process of its own, which prints it in JSON after `MEASURED`.
 
@@ -59,10 +68,8 @@ def started(script: str, folder: str, **job: Any) -> Any:
         job: the other parts.
     """
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", script, "--job", json.dumps(job | {"folder": folder})],
-        capture_output=True, text=True, check=False, cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(LIBRARY)},
-    )  # fmt: skip
+        **job_of(script, job | {"folder": folder}), capture_output=True, text=True, check=False
+    )
     if done.returncode:
         sys.exit(f"{job}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
     return json.loads(done.stdout.rpartition("MEASURED")[2])

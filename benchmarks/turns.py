@@ -5,7 +5,6 @@ by a half and for seconds. A program says by `Ticks` what it has done. Needs Uni
 """
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -15,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from timing import LIBRARY
+from timing import job_of
 
 TURN_SECONDS, POLL_SECONDS = 1.0, 0.02
 READY_SECONDS = 600  # until the first note, at most
@@ -28,7 +27,7 @@ class Ticks:
         path: of the file.
         device: is waited for where the time is taken, so that what is noted is done.
         first: what is not noted, such as steps that warm up.
-        every: of what follows, each so manieth is noted.
+        every: how many more are done between two notes.
     """
 
     def __init__(self, path: str, device: str = "cpu", first: int = 0, every: int = 1) -> None:
@@ -153,14 +152,11 @@ def _started(script: str, job: Mapping[str, object], folder: Path) -> Iterator[P
     folder.mkdir()
     ticks, output = folder / "ticks", folder / "output"
     ticks.touch()
-    given = json.dumps({**job, "folder": str(folder), "ticks": str(ticks)})
+    start = job_of(script, {**job, "folder": str(folder), "ticks": str(ticks)})
     # a folder for locks of its own: the others hold the device while they are halted
-    environment = os.environ | {"PYTHONPATH": str(LIBRARY), "TMPDIR": str(folder)}
+    start["env"]["TMPDIR"] = str(folder)
     with output.open("wb") as said:
-        process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", script, "--job", given],
-            stdout=said, stderr=said, cwd=folder, env=environment, start_new_session=True,
-        )  # fmt: skip
+        process = subprocess.Popen(**start, stdout=said, stderr=said, start_new_session=True)
     program = Program(process, ticks, output)
     os.killpg(process.pid, signal.SIGSTOP)
     try:
