@@ -6,7 +6,8 @@ the first iteration, and validations count. Each side has a process of its own.
 
     python benchmarks/time_to_miou.py results/datasets/idd_lite/manifest.json [--iterations 400]
 
-With `--ema 0.99` our side alone is trained, and scored by moving averages of its weights.
+With `--ours '{"growing_crop": 0.5}'` our side is trained with further keys of `training`, which the
+other does not know. With `--alone` the other is not trained.
 """
 
 import json
@@ -28,7 +29,8 @@ Points = list[tuple[float, float]]  # seconds since the first iteration, mean Io
 def main() -> None:
     """Train, and print a table."""
     parser = parser_of_trainings(__doc__.splitlines()[0], iterations=400, crop=(192, 256))
-    parser.add_argument("--ema", type=float, help="train our side alone, with this moving average")
+    parser.add_argument("--ours", type=json.loads, default={}, help="further keys of `training`")
+    parser.add_argument("--alone", action="store_true", help="train our side alone")
     words = parser.parse_args()
     if words.job:
         print("MEASURED", json.dumps(JOBS[words.job.pop("side")](**words.job)))
@@ -36,7 +38,7 @@ def main() -> None:
     if words.manifest is None:
         parser.error("name the manifest.json of a prepared dataset")
     gains = []
-    if not words.ema:
+    if not words.alone:
         print("| model | stock: mean IoU | in | segbench: as good in | times | at its end | in |")
         print("|:--|--:|--:|--:|--:|--:|--:|")
     for model in words.models:
@@ -44,9 +46,9 @@ def main() -> None:
             config = rendered(
                 model, words.manifest.resolve(), Path(folder) / "config.py",
                 crop_size=words.crop, batch_size=words.batch, max_iters=words.iterations,
-                val_interval=max(1, words.iterations // VALIDATIONS), ema=words.ema,
+                val_interval=max(1, words.iterations // VALIDATIONS), **words.ours,
             )  # fmt: skip
-            if words.ema:
+            if words.alone:
                 print(model, scores(started(__file__, folder, side=SIDES[1], config=str(config))))
                 continue
             stock, ours = (
@@ -55,7 +57,7 @@ def main() -> None:
         line, gain = row(model, stock, ours)
         gains.append(gain)
         print(line, flush=True)
-    if words.ema:
+    if words.alone:
         return
     reached = [gain for gain in gains if gain]
     mean = f"{statistics.geometric_mean(reached):.2f} times" if reached else "none"

@@ -82,7 +82,13 @@ def test_results_with_a_record_of_another_version_are_made_again(train, tmp_path
 
 @pytest.mark.parametrize(
     "options",
-    [{"precision": "bfloat16"}, {"precision": "float16"}, {"precision": "auto"}, {"ema": 0.99}],
+    [
+        {"precision": "bfloat16"},
+        {"precision": "float16"},
+        {"precision": "auto"},
+        {"ema": 0.99},
+        {"growing_crop": 0.5},
+    ],
 )
 def test_an_interrupted_training_ends_with_the_same_weights(train, monkeypatch, options):
     chosen, other = "bfloat16", "float32"

@@ -55,6 +55,7 @@ SMALL_BEIT = {
 BEIT = "beit-base_upernet_8xb2-160k_ade20k-640x640"
 OPTIONS = {
     "moving average": {"ema": 0.9},
+    "crops that grow": {"growing_crop": 0.25, "crop_size": (128, 128)},
     "early stopping": {"early_stopping": 2, "learning_rate": 1e-30},
     "mixed precision": {"precision": "bfloat16"},
     "a scaled loss": {

@@ -196,6 +196,14 @@ def test_hard_example_mining_keeps_its_share_of_pixels(adapt):
     assert kept == {round(131072 * (8 * 192 * 256) / (6 * 1024 * 1024))}
 
 
+def test_hard_examples_of_each_image_do_not_depend_on_the_batch(adapt):
+    # a sampler, which multiplies by the images of a batch
+    config = adapt("stdc1_4xb12-80k_cityscapes-512x1024")
+    kept = {node["min_kept"] for node in walk(config.model) if "min_kept" in node}
+    # published: 10,000 pixels of each image of 512 x 1024
+    assert kept == {round(10000 * (192 * 256) / (512 * 1024))}
+
+
 def test_imagenet_names_the_weights_for_the_backbone_alone(adapt):
     config = adapt(FAMILIES["sliding window"], initialization="imagenet", weights="w/b0.pth")
     assert config.model.backbone.init_cfg == {"type": "Pretrained", "checkpoint": "w/b0.pth"}

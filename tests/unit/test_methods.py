@@ -23,6 +23,13 @@ def test_the_paragraph_names_data_models_training_and_scores():
     assert "2,000 bootstrap draws over images" in page
 
 
+def test_crops_that_grew_are_told():
+    one = run("a", 0, [80, 90])
+    grown = replace(one, record=one.record.model_copy(update={"growing_crop": 0.5}))
+    page = methods_page(rank([grown, run("b", 0, [60, 70])]), MANIFEST, {})
+    assert "crops of 64x96 pixels, which grow from 0.5 of their sides, and 1 seed" in page
+
+
 def test_it_says_whose_intervals_are_over_images_alone():
     # the best has one run, as a prediction from elsewhere has
     runs = [run("a", 0, [80, 90]), run("b", 0, [60, 70]), run("b", 1, [62, 70])]

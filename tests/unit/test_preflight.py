@@ -112,6 +112,9 @@ def test_what_fails_on_smaller_pixels_is_tried_in_full(check):
          "a training step on crops of 128x160 fails", "Correct `in_channels`"),
         (FAST_SCNN, {"learning_rate": 1e300},
          "a training step on crops of 128x160 fails", "Lower `learning_rate`"),
+        ("mobilenet-v3-d8-s_lraspp_4xb4-320k_cityscapes-512x1024",
+         {"crop_size": (416, 416), "growing_crop": 0.5},
+         "a training step on crops of 224x224 fails", "Raise `growing_crop`"),
     ],
 )  # fmt: skip
 def test_a_model_that_cannot_be_trained_is_stopped_with_the_remedy(

@@ -34,3 +34,18 @@ def test_validations_take_a_tenth_of_the_time_but_are_three_at_least(
     )  # fmt: skip
     config = adapted(FAST_SCNN, tmp_path / "manifest.json", recipe)
     assert config.train_cfg["val_interval"] == interval
+
+
+def test_crops_that_grow_are_worth_fewer_validations(tmp_path):
+    manifest_of(7, image_sizes=[[200, 200, 9]]).write(tmp_path / "manifest.json")
+    # 9 images of 200x200 are predicted in 120,000 / (4 * 128 * 128 * 3) = 1.83 iterations, so a
+    # tenth of 100 is time for 5; less than six tenths of it, when crops grow from halves, for 3
+    intervals = []
+    for growing_crop in (None, 0.5):
+        recipe = recipe_of(
+            run="m/scratch/seed0", initialization="scratch", seed=0, crop_size=(128, 128),
+            batch_size=4, max_iters=100, growing_crop=growing_crop,
+        )  # fmt: skip
+        config = adapted(FAST_SCNN, tmp_path / "manifest.json", recipe)
+        intervals.append(config.train_cfg["val_interval"])
+    assert intervals == [20, 34]

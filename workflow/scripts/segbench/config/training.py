@@ -55,6 +55,7 @@ Batch = Annotated[Count, Field(le=10**6)]
 # less than a second would do little but save; more than a day would save nothing
 Minutes = Annotated[float, BeforeValidator(number_from_text), Field(ge=0.01, le=1440)]
 Gigabytes = Annotated[float, BeforeValidator(number_from_text), Field(ge=0, le=10**6)]
+ShareOfCrop = Annotated[float, BeforeValidator(number_from_text), Field(ge=0.25, lt=1)]
 Decay = Annotated[float, BeforeValidator(number_from_text), Field(gt=0, lt=1)]
 
 
@@ -105,6 +106,12 @@ class Training(Section):
         description="train the network as code that PyTorch compiles for its crop (TorchInductor): "
         "the first step takes minutes, the others less time on many GPUs; needs a C++ compiler, "
         "and one GPU per run; default: false",
+    )
+    growing_crop: ShareOfCrop | None = Field(
+        default=None,
+        description="share of the sides of the crop, such as 0.5, at which crops begin; they grow "
+        "over the first three quarters of the training, which takes less time for as many "
+        "iterations, and fewer pixels are seen; default: all crops are whole",
     )
     class_weights: ClassWeights | None = Field(
         default=None,
@@ -162,6 +169,11 @@ class Training(Section):
             raise ValueError(
                 "`compile: true` and `gpus_per_run` above 1 do not go together: a network that "
                 "normalises over several processes is not compiled"
+            )
+        if self.compile and self.growing_crop:
+            raise ValueError(
+                "`compile: true` and `growing_crop` do not go together: a network is compiled for "
+                "one crop"
             )
         return self
 

@@ -46,6 +46,7 @@ from segbench.engine.sampling import PositionedDataset, PositionSampler
 from segbench.engine.transforms import computed_here, equal_but_faster
 from segbench.engine.trust import trust_nothing
 from segbench.errors import ModelError
+from segbench.recipe.growing_crop import GrowingCrop
 from segbench.recipe.model import set_classes
 from segbench.recipe.section import RunSection, SourceCheckpoint
 from segbench.system.pools import end_threads_of_opencv
@@ -231,13 +232,15 @@ def training_frames(config: Config, seed: int, decoded: Path | None = None) -> P
     sampler, order = config.train_dataloader.sampler, None
     if sampler.type == "RareClassSampler":
         order = RareClassSampler(frames, sampler.probabilities, seed).order
-    return PositionedDataset(frames, seed, order)
+    growth = GrowingCrop.of(config)
+    return PositionedDataset(frames, seed, order, growth.at_position if growth else None)
 
 
-def first_batch(config: Config, seed: int) -> dict[str, list[object]]:
-    """The batch that a training begins with."""
-    frames = training_frames(config, seed)
-    batch = [frames[position] for position in range(config.train_dataloader.batch_size)]
+def last_batch(config: Config, seed: int) -> dict[str, list[object]]:
+    """The batch that a training ends with: its crops are whole."""
+    frames, size = training_frames(config, seed), config.train_dataloader.batch_size
+    first = (config.train_cfg.max_iters - 1) * size
+    batch = [frames[position] for position in range(first, first + size)]
     collated: dict[str, list[object]] = pseudo_collate(batch)
     return collated
 

@@ -15,6 +15,7 @@ from mmseg.registry import DATA_SAMPLERS, DATASETS
 from torch.utils.data import Sampler
 
 from segbench.datasets.frame_table import frame_sizes, frames_of_classes
+from segbench.engine.growing import crop_to
 from segbench.engine.sampling import RareClassOrder
 
 
@@ -53,6 +54,10 @@ class FrameDataset(BaseSegDataset):  # type: ignore[misc]
             }
             for name in self._names()
         ]
+
+    def crop_to(self, crop: tuple[int, int]) -> None:
+        """Cut crops of a height and width from here on."""
+        crop_to(self.pipeline.transforms, crop)
 
     def _names(self) -> list[str]:
         return Path(self.ann_file).read_text().splitlines()

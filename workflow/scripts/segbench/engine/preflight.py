@@ -6,7 +6,9 @@ shapes have been proven in full on the meta device, which also tells how much me
 takes. Imports torch and mmseg.
 """
 
+import contextlib
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from segbench.engine import memory
 from segbench.engine.build import build_model, load_config
 from segbench.engine.optimizers import build_optimizer, build_schedulers
 from segbench.errors import ModelError
+from segbench.recipe.growing_crop import GrowingCrop
 from segbench.recipe.optimizer_names import unknown_optimizer
 from segbench.recipe.section import RunSection
 from segbench.system.records import Record
@@ -137,10 +140,10 @@ def _try_step(
     Returns:
         Bytes that it kept for its backward pass.
     """
-    run, (height, width) = section.run, section.crop_size
-    crop = section.crop_size
+    run, whole, growth = section.run, section.crop_size, GrowingCrop.of(config)
+    crop = whole
     if shapes_are_proven and config.model.backbone.get("type") not in FIXED_SIZE_BACKBONES:
-        crop = smaller(height, TRIED_CROP), smaller(width, TRIED_CROP)
+        crop = smaller(whole[0], TRIED_CROP), smaller(whole[1], TRIED_CROP)
     model.train()
     torch.manual_seed(config.randomness.seed)  # the same config passes, or fails, every time
     try:
@@ -152,17 +155,27 @@ def _try_step(
             f"{run}: the optimizer or its schedule cannot be built: {problem} "
             "Check `optim_wrapper` and `param_scheduler` in `overrides` or in your config."
         ) from None
-    try:
-        try:
+    # the smaller crop may be the fault
+    kept = _try_crops(model, config, optim, [crop, whole] if crop != whole else [whole])
+    if growth is not None:
+        _try_crops(model, config, optim, [growth.seen(0)], "Raise `growing_crop`, or leave it out.")
+    return kept
+
+
+def _try_crops(
+    model: nn.Module, config: Config, optim: OptimWrapper, crops: Sequence[Shape], remedy: str = ""
+) -> int:
+    """A training step on the first of some crops on which it works, as `_step`."""
+    *others, (height, width) = crops
+    for crop in others:
+        with contextlib.suppress(Exception):
             return _step(model, config, crop, optim)
-        except Exception:  # the smaller crop may be the fault
-            if crop == section.crop_size:
-                raise
-            return _step(model, config, section.crop_size, optim)
+    try:
+        return _step(model, config, (height, width), optim)
     except Exception as error:  # a model's code is foreign
         raise ModelError(
-            f"{run}: a training step on crops of {height}x{width} fails: {_first_line(error)}. "
-            f"{_remedy(error)}"
+            f"{RunSection.of(config).run}: a training step on crops of {height}x{width} fails: "
+            f"{_first_line(error)}. {remedy or _remedy(error)}"
         ) from None
 
 

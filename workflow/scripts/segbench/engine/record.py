@@ -91,6 +91,7 @@ def write_record(
         precision=state.precision or "float32",
         compiled=section.compile and trained,
         ema=section.ema,
+        growing_crop=section.growing_crop if trained else None,
         adaptations=section.adaptations,
         device=device_in_words(device),
         train_minutes=state.seconds / 60,

@@ -95,6 +95,9 @@ class Frames(Protocol):
     def get_data_info(self, index: int, /) -> dict[str, str]:
         """Where the image and its label are."""
 
+    def crop_to(self, crop: tuple[int, int], /) -> None:
+        """Cut crops of a height and width from here on."""
+
 
 class PositionedDataset(Dataset[object]):
     """A dataset that is asked for positions instead of indices.
@@ -103,10 +106,17 @@ class PositionedDataset(Dataset[object]):
         frames: a dataset whose transforms draw from the global random generators.
         seed: seed of the run.
         order: which image is seen at a position; by default every image once in each epoch.
+        crop: height and width of the crop at a position; by default that of the transforms.
     """
 
-    def __init__(self, frames: Frames, seed: int, order: Order | None = None) -> None:
-        self._frames, self._seed = frames, seed
+    def __init__(
+        self,
+        frames: Frames,
+        seed: int,
+        order: Order | None = None,
+        crop: Callable[[int], tuple[int, int]] | None = None,
+    ) -> None:
+        self._frames, self._seed, self._crop = frames, seed, crop
         self._order = order or partial(_shuffled, seed, len(frames))
 
     def names_at(self, positions: Sequence[int]) -> list[str]:
@@ -119,6 +129,8 @@ class PositionedDataset(Dataset[object]):
         words = np.random.SeedSequence([self._seed, AUGMENT, position]).generate_state(2)
         np.random.seed(words[0])
         random.seed(int(words[1]))
+        if self._crop:
+            self._frames.crop_to(self._crop(position))
         return self._frames[self._order(position)]
 
 

@@ -25,13 +25,14 @@ from segbench.engine.build import (
     build_model,
     class_rows,
     decoded_for,
-    first_batch,
+    last_batch,
     training_loader,
     validation_loader,
 )
 from segbench.engine.confusion import predictions
 from segbench.engine.devices import device_name, reset_peak
 from segbench.engine.execution import Execution
+from segbench.engine.growing import GrowingModel
 from segbench.engine.mishaps import beyond_memory, is_out_of_memory, largest_batch, reader_died
 from segbench.engine.optimizers import (
     PrecisionOptimWrapper,
@@ -115,6 +116,7 @@ class Trainer:
         self.until = min(execution.until or self.last, self.last)
         self.parts, self.weights = _build_parts(config, self.section, device)
         self.state = TrainingState.load_or_new(work, *self.parts.all())
+        self.growing = GrowingModel.of(self.parts.model, config)
         self._settle_precision()
         if self.section.compile:
             self._compile(execution.threads)
@@ -144,7 +146,7 @@ class Trainer:
         model, state = self.parts.model, self.state
         if not state.precision:
             state.precision = precision_of(
-                self.config, model, partial(first_batch, self.config, self.seed), self.device,
+                self.config, model, partial(last_batch, self.config, self.seed), self.device,
                 self.work.parent / TRIALS, may_try=self.processes.size == 1,
             )  # fmt: skip
             reset_peak(self.device)
@@ -188,6 +190,8 @@ class Trainer:
         state, parts = self.state, self.parts
         _seed_everything(self.seed, state.iteration, self.processes.rank)
         self.rate = _learning_rate(parts.optim)
+        if self.growing is not None:
+            self.growing.expect(state.iteration)
         log = self._step_on(self._next_batch())
         state.losses.append(self.processes.mean(log["loss"].detach()))
         for scheduler in parts.schedulers:

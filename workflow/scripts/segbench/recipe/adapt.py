@@ -10,6 +10,7 @@ from mmengine.config import Config
 
 from segbench.recipe import data, model, schedule
 from segbench.recipe.context import Adaptation
+from segbench.recipe.growing_crop import refuse_crops_that_cannot_grow
 from segbench.recipe.section import RunSection, SourceCheckpoint
 
 
@@ -46,6 +47,7 @@ def _section(run: Adaptation) -> RunSection:
         deterministic=bool(run.training.deterministic),
         compile=bool(run.training.compile),
         ema=run.training.ema,
+        growing_crop=run.training.growing_crop,
         source=source,
     )
 
@@ -58,6 +60,7 @@ STEPS = (
     model.fit_crop,
     model.keep_share_of_hard_examples,
     data.read_prepared_data,
+    refuse_crops_that_cannot_grow,
     schedule.set_precision,
     schedule.scale_learning_rate,
     schedule.scale_schedule,

@@ -4,6 +4,7 @@ The first functions are steps of an adaptation; the others work on the `model` s
 config, in place, and say what they changed.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 from segbench.datasets.manifest import Manifest
@@ -13,6 +14,7 @@ from segbench.recipe.context import Adaptation
 from segbench.zoo.families import FIXED_SIZE_BACKBONES, SIZE_DIVISORS, patch_size
 from segbench.zoo.tree import Node, Shape, as_pair, drop_files, inner_backbone, walk
 
+SAMPLER = "OHEMPixelSampler"  # of hard pixels
 WEIGHTED_LOSSES = ("CrossEntropyLoss", "OhemCrossEntropy", "FocalLoss")
 Note = Callable[[str], None]
 
@@ -93,13 +95,14 @@ def _rounded_up(size: int, step: int) -> int:
 
 
 def keep_share_of_hard_examples(run: Adaptation) -> None:
-    """Keep the published share of pixels: `min_kept` counts pixels of the published batch."""
-    old = run.published_crop
-    published_images = run.config.train_dataloader.get("batch_size") or 1
-    share = (run.batch * run.crop[0] * run.crop[1]) / (published_images * old[0] * old[1])
+    """Keep the published share of pixels: `min_kept` counts pixels of a published batch or crop."""
+    of_crop = math.prod(run.crop) / math.prod(run.published_crop)
+    of_batch = run.batch / (run.config.train_dataloader.get("batch_size") or 1)
     for node in walk(run.config.model):
         if isinstance(node.get("min_kept"), int):
-            kept = max(1, round(node["min_kept"] * share))
+            # the sampler multiplies by the images itself, and wants more than one pixel
+            share, least = (of_crop, 2) if node.get("type") == SAMPLER else (of_crop * of_batch, 1)
+            kept = max(least, round(node["min_kept"] * share))
             run.note(f"min_kept of OHEM: {node['min_kept']} -> {kept} (same share of pixels)")
             node["min_kept"] = kept
 

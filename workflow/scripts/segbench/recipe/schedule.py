@@ -3,6 +3,7 @@
 import math
 
 from segbench.recipe.context import Adaptation
+from segbench.recipe.growing_crop import share_of_pixels
 from segbench.zoo.reader import published_iters
 from segbench.zoo.tree import Node
 
@@ -86,8 +87,8 @@ def _validations(run: Adaptation) -> int:
     images = run.manifest.splits["val"].images
     if run.recipe.fold is not None:
         images = run.manifest.folds[run.recipe.fold].val
-    trained = STEP_COSTS * run.iters * run.batch * run.crop[0] * run.crop[1]
-    affordable = int(VALIDATION_SHARE * trained / max(1, images * height * width))
+    pixels = share_of_pixels(run) * run.iters * run.batch * run.crop[0] * run.crop[1]
+    affordable = int(VALIDATION_SHARE * STEP_COSTS * pixels / max(1, images * height * width))
     return min(max(affordable, FEWEST_VALIDATIONS), MOST_VALIDATIONS)
 
 

@@ -45,6 +45,7 @@ class RunSection(BaseModel):
             is trained.
         deterministic: whether kernels that give the same bits each time are used on a GPU.
         compile: whether the network is compiled in training.
+        growing_crop: share of the sides of the crop at which crops begin, None if all are whole.
         source: the checkpoint of a whole model that it starts from.
         form: of this section.
     """
@@ -61,6 +62,7 @@ class RunSection(BaseModel):
     precision: str = "float32"
     deterministic: bool = False
     compile: bool = False
+    growing_crop: float | None = None
     source: SourceCheckpoint | None = None
     form: int = FORM
 

@@ -58,6 +58,7 @@ class TrainRecord(Record):
         precision: `float32`, `bfloat16` or `float16`.
         compiled: whether the network was compiled in training.
         ema: decay of the moving average of the weights, if there is one.
+        growing_crop: share of the crop's sides at which crops began; None if all were whole.
         adaptations: what was changed of the published recipe, in sentences.
         device: the name of what it ran on.
         train_minutes: of work, validations included.
@@ -108,6 +109,7 @@ class TrainRecord(Record):
     sessions: tuple[Session, ...] = ()
     validation_minutes: float | None = None
     compiled: bool = False
+    growing_crop: float | None = None
 
     @property
     def is_trained(self) -> bool:

@@ -1,0 +1,48 @@
+"""What a model and its transforms do when crops grow. Imports mmengine."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+from mmengine.config import Config
+from mmengine.model import BaseModel
+
+from segbench.recipe.growing_crop import GrowingCrop
+
+# what transforms call the size of their crop: `segbench.engine.transforms`, MMSegmentation, MMCV
+NAMES_OF_SIZE = {"CropOfResized": "crop", "RandomCrop": "crop_size", "Pad": "size"}
+
+
+class GrowingModel:
+    """Has a model expect the crops of an iteration.
+
+    Args:
+        model: in training.
+        growth: of its crops.
+    """
+
+    def __init__(self, model: BaseModel, growth: GrowingCrop) -> None:
+        self._preprocessor, self._growth = model.data_preprocessor, growth
+        samplers = [getattr(module, "sampler", None) for module in model.modules()]
+        parts: list[Any] = [*model.modules(), *samplers]
+        # how many pixels count at least is a share of those of the whole crop
+        self._kept = [(part, part.min_kept) for part in parts if hasattr(part, "min_kept")]
+
+    @classmethod
+    def of(cls, model: BaseModel, config: Config) -> Self | None:
+        """That of a rendered config, None if its crops do not grow."""
+        growth = GrowingCrop.of(config)
+        return cls(model, growth) if growth else None
+
+    def expect(self, iteration: int) -> None:
+        """Pad to the crops of an iteration, and keep the same share of hard pixels."""
+        self._preprocessor.size = self._growth.seen(iteration)
+        for part, kept in self._kept:
+            part.min_kept = max(1, round(self._growth.share(iteration) * kept))
+
+
+def crop_to(transforms: Sequence[object], crop: tuple[int, int]) -> None:
+    """Have the transforms of a pipeline cut crops of a height and width."""
+    for transform in transforms:
+        name = NAMES_OF_SIZE.get(type(transform).__name__)
+        if name is not None:
+            setattr(transform, name, crop)
