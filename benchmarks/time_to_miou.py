@@ -6,8 +6,8 @@ the first iteration, and validations count. Each side has a process of its own.
 
     python benchmarks/time_to_miou.py results/datasets/idd_lite/manifest.json [--iterations 400]
 
-With `--ours '{"growing_crop": 0.5}'` our side is trained with further keys of `training`, which the
-other does not know. With `--alone` the other is not trained.
+With `--ours '{"growing_crop": 0.5}'` our side is trained with keys of `training` that the other
+does not know, such as `ema`. With `--alone` the other is not trained.
 """
 
 import json
@@ -29,7 +29,7 @@ Points = list[tuple[float, float]]  # seconds since the first iteration, mean Io
 def main() -> None:
     """Train, and print a table."""
     parser = parser_of_trainings(__doc__.splitlines()[0], iterations=400, crop=(192, 256))
-    parser.add_argument("--ours", type=json.loads, default={}, help="further keys of `training`")
+    parser.add_argument("--ours", type=json.loads, default={}, help="keys that stock does not know")
     parser.add_argument("--alone", action="store_true", help="train our side alone")
     words = parser.parse_args()
     if words.job:

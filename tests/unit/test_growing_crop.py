@@ -11,6 +11,7 @@ from segbench.datasets.prepare import prepare
 from segbench.demo.dataset import draw_dataset
 from segbench.engine.build import build_model, last_batch, load_config, training_frames
 from segbench.engine.growing import GrowingModel
+from segbench.engine.processes import share_hard_pixels
 from segbench.errors import ModelError
 from segbench.recipe.growing_crop import GrowingCrop
 from segbench.recipe.render import adapted, render
@@ -18,6 +19,8 @@ from segbench.zoo.names import config_path
 
 FAST_SCNN = "fast_scnn_8xb4-160k_cityscapes-512x1024"
 PIDNET = "pidnet-s_2xb6-120k_1024x1024-cityscapes"
+DEEPLAB_VOC = "deeplabv3plus_r50-d8_4xb4-20k_voc12aug-512x512"
+STDC = "stdc1_4xb12-80k_cityscapes-512x1024"
 BEIT = "beit-base_upernet_8xb2-160k_ade20k-640x640"
 
 
@@ -35,6 +38,17 @@ def test_crops_grow_in_steps_of_32_pixels_over_three_quarters_of_the_training():
     assert growth.share(0) == 0.25
 
 
+@pytest.mark.parametrize(
+    ("side", "start", "first"),
+    # a step of 32 pixels that leads below the share is not taken
+    [(64, 0.25, 32), (96, 0.5, 64), (160, 0.25, 64), (160, 0.5, 96), (32, 0.5, 32)],
+)
+def test_no_crop_is_smaller_than_its_share(side, start, first):
+    growth = GrowingCrop(whole=(side, side), start=start, iterations=400, batch=8)
+    assert growth.at(0) == (first, first)
+    assert growth.at(399) == (side, side)
+
+
 def test_smaller_crops_leave_the_same_rest_as_the_whole_one():
     growth = GrowingCrop(whole=(769, 513), start=0.25, iterations=99, batch=2)
     assert {side % 32 for k in range(99) for side in growth.at(k)} == {1}
@@ -43,8 +57,8 @@ def test_smaller_crops_leave_the_same_rest_as_the_whole_one():
 
 def test_a_model_sees_whole_patches():
     growth = GrowingCrop(whole=(224, 518), start=0.5, iterations=10, batch=2, patch=14)
-    assert growth.at(0) == (96, 262)
-    assert growth.seen(0) == (98, 266)
+    assert growth.at(0) == (128, 262)
+    assert growth.seen(0) == (140, 266)
 
 
 @pytest.fixture
@@ -55,8 +69,10 @@ def config(tmp_path):
     prepare(description, tmp_path / "source", tmp_path / "data", 1)
 
     def written(name: str = FAST_SCNN, **options) -> Config:
-        settings = {"crop_size": (128, 192), "batch_size": 2, "max_iters": 20} | options
-        wanted = recipe_of(run="m/scratch/seed0", initialization="scratch", seed=0, **settings)
+        settings = {
+            "crop_size": (128, 192), "batch_size": 2, "max_iters": 20, "initialization": "scratch",
+        } | options  # fmt: skip
+        wanted = recipe_of(run="m/scratch/seed0", seed=0, **settings)
         path = tmp_path / "config.py"
         path.write_text(render(config_path(name), tmp_path / "data/manifest.json", wanted))
         return load_config(path)
@@ -93,6 +109,26 @@ def test_a_model_expects_its_crops_and_the_same_share_of_hard_pixels(config):
     assert {loss.min_kept for loss in losses} == {whole}
 
 
+def test_each_of_several_processes_counts_its_share_of_the_hard_pixels(config):
+    model, _ = build_model(config(PIDNET))
+    (loss, *_) = [part for part in model.modules() if hasattr(part, "min_kept")]
+    whole = loss.min_kept
+    share_hard_pixels(model, 2)
+    assert loss.min_kept == whole // 2
+    model, _ = build_model(config(STDC))
+    (sampler, *_) = [head.sampler for head in model.modules() if getattr(head, "sampler", None)]
+    whole = sampler.min_kept
+    share_hard_pixels(model, 2)
+    assert sampler.min_kept == whole
+
+
+def test_out_of_memory_is_told_for_whole_crops(config):
+    rendered = config(growing_crop=0.5)
+    growing = GrowingModel.of(build_model(rendered)[0], rendered)
+    assert growing.of_whole(8, 0) == 2
+    assert growing.of_whole(8, 19) == 8
+
+
 def test_crops_are_whole_where_nothing_is_said(config):
     rendered = config()
     assert GrowingCrop.of(rendered) is None
@@ -102,11 +138,22 @@ def test_crops_are_whole_where_nothing_is_said(config):
 
 def test_growing_crops_are_said(config):
     notes = config(growing_crop=0.5).segbench.adaptations
-    assert "crops begin at 0.5 of their sides and are whole after 75% of the training" in notes
+    assert "crops begin at 64x96 and are whole after 75% of the training" in notes
 
 
-@pytest.mark.parametrize("start", [0.2, 1, "half"])
-def test_a_share_of_the_sides_is_a_quarter_at_least_and_less_than_one(start):
+def test_one_model_may_have_whole_crops_where_others_grow(config):
+    rendered = config(growing_crop=1, compile=True)
+    assert GrowingCrop.of(rendered) is None
+
+
+def test_nothing_grows_where_nothing_is_trained(config):
+    rendered = config(initialization="zero_shot", growing_crop=0.5)
+    assert GrowingCrop.of(rendered) is None
+    assert not [note for note in rendered.segbench.adaptations if "crops begin" in note]
+
+
+@pytest.mark.parametrize("start", [0.2, 1.5, "half"])
+def test_a_share_of_the_sides_is_a_quarter_at_least_and_one_at_most(start):
     with pytest.raises(ValueError, match="growing_crop"):
         Training.model_validate({"growing_crop": start})
 
@@ -124,6 +171,21 @@ def test_a_model_of_one_image_size_is_refused(tmp_path):
     )  # fmt: skip
     with pytest.raises(ModelError, match=r"`training\.growing_crop`: BEiT knows one crop"):
         adapted(config_path(BEIT), tmp_path / "manifest.json", wanted)
+
+
+def test_a_crop_that_is_too_small_to_grow_is_refused(config):
+    with pytest.raises(ModelError, match=r"crops of 64x96 cannot begin at 0\.9 of their sides"):
+        config(crop_size=(64, 96), growing_crop=0.9)
+
+
+def test_images_are_padded_to_their_crops(config):
+    # MMCV's `Pad` writes width first; images of 300x400 are resized to half of that at the least
+    crop = {"crop_size": (256, 352), "max_iters": 20}
+    frames = training_frames(config(DEEPLAB_VOC, growing_crop=0.5, **crop), seed=0)
+    assert {tuple(frames[position]["inputs"].shape) for position in range(30, 40)} == {
+        (3, 256, 352)
+    }
+    assert tuple(frames[0]["inputs"].shape) == (3, 128, 192)
 
 
 def test_a_recipe_that_cuts_no_crops_is_refused(config):

@@ -27,7 +27,9 @@ def test_crops_that_grew_are_told():
     one = run("a", 0, [80, 90])
     grown = replace(one, record=one.record.model_copy(update={"growing_crop": 0.5}))
     page = methods_page(rank([grown, run("b", 0, [60, 70])]), MANIFEST, {})
-    assert "crops of 64x96 pixels, which grow from 0.5 of their sides, and 1 seed" in page
+    assert (
+        "2 crops of 64x96 pixels and 64x96 pixels growing from 0.5 of its sides and 1 seed" in page
+    )
 
 
 def test_it_says_whose_intervals_are_over_images_alone():

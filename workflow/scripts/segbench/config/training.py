@@ -55,7 +55,7 @@ Batch = Annotated[Count, Field(le=10**6)]
 # less than a second would do little but save; more than a day would save nothing
 Minutes = Annotated[float, BeforeValidator(number_from_text), Field(ge=0.01, le=1440)]
 Gigabytes = Annotated[float, BeforeValidator(number_from_text), Field(ge=0, le=10**6)]
-ShareOfCrop = Annotated[float, BeforeValidator(number_from_text), Field(ge=0.25, lt=1)]
+ShareOfCrop = Annotated[float, BeforeValidator(number_from_text), Field(ge=0.25, le=1)]
 Decay = Annotated[float, BeforeValidator(number_from_text), Field(gt=0, lt=1)]
 
 
@@ -109,9 +109,10 @@ class Training(Section):
     )
     growing_crop: ShareOfCrop | None = Field(
         default=None,
-        description="share of the sides of the crop, such as 0.5, at which crops begin; they grow "
-        "over the first three quarters of the training, which takes less time for as many "
-        "iterations, and fewer pixels are seen; default: all crops are whole",
+        description="share of the sides of the crop, such as 0.5, at which crops begin, from 0.25 "
+        "to 1, which is the whole crop; they grow in steps of 32 pixels over the first three "
+        "quarters of the training, so that as many iterations take less time, early ones least, "
+        "and see fewer pixels; not with `compile`, BEiT or MAE; default: 1",
     )
     class_weights: ClassWeights | None = Field(
         default=None,
@@ -170,12 +171,17 @@ class Training(Section):
                 "`compile: true` and `gpus_per_run` above 1 do not go together: a network that "
                 "normalises over several processes is not compiled"
             )
-        if self.compile and self.growing_crop:
+        if self.compile and self.grows_from:
             raise ValueError(
                 "`compile: true` and `growing_crop` do not go together: a network is compiled for "
                 "one crop"
             )
         return self
+
+    @property
+    def grows_from(self) -> float | None:
+        """Share of the sides of the crop at which crops begin, None if all are whole."""
+        return None if self.growing_crop == 1 else self.growing_crop
 
     @property
     def validations_every(self) -> int | None:

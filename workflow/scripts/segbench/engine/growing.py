@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Any, Self
 
+from mmcv.transforms import Pad
 from mmengine.config import Config
 from mmengine.model import BaseModel
 
 from segbench.recipe.growing_crop import GrowingCrop
 
-# what transforms call the size of their crop: `segbench.engine.transforms`, MMSegmentation, MMCV
-NAMES_OF_SIZE = {"CropOfResized": "crop", "RandomCrop": "crop_size", "Pad": "size"}
+# what transforms call the size of their crop: `segbench.engine.transforms`, MMSegmentation
+NAMES_OF_SIZE = {"CropOfResized": "crop", "RandomCrop": "crop_size"}
 
 
 class GrowingModel:
@@ -33,6 +34,10 @@ class GrowingModel:
         growth = GrowingCrop.of(config)
         return cls(model, growth) if growth else None
 
+    def of_whole(self, images: int, iteration: int) -> int:
+        """How many whole crops have the pixels of so many crops of an iteration."""
+        return int(images * self._growth.share(iteration))
+
     def expect(self, iteration: int) -> None:
         """Pad to the crops of an iteration, and keep the same share of hard pixels."""
         self._preprocessor.size = self._growth.seen(iteration)
@@ -43,6 +48,8 @@ class GrowingModel:
 def crop_to(transforms: Sequence[object], crop: tuple[int, int]) -> None:
     """Have the transforms of a pipeline cut crops of a height and width."""
     for transform in transforms:
-        name = NAMES_OF_SIZE.get(type(transform).__name__)
-        if name is not None:
-            setattr(transform, name, crop)
+        kind = type(transform).__name__
+        if kind in NAMES_OF_SIZE:
+            setattr(transform, NAMES_OF_SIZE[kind], crop)
+        elif isinstance(transform, Pad) and transform.size is not None:
+            transform.size = crop[::-1]  # MMCV writes width first

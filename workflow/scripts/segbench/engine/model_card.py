@@ -3,7 +3,6 @@
 Imports neither torch nor mmseg.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -81,7 +80,7 @@ def model_card(
         "## Training",
         "",
         f"{trained.iterations} iterations, best at {trained.best_iteration}; batch "
-        f"{trained.batch_size}, crop {json.dumps(trained.crop_size)}, starting from "
+        f"{trained.batch_size}, crop {trained.crop_in_words()}, starting from "
         f"{trained.initialization}, seed {trained.seed}.",
         "",
         "The licence of the weights depends on those of the data, and of the weights that the "

@@ -141,9 +141,10 @@ def _try_step(
         Bytes that it kept for its backward pass.
     """
     run, whole, growth = section.run, section.crop_size, GrowingCrop.of(config)
-    crop = whole
+    crop, first = whole, growth.seen(0) if growth else None
     if shapes_are_proven and config.model.backbone.get("type") not in FIXED_SIZE_BACKBONES:
         crop = smaller(whole[0], TRIED_CROP), smaller(whole[1], TRIED_CROP)
+        first = first and (smaller(first[0], TRIED_CROP), smaller(first[1], TRIED_CROP))
     model.train()
     torch.manual_seed(config.randomness.seed)  # the same config passes, or fails, every time
     try:
@@ -157,8 +158,8 @@ def _try_step(
         ) from None
     # the smaller crop may be the fault
     kept = _try_crops(model, config, optim, [crop, whole] if crop != whole else [whole])
-    if growth is not None:
-        _try_crops(model, config, optim, [growth.seen(0)], "Raise `growing_crop`, or leave it out.")
+    if first and first != crop:
+        _try_crops(model, config, optim, [first], "Raise `growing_crop`, or set it to 1.")
     return kept
 
 

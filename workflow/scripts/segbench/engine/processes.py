@@ -7,7 +7,7 @@ Imports torch.
 
 import os
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -59,6 +59,7 @@ class Processes:
         """
         if self.size == 1:
             return model
+        share_hard_pixels(model, self.size)
         ids = None if device == "cpu" else [torch.device(device).index]
         # some models of the zoo have parameters that no loss depends on
         wrapped: nn.Module = MMDistributedDataParallel(
@@ -98,6 +99,22 @@ class Processes:
         """Part from the others."""
         if self.size > 1:
             dist.destroy_process_group()
+
+
+def share_hard_pixels(model: nn.Module, size: int) -> None:
+    """Have a loss count the hardest pixels of a process's part of a batch, not of all of it.
+
+    MMSegmentation's sampler counts those of each image, so it stays as it is.
+
+    Args:
+        model: its losses are changed in place.
+        size: processes that share each batch.
+    """
+    losses: list[Any] = [
+        part for part in model.modules() if type(part).__name__ == "OhemCrossEntropy"
+    ]
+    for loss in losses:
+        loss.min_kept = max(1, loss.min_kept // size)
 
 
 # a training of one process

@@ -116,7 +116,6 @@ class Trainer:
         self.until = min(execution.until or self.last, self.last)
         self.parts, self.weights = _build_parts(config, self.section, device)
         self.state = TrainingState.load_or_new(work, *self.parts.all())
-        self.growing = GrowingModel.of(self.parts.model, config)
         self._settle_precision()
         if self.section.compile:
             self._compile(execution.threads)
@@ -127,6 +126,7 @@ class Trainer:
         self.parts.optim.initialize_count_status(self.parts.model, done, self.last)
         # after the state is restored: the processes start from the weights of the first
         self.stepped = processes.wrapped(self.parts.model, device)
+        self.growing = GrowingModel.of(self.parts.model, config)
         decoded = decoded_for(config, work.parent / DECODED, execution)
         loader = training_loader(config, self.seed, done, self.last, workers, processes, decoded)
         self.batches = iter(loader)
@@ -329,6 +329,8 @@ class Trainer:
         if self.processes.size == 1:  # the others would wait for this one in vain
             LOG.info("%s: out of memory; looking for the largest batch", self.section.run)
             fits = largest_batch(lambda part: step_on(self.stepped, part, optim), batch)
+            if self.growing is not None:
+                fits = self.growing.of_whole(fits, self.state.iteration)
         raise beyond_memory(self.section.run, self.device, self.section.batch_size, fits)
 
     def _next_batch(self) -> Batch:

@@ -47,7 +47,7 @@ def _section(run: Adaptation) -> RunSection:
         deterministic=bool(run.training.deterministic),
         compile=bool(run.training.compile),
         ema=run.training.ema,
-        growing_crop=run.training.growing_crop,
+        growing_crop=run.training.grows_from if run.is_trained else None,
         source=source,
     )
 

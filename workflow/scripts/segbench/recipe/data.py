@@ -92,7 +92,7 @@ def _adapted_pipeline(run: Adaptation, pipeline: list[Node]) -> list[Node]:
         if "crop_size" in step:
             step["crop_size"] = run.crop
         if step["type"] == "Pad" and "size" in step:
-            step["size"] = run.crop
+            step["size"] = run.crop[::-1]  # MMCV writes width first
     return adapted
 
 

@@ -15,6 +15,7 @@ from segbench.recipe.section import RunSection
 from segbench.zoo.families import COARSEST_STRIDE, FIXED_SIZE_BACKBONES, patch_size
 from segbench.zoo.tree import Shape
 
+REMEDY = "Set it to 1 for this model"
 GROWS_FOR = 0.75  # share of the training after which crops are whole
 
 
@@ -53,10 +54,11 @@ class GrowingCrop:
         They grow in steps of the coarsest stride of all backbones: whatever a model does with a
         side of the whole crop that does not divide, it does with theirs.
         """
-        done = min(1.0, iteration / (GROWS_FOR * self.iterations))
-        missing = (1 - self.start) * (1 - done)
+        missing = 1 - min(1.0, iteration / (GROWS_FOR * self.iterations))
+        steps = ((1 - self.start) * side / COARSEST_STRIDE for side in self.whole)
         height, width = (
-            side - COARSEST_STRIDE * round(missing * side / COARSEST_STRIDE) for side in self.whole
+            side - COARSEST_STRIDE * min(round(missing * most), math.floor(most))
+            for side, most in zip(self.whole, steps, strict=True)
         )
         return height, width
 
@@ -76,10 +78,10 @@ class GrowingCrop:
 
 def share_of_pixels(run: Adaptation) -> float:
     """Pixels of all crops of a training, relative to those of whole ones."""
-    if run.training.growing_crop is None:
+    if run.training.grows_from is None:
         return 1.0
     # the thousandths of a training: its length does not matter
-    growth = GrowingCrop(run.crop, run.training.growing_crop, 1000, run.batch)
+    growth = GrowingCrop(run.crop, run.training.grows_from, 1000, run.batch)
     return statistics.fmean(map(growth.share, range(1000)))
 
 
@@ -87,17 +89,24 @@ def refuse_crops_that_cannot_grow(run: Adaptation) -> None:
     """Say how the crops of a run grow, if they do.
 
     Raises:
-        ModelError: the recipe cuts no crops, or the model knows one size of images.
+        ModelError: the recipe cuts no crops, the model knows one size of images, or the crop is
+            too small to grow.
     """
-    start, backbone = run.training.growing_crop, run.config.model.backbone.get("type")
-    if start is None:
+    start, backbone = run.training.grows_from, run.config.model.backbone.get("type")
+    if start is None or not run.is_trained:
         return
     pipeline = run.config.train_dataloader.dataset.pipeline
     if not any(step["type"] == "RandomCrop" for step in pipeline):
-        raise ModelError("`training.growing_crop`: its recipe cuts no crops. Leave the key out")
+        raise ModelError(f"`training.growing_crop`: its recipe cuts no crops. {REMEDY}")
     if backbone in FIXED_SIZE_BACKBONES:
-        raise ModelError(f"`training.growing_crop`: {backbone} knows one crop. Leave the key out")
+        raise ModelError(f"`training.growing_crop`: {backbone} knows one crop. {REMEDY}")
+    first = GrowingCrop(run.crop, start, run.iters, run.batch).at(0)
+    if first == run.crop:
+        raise ModelError(
+            f"`training.growing_crop`: crops of {run.crop[0]}x{run.crop[1]} cannot begin at "
+            f"{start:g} of their sides in steps of {COARSEST_STRIDE} pixels. Lower it, or set it "
+            "to 1"
+        )
     run.note(
-        f"crops begin at {start:g} of their sides and are whole after {GROWS_FOR:.0%} of the "
-        "training"
+        f"crops begin at {first[0]}x{first[1]} and are whole after {GROWS_FOR:.0%} of the training"
     )

@@ -171,7 +171,7 @@ def _protocol(candidates: Sequence[Candidate], dataset: str) -> str:
     runs = [run for one in candidates if not one.is_external for run in one.runs]
     outside = [one.model for one in candidates if one.is_external]
     iterations = sorted({run.record.iterations for run in runs} - {0})
-    crops = sorted({"x".join(map(str, run.record.crop_size or ())) for run in runs})
+    crops = sorted({run.record.crop_in_words() for run in runs})
     batches = sorted({run.record.batch_size or 0 for run in runs})
     seeds = sorted({run.seed for run in runs})
     predicted = f" {_listed(outside)}: predicted outside this workflow." if outside else ""

@@ -118,13 +118,11 @@ def _training(candidates: Sequence[Candidate]) -> str:
         return "no training"
     iterations = sorted({run.record.iterations for run in runs})
     batches = sorted({run.record.batch_size or 0 for run in runs})
-    crops = sorted({"x".join(map(str, run.record.crop_size or ())) for run in runs})
-    growing = sorted({run.record.growing_crop for run in runs if run.record.growing_crop})
-    grown = f", which grow from {_listed([f'{one:g}' for one in growing])} of their sides,"
+    crops = sorted({run.record.crop_in_words(" pixels") for run in runs})
     seeds = len({run.seed for run in runs})
     return (
-        f"{_listed(iterations)} iterations of {_listed(batches)} crops of {_listed(crops)} pixels"
-        f"{grown if growing else ''} and {seeds} {'seed' if seeds == 1 else 'seeds'}"
+        f"{_listed(iterations)} iterations of {_listed(batches)} crops of {_listed(crops)} "
+        f"and {seeds} {'seed' if seeds == 1 else 'seeds'}"
     )
 
 

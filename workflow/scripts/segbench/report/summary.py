@@ -344,11 +344,9 @@ def _training_facts(candidate: Candidate) -> str:
         return f"{candidate.label} elsewhere"
     if not record.is_trained or record.crop_size is None:
         return f"{candidate.label} not at all"
-    height, width = record.crop_size
-    growing = f" growing from {record.growing_crop:g} of it" if record.growing_crop else ""
     return (
         f"{candidate.label} {record.iterations} iterations, batch {record.batch_size}, "
-        f"crop {height}x{width}{growing}, {record.optimizer} {record.learning_rate:.3g}, "
+        f"crop {record.crop_in_words()}, {record.optimizer} {record.learning_rate:.3g}, "
         f"{record.precision}{', compiled' * record.compiled}"
     )
 

@@ -111,6 +111,12 @@ class TrainRecord(Record):
     compiled: bool = False
     growing_crop: float | None = None
 
+    def crop_in_words(self, unit: str = "") -> str:
+        """Height and width of the crop in pixels, a unit, and from what it grew."""
+        size = "x".join(map(str, self.crop_size or ()))
+        grown = f" growing from {self.growing_crop:g} of its sides" if self.growing_crop else ""
+        return f"{size}{unit}{grown}"
+
     @property
     def is_trained(self) -> bool:
         """Whether anything was trained, rather than a checkpoint taken as it is."""
