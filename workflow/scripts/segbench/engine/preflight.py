@@ -158,7 +158,7 @@ def _try_step(
         ) from None
     # the smaller crop may be the fault
     kept = _try_crops(model, config, optim, [crop, whole] if crop != whole else [whole])
-    if first and first != crop:
+    if first:
         _try_crops(model, config, optim, [first], "Raise `growing_crop`, or set it to 1.")
     return kept
 
