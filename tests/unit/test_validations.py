@@ -39,7 +39,7 @@ def test_validations_take_a_tenth_of_the_time_but_are_three_at_least(
 def test_crops_that_grow_are_worth_fewer_validations(tmp_path):
     manifest_of(7, image_sizes=[[200, 200, 9]]).write(tmp_path / "manifest.json")
     # 9 images of 200x200 are predicted in 120,000 / (4 * 128 * 128 * 3) = 1.83 iterations, so a
-    # tenth of 100 is time for 5; less than six tenths of it, when crops grow from halves, for 3
+    # tenth of 100 is time for 5; seven tenths of it, when crops grow from halves, for 3
     intervals = []
     for growing_crop in (None, 0.5):
         recipe = recipe_of(

@@ -10,7 +10,7 @@ from mmengine.config import Config
 
 from segbench.recipe import data, model, schedule
 from segbench.recipe.context import Adaptation
-from segbench.recipe.growing_crop import refuse_crops_that_cannot_grow
+from segbench.recipe.growing_crop import fit_growing_crop
 from segbench.recipe.section import RunSection, SourceCheckpoint
 
 
@@ -60,7 +60,7 @@ STEPS = (
     model.fit_crop,
     model.keep_share_of_hard_examples,
     data.read_prepared_data,
-    refuse_crops_that_cannot_grow,
+    fit_growing_crop,
     schedule.set_precision,
     schedule.scale_learning_rate,
     schedule.scale_schedule,

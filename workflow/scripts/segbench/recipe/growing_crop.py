@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from segbench.errors import ModelError
 from segbench.recipe.context import Adaptation
+from segbench.recipe.model import rounded_up
 from segbench.recipe.section import RunSection
 from segbench.zoo.families import COARSEST_STRIDE, FIXED_SIZE_BACKBONES, patch_size
 from segbench.zoo.tree import Shape
@@ -68,7 +69,7 @@ class GrowingCrop:
 
     def seen(self, iteration: int) -> Shape:
         """What the model sees in an iteration: crops padded to whole patches."""
-        height, width = (-(-side // self.patch) * self.patch for side in self.at(iteration))
+        height, width = (rounded_up(side, self.patch) for side in self.at(iteration))
         return height, width
 
     def share(self, iteration: int) -> float:
@@ -85,8 +86,8 @@ def share_of_pixels(run: Adaptation) -> float:
     return statistics.fmean(map(growth.share, range(1000)))
 
 
-def refuse_crops_that_cannot_grow(run: Adaptation) -> None:
-    """Say how the crops of a run grow, if they do.
+def fit_growing_crop(run: Adaptation) -> None:
+    """Prove that the crops of a run can grow, and say how, if they are to.
 
     Raises:
         ModelError: the recipe cuts no crops, the model knows one size of images, or the crop is

@@ -67,7 +67,7 @@ def fit_crop(run: Adaptation) -> None:
     """One crop for training, preprocessor and windows."""
     model, patch = run.config.model, patch_size(run.config.model.backbone)
     model.setdefault("data_preprocessor", {"type": "SegDataPreProcessor"})
-    crop = (_rounded_up(run.crop[0], patch), _rounded_up(run.crop[1], patch))
+    crop = (rounded_up(run.crop[0], patch), rounded_up(run.crop[1], patch))
     if crop != run.crop:
         model.data_preprocessor.seg_pad_val = 255
         run.note(f"crops padded to {crop[0]}x{crop[1]}, whole patches; padding has no loss")
@@ -90,7 +90,8 @@ def fit_crop(run: Adaptation) -> None:
         run.note(f"sliding window at test time: {crop[0]}x{crop[1]}")
 
 
-def _rounded_up(size: int, step: int) -> int:
+def rounded_up(size: int, step: int) -> int:
+    """The least multiple of a step that is not smaller than a size."""
     return -(-size // step) * step
 
 
