@@ -16,7 +16,9 @@ from typing import Any
 
 BY_INTERRUPT = 130  # the status of a script that Ctrl-C ended: 128 and the signal, as in a shell
 SAME_WISH_SECONDS = 5.0
-AGAIN_SECONDS = 0.01  # until a wish is heard that came where Python only prints what is raised
+AGAIN_SECONDS = 0.01  # until a wish is heard that came where what is raised would go no further
+# functions of Snakemake that drop it, or take it for a fault of a rule
+DEAF = {("snakemake.logging", "emit"), ("snakemake.rules", "evaluate")}
 
 
 def take_one_interrupt_at_a_time() -> None:
@@ -41,9 +43,13 @@ class _Once:
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
-        if now - self._heeded >= SAME_WISH_SECONDS:
-            self._heeded = now
-            raise KeyboardInterrupt
+        if now - self._heeded < SAME_WISH_SECONDS:
+            return
+        if _is_deaf(frame):
+            _give_again()
+            return
+        self._heeded = now
+        raise KeyboardInterrupt
 
     def hear_the_unraisable(self, said: "sys.UnraisableHookArgs") -> None:
         """Give the signal again where Python would print what was raised, and go on.
@@ -56,9 +62,22 @@ class _Once:
             self.is_owed = True
         else:
             self._heeded = -SAME_WISH_SECONDS
-            # to the thread that sleeps or waits; another one would not wake it
-            again = (threading.main_thread().ident, signal.SIGINT)
-            threading.Timer(AGAIN_SECONDS, signal.pthread_kill, again).start()
+            _give_again()
+
+
+def _is_deaf(frame: FrameType | None) -> bool:
+    """Whether what is raised in a frame, or in one that it calls, would be dropped."""
+    while frame is not None:
+        if (frame.f_globals.get("__name__"), frame.f_code.co_name) in DEAF:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _give_again() -> None:
+    # to the thread that sleeps or waits; another one would not wake it
+    again = (threading.main_thread().ident, signal.SIGINT)
+    threading.Timer(AGAIN_SECONDS, signal.pthread_kill, again).start()
 
 
 _HANDLER = _Once()
