@@ -49,6 +49,18 @@ def test_no_crop_is_smaller_than_its_share(side, start, first):
     assert growth.at(399) == (side, side)
 
 
+def test_iterations_that_are_left_are_heavier_than_the_first_ones():
+    growth = GrowingCrop(whole=(192, 256), start=0.5, iterations=400, batch=8)
+    shares = [growth.share(k) for k in range(400)]
+    exact = np.mean(shares[100:]) / np.mean(shares[:100])
+    assert growth.heavier(0, 100, 400) == pytest.approx(exact, rel=0.01)
+    # a screening ends before crops are whole, and a resumed training knows its own iterations
+    exact = np.mean(shares[120:200]) / np.mean(shares[50:120])
+    assert growth.heavier(50, 120, 200) == pytest.approx(exact, rel=0.01)
+    assert growth.heavier(300, 350, 400) == 1
+    assert growth.heavier(0, 400, 400) > 1  # nothing is left, and nothing is divided by zero
+
+
 def test_smaller_crops_leave_the_same_rest_as_the_whole_one():
     growth = GrowingCrop(whole=(769, 513), start=0.25, iterations=99, batch=2)
     assert {side % 32 for k in range(99) for side in growth.at(k)} == {1}

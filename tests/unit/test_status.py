@@ -184,6 +184,23 @@ def test_a_folder_that_cannot_be_written_ends_nothing(tmp_path):
     pulse.flush()
 
 
+def test_what_is_left_may_take_longer_than_what_is_done(results):
+    leave(results, "m/scratch/seed0", heavier=1.5)
+    # 80 at 0.75 s, and two of the same model: 20 at 0.5 s and 80 at 0.75 s each
+    assert read_status(results).seconds_left == pytest.approx(60 + 2 * 70)
+
+
+def test_how_much_longer_is_asked_for_when_it_is_written(tmp_path):
+    asked, path = [], tmp_path / heartbeat.NAME
+    pulse = Pulse(
+        path, "m/scratch/seed0", "training", 10, done=4, heavier=lambda *a: asked.append(a) or 2.0
+    )
+    pulse.note(6)
+    pulse.flush()
+    assert asked == [(4, 6, 10)]
+    assert read_heartbeat(path).heavier == 2
+
+
 def test_values_are_kept_until_they_are_written(tmp_path):
     path = tmp_path / heartbeat.NAME
     pulse = Pulse(path, "m/scratch/seed0", "training", 10, "CPU", done=4)

@@ -38,6 +38,10 @@ class GrowingModel:
         """How many whole crops have the pixels of so many crops of an iteration."""
         return int(images * self._growth.share(iteration))
 
+    def heavier(self, first: int, now: int, last: int) -> float:
+        """How many times as long one iteration from now to the last takes as one before, about."""
+        return self._growth.heavier(first, now, last)
+
     def expect(self, iteration: int) -> None:
         """Pad to the crops of an iteration, and keep the same share of hard pixels."""
         self._preprocessor.size = self._growth.seen(iteration)

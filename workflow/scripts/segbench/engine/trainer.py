@@ -135,7 +135,7 @@ class Trainer:
         self.rate = 0.0  # of the last iteration
         self.pulse = Pulse(
             work / NAME if processes.is_first else None, self.section.run, "training", self.last,
-            device_name(device), done,
+            device_name(device), done, self.growing.heavier if self.growing else None,
         )  # fmt: skip
         note_start(self.state, device)
         self.save_seconds = 60 * execution.save_minutes

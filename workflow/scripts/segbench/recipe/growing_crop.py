@@ -76,6 +76,17 @@ class GrowingCrop:
         """Pixels of a crop in an iteration, relative to those of a whole one."""
         return math.prod(self.at(iteration)) / math.prod(self.whole)
 
+    def heavier(self, first: int, now: int, last: int) -> float:
+        """Pixels of an iteration from now to the last, relative to one from the first to now."""
+        return self._mean_share(now, last) / self._mean_share(first, now)
+
+    def _mean_share(self, first: int, last: int) -> float:
+        # a hundred of them, because this is asked for every few seconds
+        count = max(1, min(100, last - first))
+        return statistics.fmean(
+            self.share(first + i * (last - first) // count) for i in range(count)
+        )
+
 
 def share_of_pixels(run: Adaptation) -> float:
     """Pixels of all crops of a training, relative to those of whole ones."""

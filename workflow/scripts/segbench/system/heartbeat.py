@@ -9,7 +9,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +20,7 @@ from segbench.system.stop import StoppedError
 NAME = "progress.json"  # of a training
 EVALUATION = "evaluation.json"
 EVERY_SECONDS = 2.0
+Heavier = Callable[[int, int, int], float]
 State = Literal["waiting", "training", "evaluating", "done", "failed", "stopped"]
 
 
@@ -31,6 +32,7 @@ class Heartbeat(Record):
         state: what it is doing.
         done, total: iterations, or images that are scored.
         seconds_each: of one of them, on average since the process began; None before the first.
+        heavier: how many times as long each of those that are left takes.
         loss, learning_rate, miou: the last ones; the mean IoU is the best so far, a fraction.
         device: where it runs.
         host, process: which process writes.
@@ -45,6 +47,7 @@ class Heartbeat(Record):
     done: int = 0
     total: int = 0
     seconds_each: float | None = None
+    heavier: float = 1.0
     loss: float | None = None
     learning_rate: float | None = None
     miou: float | None = None
@@ -68,13 +71,15 @@ class Pulse:
         total: iterations, or images that are scored.
         device: where it runs.
         done: those that were done before.
+        heavier: tells from the first that was done here, the present one and the total how many
+            times as long each of those that are left takes; None where all take as long.
     """
 
     def __init__(
         self, path: Path | None, run: str, state: State, total: int = 0,
-        device: str = "", done: int = 0,
+        device: str = "", done: int = 0, heavier: Heavier | None = None,
     ) -> None:  # fmt: skip
-        self._path, self._written = path, 0.0
+        self._path, self._written, self._heavier = path, 0.0, heavier
         self._noted = time.monotonic()
         self._start = (self._noted, done)
         # one that is not resumed begins with nothing
@@ -113,8 +118,10 @@ class Pulse:
         since, before = self._start
         if self._last.done > before:
             # validations included, so that what is left can be told from it
-            each = (now - since) / (self._last.done - before)
-            self._last = self._last.model_copy(update={"seconds_each": each})
+            new = {"seconds_each": (now - since) / (self._last.done - before)}
+            if self._heavier:
+                new["heavier"] = self._heavier(before, self._last.done, self._last.total)
+            self._last = self._last.model_copy(update=new)
         self._write()
 
     def _write(self) -> None:

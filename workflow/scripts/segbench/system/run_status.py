@@ -48,7 +48,7 @@ class RunStatus:
         """Of what it is doing; None where that is not known."""
         if self.state not in ACTIVE or self.beat is None or self.beat.seconds_each is None:
             return None
-        return (self.beat.total - self.beat.done) * self.beat.seconds_each
+        return (self.beat.total - self.beat.done) * self.beat.seconds_each * self.beat.heavier
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,5 +152,6 @@ def _lengths(runs: Sequence[RunStatus]) -> Mapping[str, float]:
     for run in runs:
         beat = run.beat
         if beat is not None and beat.seconds_each and run.state != "evaluating":
-            found[_model(run)].append(beat.total * beat.seconds_each)
+            left = (beat.total - beat.done) * beat.heavier
+            found[_model(run)].append((beat.done + left) * beat.seconds_each)
     return {model: statistics.median(lengths) for model, lengths in found.items()}
