@@ -29,8 +29,9 @@ REFUSAL = (
     "onedl-mmcv=={version} (takes about 15 minutes). Or take this model out of `models`."
 )
 DEFINED: list[torch.library.Library] = []  # of torchvision; they end with these objects
-# backbones whose backward pass is a segmentation fault in PyTorch 2.13 with channels last on a CPU
-CRASH_CHANNELS_LAST = ("PoolFormer",)
+# parts that cannot be laid out with channels last: the backward pass of the first is a segmentation
+# fault in PyTorch 2.13 on a CPU, the second takes maps for one stretch of memory
+KEEP_CHANNELS_FIRST = ("PoolFormer", "DCM")
 COLLECT = 0  # the kind of a mask; the other one distributes
 
 
@@ -77,9 +78,9 @@ def stand_in_for_torchvision() -> bool:
 def lay_out_channels_last(model: nn.Module) -> None:
     """Lay a model's maps out with channels last, as is fastest on a CPU and in bfloat16.
 
-    Leaves a model as it is where PyTorch's kernels for that layout crash.
+    Leaves a model as it is that has a part which fails in that layout.
     """
-    if not any(type(part).__name__ in CRASH_CHANNELS_LAST for part in model.modules()):
+    if not any(type(part).__name__ in KEEP_CHANNELS_FIRST for part in model.modules()):
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
