@@ -1,8 +1,8 @@
 """How far trainings of the same run end apart on a device, with and without deterministic kernels.
 
-A CPU gives the same bits each time. A GPU adds in the order in which its threads come, and for
-some operations, such as the cross-entropy of a map, it has no other way. The same run is trained
-several times in processes of their own:
+A CPU gives the same bits each time. A GPU adds in the order in which its threads come, unless it is
+told not to, and a few operations know no other way. The same run is trained several times in
+processes of their own:
 
     python benchmarks/spread.py results/datasets/demo_rural/manifest.json [MODEL ...]
 """

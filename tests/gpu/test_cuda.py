@@ -44,15 +44,17 @@ def device_of(run: Path) -> str:
     return json.loads((run / "train.json").read_text())["device"]
 
 
-def train(root: Path, place: Path, batch_size: int) -> subprocess.CompletedProcess[str]:
+def train(
+    root: Path, place: Path, batch_size: int, model: str = CGNET, **settings
+) -> subprocess.CompletedProcess[str]:
     """Train a little on large crops, with a limit to the device's memory."""
     place.mkdir()
     manifest = root / "results/datasets/tiny_rural/manifest.json"
     wanted = recipe_of(
         run="m/scratch/seed0", initialization="scratch", seed=0, crop_size=(256, 256),
-        batch_size=batch_size, max_iters=4, val_interval=4,
+        batch_size=batch_size, **({"max_iters": 4, "val_interval": 4} | settings),
     )  # fmt: skip
-    (place / "config.py").write_text(render(config_path(CGNET), manifest, wanted))
+    (place / "config.py").write_text(render(config_path(model), manifest, wanted))
     words = [place / "config.py", manifest, place, place / "work", MEMORY]
     return subprocess.run(
         [sys.executable, "-W", "ignore", "-c", TRAIN, *map(str, words)], cwd=root,
@@ -109,6 +111,25 @@ def test_a_batch_beyond_the_device_is_told_how_many_images_fit(finished, tmp_pat
     assert 1 <= fits < 512
     done = train(finished.root, tmp_path / "fits", fits)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "fast_scnn_8xb4-160k_cityscapes-512x1024",  # pools maps to a size
+        "segformer_mit-b0_8xb1-160k_cityscapes-1024x1024",
+    ],
+)
+def test_deterministic_trainings_end_with_the_same_bits(finished, tmp_path, model):
+    settings = {"deterministic": True, "max_iters": 60, "val_interval": 60}
+    ends = []
+    for place in (tmp_path / "once", tmp_path / "again"):
+        done = train(finished.root, place, 4, model, **settings)
+        assert done.returncode == 0, done.stderr[-2000:]
+        state = torch.load(place / "best.pth", map_location="cpu", weights_only=True)["state_dict"]
+        ends.append(state)
+    once, again = ends
+    assert [name for name in once if not torch.equal(once[name], again[name])] == []
 
 
 def test_the_device_predicts_what_the_cpu_predicts(finished, tmp_path, monkeypatch):

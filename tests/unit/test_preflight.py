@@ -77,6 +77,11 @@ def test_an_unknown_optimizer_is_named_with_the_nearest_known_one(check):
         check(FAST_SCNN, overrides=overrides)
 
 
+def test_a_head_that_takes_maps_for_one_stretch_of_memory_is_trained(check):
+    # with channels last, the views of its dynamic filters are refused
+    assert check("dmnet_r50-d8_4xb2-40k_cityscapes-512x1024", crop_size=(64, 96)).parameters > 0
+
+
 def test_a_check_draws_the_same_numbers_every_time(check, monkeypatch):
     """What is drawn before must not decide whether a model passes."""
     drawn = []
@@ -206,3 +211,20 @@ def test_a_smaller_side_divides_as_the_full_one_does(side):
     tried = smaller(side, 256)
     assert 0 < tried <= 256
     assert (tried - side) % 32 == 0
+
+
+POINT_REND = "pointrend_r50_4xb2-80k_cityscapes-512x1024"
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_what_no_kernel_makes_deterministic_is_said_to_those_who_ask(check, caplog, deterministic):
+    report = check(POINT_REND, deterministic=deterministic)
+    assert report.varies_by == ("sampling at points (grid_sample)",)
+    said = "does not give the same bits each time on a GPU: there is no deterministic kernel for"
+    assert (said in caplog.text) is deterministic
+
+
+@pytest.mark.parametrize("name", [FAST_SCNN, "segformer_mit-b0_8xb1-160k_cityscapes-1024x1024"])
+def test_a_model_whose_kernels_all_are_deterministic_is_not_warned_of(check, caplog, name):
+    assert check(name, deterministic=True).varies_by == ()
+    assert "same bits" not in caplog.text

@@ -127,6 +127,7 @@ def _type(schema: JsonSchemaValue, definitions: JsonSchemaValue) -> str:
         return f"list of {kind}{'' if kind.startswith(('`', 'list')) else 's'}"
     return {
         "string": "text", "integer": "whole number", "number": "number", "object": "mapping",
+        "boolean": "true or false",
     }.get(str(kind), "any")  # fmt: skip
 
 

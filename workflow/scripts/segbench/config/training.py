@@ -147,7 +147,7 @@ class Training(Section):
     deterministic: Flag | None = Field(
         default=None,
         description="on a GPU, use kernels that give the same bits each time, where there are any; "
-        "slower; those without are named in the log of the run; on a CPU trainings always are; "
+        "slower; what a model does without is named by its check; on a CPU trainings always are; "
         "default: false",
     )
     image_size: Size | None = Field(

@@ -109,19 +109,6 @@ def peak_bytes(device: str) -> int:
     return torch.cuda.max_memory_allocated(device)
 
 
-def use_deterministic_kernels() -> None:
-    """Have the rest of this process compute the same bits each time, where kernels allow it.
-
-    PyTorch warns of each operation that has no such kernel, and goes on. See its notes on
-    reproducibility.
-    """
-    import torch
-
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS asks for
-    torch.backends.cudnn.benchmark = False
-    torch.use_deterministic_algorithms(True, warn_only=True)
-
-
 def _described(device: str) -> str:
     return device if device == "cpu" else f"{device}, {device_name(device)}"
 

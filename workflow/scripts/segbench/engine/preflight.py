@@ -9,6 +9,7 @@ takes. Imports torch and mmseg.
 import contextlib
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from torch import nn
 from segbench.datasets.manifest import Manifest
 from segbench.engine import memory
 from segbench.engine.build import build_model, load_config
+from segbench.engine.deterministic import OperationsThatVary
 from segbench.engine.optimizers import build_optimizer, build_schedulers
 from segbench.errors import ModelError
 from segbench.recipe.growing_crop import GrowingCrop
@@ -61,6 +63,7 @@ class ModelCheck(Record):
         memory: the same in a sentence.
         weights: what was loaded at the start, in a sentence.
         adaptations: what was changed of the published recipe, in sentences.
+        varies_by: operations of a training step that have no deterministic kernel on a GPU.
     """
 
     run: str
@@ -69,6 +72,22 @@ class ModelCheck(Record):
     memory: str
     weights: str
     adaptations: tuple[str, ...]
+    varies_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """What a training step showed.
+
+    Attributes:
+        found: the memory that a training takes; None where nothing is trained.
+        note: the same in a sentence.
+        varies_by: operations that have no deterministic kernel on a GPU.
+    """
+
+    found: memory.Estimate | None = None
+    note: str = "nothing is trained"
+    varies_by: tuple[str, ...] = ()
 
 
 def preflight(config_path: Path, manifest_path: Path, report_path: Path) -> None:
@@ -93,28 +112,40 @@ def preflight(config_path: Path, manifest_path: Path, report_path: Path) -> None
         model, weights = build_model(config, config.randomness.seed)
     except ModelError as error:
         raise ModelError(f"{run}: {error}") from None
-    found, memory_note = None, "nothing is trained"
-    if not section.is_zero_shot:
-        if section.compile:
-            _try_compiler(run)
-        found = memory.estimate(model, config, section.crop_size)
-        if found is not None:
-            memory_note = _judge_memory(found, run)
-        kept = _try_step(model, config, section, shapes_are_proven=found is not None)
-        if found is None:
-            found = memory.estimate_of_step(model, config, kept, _images_tried(config))
-            memory_note = _judge_memory(found, run)
+    trial = _Trial() if section.is_zero_shot else _try_training(model, config, section)
     _try_image(model, config, run, height, width)
     check = ModelCheck(
         run=run,
         parameters=sum(p.numel() for p in model.parameters()),
-        memory_bytes=found.total if found else None,
-        memory=memory_note,
+        memory_bytes=trial.found.total if trial.found else None,
+        memory=trial.note,
         weights=weights.sentence() if weights else "all random",
         adaptations=section.adaptations,
+        varies_by=trial.varies_by,
     )
     check.write(report_path)
     LOG.info("%s: builds and trains, %.2f M parameters", run, check.parameters / 1e6)
+
+
+def _try_training(model: nn.Module, config: Config, section: RunSection) -> _Trial:
+    if section.compile:
+        _try_compiler(section.run)
+    found = memory.estimate(model, config, section.crop_size)
+    # before the step: a model that is far too large should not take the machine with it
+    note = _judge_memory(found, section.run) if found else ""
+    with OperationsThatVary() as varying:
+        kept = _try_step(model, config, section, shapes_are_proven=found is not None)
+    if found is None:
+        found = memory.estimate_of_step(model, config, kept, _images_tried(config))
+        note = _judge_memory(found, section.run)
+    if section.deterministic and varying.found:
+        LOG.warning(
+            "%s: `deterministic: true` does not give the same bits each time on a GPU: there is no "
+            "deterministic kernel for %s",
+            section.run,
+            ", ".join(varying.found),
+        )
+    return _Trial(found, note, tuple(varying.found))
 
 
 def _try_compiler(run: str) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 
 from segbench.engine.build import backbone_weights, load_config
-from segbench.engine.devices import lease_devices, use_deterministic_kernels
+from segbench.engine.deterministic import use_deterministic_kernels
+from segbench.engine.devices import lease_devices
 from segbench.engine.execution import Execution
 from segbench.engine.processes import ALONE, Processes
 from segbench.engine.trainer import Trainer
