@@ -34,9 +34,11 @@ setup: $(READY) $(WANTED:%=$(VENV)/.extra-%)  ## install the pinned environment 
 $(READY): envs/requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "segbench needs Python 3.11 or newer; name one with: make PYTHON=python3.11"; exit 1; }
+	@test -z "$(BUNDLE)" || test -d "$(BUNDLE)/wheels" || { echo "$(BUNDLE) is not a bundle: it has no wheels"; exit 1; }
+	@# before anything of it is installed
+	@test -z "$(BUNDLE)" || PYTHONPATH=workflow/scripts $(PYTHON) -m segbench.system.bundle "$(BUNDLE)"
 	$(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing the pinned packages into $(VENV) (about two minutes) ..."
-	@test -z "$(BUNDLE)" || test -d "$(BUNDLE)/wheels" || { echo "$(BUNDLE) is not a bundle: it has no wheels"; exit 1; }
 	@# torch comes with its own dependencies (on Linux with CUDA), everything else exactly as locked
 	$(INSTALL) --constraint envs/requirements.lock "$$(grep '^torch==' envs/requirements.lock)"
 	$(INSTALL) --no-deps --requirement envs/requirements.lock

@@ -1,8 +1,12 @@
 """A bundle for machines without a network is whole, or says what it lacks."""
 
 import hashlib
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+from helpers import ROOT
 
 from segbench.__main__ import main
 from segbench.errors import DataError
@@ -10,6 +14,12 @@ from segbench.system.bundle import take_resources, verify_bundle
 
 WEIGHTS = "resources/weights/resnet18-0123abcd.pth"
 ARCHIVE = "resources/data/0123456789abcdef/idd.tar.gz"
+# `python -m segbench.system.bundle`, without the packages of this environment
+PLAIN = """
+import runpy, sys
+sys.path.insert(0, sys.argv.pop(1))
+runpy.run_module("segbench.system.bundle", run_name="__main__")
+"""
 
 
 @pytest.fixture
@@ -61,6 +71,54 @@ def test_a_file_that_is_missing_or_damaged_is_named(bundle, name, tmp_path, caps
     assert main(["bundle", "verify", str(bundle)]) == 1
     assert f"lacks 1 of 3 files, such as {name}" in capsys.readouterr().err
     assert not (tmp_path / "there").exists()
+
+
+@pytest.mark.parametrize("name", ["here/precious.pth", "../precious.pth", "resources/../x.pth"])
+def test_only_what_a_checkout_keeps_in_resources_is_added(bundle, tmp_path, capsys, name):
+    """The path of a file itself would be the place of its copy."""
+    before = sorted(bundle.rglob("*"))
+    path = name if name.startswith(("..", "resources")) else str(tmp_path / name)
+    Path(path).write_bytes(b"precious")
+    assert main(["bundle", "add", str(bundle), WEIGHTS, path]) == 1
+    assert "is not below resources/" in capsys.readouterr().err
+    assert Path(path).read_bytes() == b"precious"
+    assert sorted(bundle.rglob("*")) == before
+
+
+def test_a_file_that_is_not_there_is_said(bundle, capsys):
+    assert main(["bundle", "add", str(bundle), "resources/weights/other.pth"]) == 1
+    assert "resources/weights/other.pth: no such file" in capsys.readouterr().err
+
+
+def test_a_file_that_was_put_in_by_hand_is_said(bundle):
+    (bundle / "wheels/torch-3-none-any.whl").write_bytes(b"newer")
+    with pytest.raises(DataError, match=r"does not name, such as wheels/torch-3-none-any\.whl"):
+        verify_bundle(bundle)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("", "names no file"), ("junk\n", "line 1 is no hash and name"),
+     (f"{'0' * 63}  wheels/a.whl\n", "line 1 is no hash and name")],
+)  # fmt: skip
+def test_a_list_that_was_cut_or_damaged_proves_nothing(bundle, content, said):
+    (bundle / "SHA256SUMS").write_text(content)
+    with pytest.raises(DataError, match=said):
+        verify_bundle(bundle)
+
+
+@pytest.mark.parametrize("damaged", [True, False])
+def test_a_python_without_packages_confirms_it(bundle, damaged):
+    if damaged:
+        (bundle / WEIGHTS).write_bytes(b"other")
+    done = subprocess.run(
+        [sys.executable, "-S", "-E", "-c", PLAIN, str(ROOT / "workflow/scripts"), str(bundle)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == int(damaged)
+    assert (
+        done.stderr == damaged * f"ERROR: {bundle / WEIGHTS}: is damaged. Copy the bundle again.\n"
+    )
 
 
 def test_another_folder_is_no_bundle(tmp_path):

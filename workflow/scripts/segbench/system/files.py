@@ -8,8 +8,6 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 LOG = logging.getLogger(__name__)
 
 
@@ -72,6 +70,9 @@ def alone(lock: Path) -> Iterator[None]:
     Args:
         lock: a file, made if need be.
     """
+    # only here: `make setup` confirms a bundle with a Python that has no packages yet
+    from filelock import FileLock, Timeout
+
     handle = FileLock(lock)
     try:
         handle.acquire(timeout=0)
