@@ -26,7 +26,8 @@ def test_results_as_they_were_made_are_confirmed(here, capsys):
     status, said = verified(capsys)
     assert status == 0
     assert "2 runs: scores follow from their confusion matrices" in said
-    assert "2 runs: weights and counts are those that were noted" in said
+    assert "2 runs: counts are those that were noted" in said
+    assert "2 runs: weights are those that were noted" in said
     made = {path.name for path in (here / "results/smallest/tables").glob("[!.]*")}
     assert made <= set(said.replace(",", "").split())
 
@@ -76,9 +77,32 @@ def test_what_was_changed_is_named(here, capsys, path, change, said):
 
 
 def test_results_are_verified_without_their_weights(here, capsys):
-    for path in here.glob("results/smallest/runs/*/*/*/best.pth"):
-        path.unlink()
-    assert verified(capsys)[0] == 0
+    (here / RUN / "best.pth").unlink()
+    status, said = verified(capsys)
+    assert status == 0
+    assert "1 runs: weights are those that were noted" in said
+    assert "no weights, or no hash of them, in: cgnet/scratch/seed0" in said
+
+
+def test_a_missing_file_is_named_with_what_makes_it_again(here, capsys):
+    (here / RUN / "confusion.npz").unlink()
+    status, said = verified(capsys)
+    assert status == 1
+    assert "confusion.npz: no such file" in said
+    assert f"`snakemake --cores 2 {RUN}/confusion.npz`" in said
+
+
+def test_what_differs_is_shown_in_a_long_line(here, capsys):
+    path = here / "results/smallest/tables/methods.md"
+    lines = path.read_text().splitlines()
+    number = max(range(len(lines)), key=lambda i: len(lines[i]))
+    assert len(lines[number]) > 400
+    lines[number] = f"{lines[number][:-1]}!"
+    path.write_text("\n".join(lines) + "\n")
+    _, said = verified(capsys)
+    noted, computed = (line for line in said.splitlines() if line.startswith("  "))
+    assert noted != computed
+    assert noted.startswith("  ... ")
 
 
 def test_an_interrupted_run_lists_its_processes(here):

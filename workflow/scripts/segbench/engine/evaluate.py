@@ -26,10 +26,10 @@ from segbench.engine.evaluation_files import (
 from segbench.recipe.section import RunSection
 from segbench.scores import metrics
 from segbench.system.allocator import keep_freed_memory
-from segbench.system.files import sha256_of
 from segbench.system.heartbeat import EVALUATION, Pulse, noted_end
 from segbench.system.pools import in_background
 from segbench.system.progress import Progress
+from segbench.system.run_records import confirmed_digest
 
 LOG = logging.getLogger(__name__)
 HOW = "single scale"
@@ -52,7 +52,11 @@ def evaluate(
         threads: CPU threads of the network; on a GPU, processes that read images.
         size: height and width at which maps are compared; None is the label's own.
         conditions: kind and level of each condition under which every image is scored as well.
+
+    Raises:
+        DataError: the weights are not those that the training wrote.
     """
+    digest = confirmed_digest(checkpoint)
     config = load_config(config_path)
     classes = config.val_dataloader.dataset.metainfo.classes
     model = trained_model(config, checkpoint)
@@ -83,7 +87,7 @@ def evaluate(
     weights = Weights(
         parameters=sum(p.numel() for p in model.parameters()),
         checkpoint_bytes=checkpoint.stat().st_size,
-        checkpoint_sha256=sha256_of(checkpoint),
+        checkpoint_sha256=digest,
     )
     record = score(evaluated, classes, split, HOW, weights, mapped, size)
     evaluated.write(files, record, conditions)

@@ -23,11 +23,12 @@ from segbench.system.files import alone, place
 from segbench.system.heartbeat import NAME, Pulse, link_heartbeat, noted_end
 from segbench.system.logs import log_file
 from segbench.system.provenance import CameFrom, where_from
-from segbench.system.run_records import TrainRecord
+from segbench.system.run_records import TrainRecord, confirmed_digest
 from segbench.system.stop import StopRequest
 
 LOG = logging.getLogger(__name__)
-RESULTS = ("best.pth", "history.csv", "train.json")
+WEIGHTS = "best.pth"
+RESULTS = (WEIGHTS, "history.csv", "train.json")
 
 
 def train(
@@ -91,7 +92,7 @@ def train_in_work(
     place_of_state.mkdir(parents=True, exist_ok=True)
     link_heartbeat(place_of_state, folder)
     # another experiment may be training the same run
-    with alone(place_of_state / "lock"):
+    with alone(place_of_state / "lock", f"{section.run}, in {place_of_state}"):
         if _is_finished(place_of_state):
             LOG.info("%s: trained before with the same settings, results reused", section.run)
         else:
@@ -166,9 +167,16 @@ def train_here(
 
 
 def _is_finished(work: Path) -> bool:
-    """Whether a work folder holds the results of a training, with a record of this version."""
+    """Whether a work folder holds the results of a training, whole and as this version records."""
     try:
         TrainRecord.read(work / "train.json")
     except DataError:
         return False
-    return all((work / name).is_file() for name in RESULTS)
+    if not all((work / name).is_file() for name in RESULTS):
+        return False
+    try:
+        confirmed_digest(work / WEIGHTS)
+    except DataError:
+        LOG.warning("%s: is not what its training wrote; it is trained again", work / WEIGHTS)
+        return False
+    return True

@@ -10,6 +10,7 @@ from segbench.system.origins import read_origin
 from segbench.system.provenance import run_digest
 
 RESULTS = ("best.pth", "history.csv", "train.json")
+MADE = ("best.pth", "metrics.json")  # without the second, the first is needed again
 
 
 def trained_before(
@@ -33,7 +34,7 @@ def trained_before(
         folder = Path(starts.results) / "runs" / run.path
         config = folder / "config.py"
         origin = read_origin(config)
-        if (folder / "best.pth").exists() or not config.is_file() or origin is None:
+        if any((folder / name).exists() for name in MADE) or not config.is_file() or origin is None:
             continue
         if run.initialization == "zero_shot" or origin.came_from != origins[str(config)]:
             continue

@@ -6,6 +6,7 @@ counts are confirmed by the hashes that were noted when they were written.
 
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,11 @@ from segbench.report.record import NAME, ComparedRun, ComparisonRecord
 from segbench.report.screening import remarks_in
 from segbench.scores import metrics
 from segbench.system.files import sha256_of
-from segbench.system.run_records import MetricsRecord, TrainRecord
+from segbench.system.run_records import MetricsRecord, TrainRecord, remake
 from segbench.system.screening_records import DECISION
 
 REMEDY = "Remove it and run the workflow again."
+SHOWN = 300  # characters of a line that differs
 
 
 class VerificationError(DataError):
@@ -47,24 +49,32 @@ def verify(results: Path) -> list[str]:
         raise VerificationError(
             f"{prepared}: holds other data than {results} was made from. Run the workflow again."
         )
-    without_hash = [
-        run.folder
-        for run in found.runs
-        if not _verify_run(results / "runs" / run.folder, found.content_sha256)
-    ]
+    folders = [run.folder for run in found.runs]
+    noted = [_verify_run(results / "runs" / folder, found.content_sha256) for folder in folders]
     tables = _verify_tables(results, prepared, found)
+    counts = sum(one.counts for one in noted)
+    weights = [folder for folder, one in zip(folders, noted, strict=True) if one.weights]
     sentences = [
-        f"{len(found.runs)} runs: scores follow from their confusion matrices",
-        f"{len(found.runs) - len(without_hash)} runs: weights and counts are those that were noted",
+        f"{len(folders)} runs: scores follow from their confusion matrices",
+        f"{counts} runs: counts are those that were noted",
+        f"{len(weights)} runs: weights are those that were noted",
         f"{len(tables)} files made again, equal to the byte: {', '.join(tables)}",
     ]
-    if without_hash:
-        sentences.append(f"no hashes were noted by: {', '.join(without_hash)}")
+    if rest := [folder for folder in folders if folder not in weights]:
+        sentences.append(f"no weights, or no hash of them, in: {', '.join(rest)}")
     return sentences
 
 
-def _verify_run(folder: Path, dataset: str) -> bool:
-    """Verify one run; tells whether hashes were noted.
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """Of which files of a run a hash was noted, and is right."""
+
+    counts: bool
+    weights: bool
+
+
+def _verify_run(folder: Path, dataset: str) -> _Noted:
+    """Verify one run.
 
     Raises:
         VerificationError: something is not what it was.
@@ -74,34 +84,37 @@ def _verify_run(folder: Path, dataset: str) -> bool:
     counts_path, weights = folder / "confusion.npz", folder / "best.pth"
     _confirm(counts_path, {"metrics.json": scored.confusion_sha256})
     _confirm(folder / "conditions.npz", {"metrics.json": scored.conditions_sha256})
-    if weights.is_file():  # results are often handed on without
-        noted = {
-            "train.json": trained.checkpoint_sha256, "metrics.json": scored.checkpoint_sha256
-        }  # fmt: skip
+    noted = {"train.json": trained.checkpoint_sha256, "metrics.json": scored.checkpoint_sha256}
+    has_weights = weights.is_file()  # results are often handed on without
+    if has_weights:
         _confirm(weights, noted)
     # a run that was trained on the source dataset starts from other data
     if trained.is_trained and trained.dataset_sha256 not in (None, dataset):
-        raise VerificationError(f"{folder}: was trained on other data. {REMEDY}")
+        raise VerificationError(
+            f"{folder}: was trained on other data. {remake(folder / 'best.pth')}"
+        )
     with np.load(counts_path) as stored:
         counts = stored["confusion"].sum(0)
     for name, said, computed in _scores(scored, counts):
         if not _same(said, computed):
             raise VerificationError(
                 f"{folder / 'metrics.json'}: `{name}` is {said}, but {counts_path.name} gives "
-                f"{computed}. {REMEDY}"
+                f"{computed}. {remake(folder / 'metrics.json')}"
             )
-    return scored.confusion_sha256 is not None
+    return _Noted(scored.confusion_sha256 is not None, has_weights and any(noted.values()))
 
 
 def _confirm(path: Path, noted: Mapping[str, str | None]) -> None:
     """Compare a file with the hashes that records noted of it; it is read once."""
     known = {record: digest for record, digest in noted.items() if digest is not None}
+    if known and not path.is_file():
+        raise VerificationError(f"{path}: no such file. {remake(path)}")
     found = sha256_of(path) if known else ""
     for record, digest in known.items():
         if found != digest:
             raise VerificationError(
                 f"{path}: is not the file that {record} was written for: its SHA-256 is "
-                f"{found[:16]}..., and {digest[:16]}... was noted. {REMEDY}"
+                f"{found[:16]}..., and {digest[:16]}... was noted. {remake(path)}"
             )
 
 
@@ -166,11 +179,16 @@ def _compare(there: Path, again: Path) -> None:
         (i, pair) for i, pair in enumerate([*lines, (b"(more lines)", b"(the end)")], 1)
         if pair[0] != pair[1]
     )  # fmt: skip
+    shorter = min(len(noted), len(computed))
+    start = next((i for i in range(shorter) if noted[i] != computed[i]), shorter)
     raise VerificationError(
         f"{there}: does not follow from the confusion matrices. Line {number} is\n"
-        f"  {_shown(noted)}\nand should be\n  {_shown(computed)}\n{REMEDY}"
+        f"  {_around(noted, start)}\nand should be\n  {_around(computed, start)}\n{REMEDY}"
     )
 
 
-def _shown(line: bytes) -> str:
-    return line.decode(errors="replace")[:300]
+def _around(line: bytes, place: int) -> str:
+    """A line, or of a long one what is around a place."""
+    first = max(0, place - SHOWN // 2) if len(line) > SHOWN else 0
+    text = line[first : first + SHOWN].decode(errors="replace")
+    return f"{'... ' * bool(first)}{text}{' ...' * (first + SHOWN < len(line))}"

@@ -12,7 +12,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from segbench.system.files import write_whole
+from segbench.errors import DataError
+from segbench.system.files import sha256_of, write_whole
 from segbench.system.records import Record
 
 # in tables and paths, what stands in the place of an initialization for another tool's predictions
@@ -128,6 +129,31 @@ class TrainRecord(Record):
         if self.validation_minutes is None or not self.train_minutes:
             return None
         return min(1.0, self.validation_minutes / self.train_minutes)
+
+
+def confirmed_digest(weights: Path) -> str:
+    """SHA-256 of the weights of a run, which the `train.json` beside them confirms.
+
+    Raises:
+        DataError: they are not what the training wrote.
+    """
+    found = sha256_of(weights)
+    record = weights.with_name("train.json")
+    noted = TrainRecord.read(record).checkpoint_sha256 if record.is_file() else None
+    if noted not in (None, found):
+        raise DataError(
+            f"{weights}: is not the file that its training wrote: its SHA-256 is {found[:16]}..., "
+            f"and train.json has {noted[:16]}... {remake(weights)}"
+        )
+    return found
+
+
+def remake(path: Path) -> str:
+    """How a damaged file of a run is made again, in a sentence."""
+    return (
+        f"Remove it, ask for it by its name (`snakemake --cores 2 {path}`, with the options of "
+        "your experiment), and then run the workflow again."
+    )
 
 
 class MetricsRecord(Record):
