@@ -64,8 +64,10 @@ onstart:
 
 onsuccess:
     say_who_is_left()
+    say_what_is_missing()
     link_report(Path(RESULTS))
-    write_page(Path(RESULTS) / "failed.md", [])
+    if not UNFINISHED:
+        write_page(Path(RESULTS) / "failed.md", [])
 
 
 onerror:

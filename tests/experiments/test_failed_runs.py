@@ -18,7 +18,9 @@ def test_a_failed_run_is_said_last_and_the_others_can_be_compared(finished_copy)
     page = finished_copy.root / "results/smallest/failed.md"
     assert "**train_run**: bad/scratch/seed0: the loss is" in page.read_text()
 
-    finished_copy.run(*arguments, "--config", "allow_missing=true", expect=0)
+    part = finished_copy.run(*arguments, "--config", "allow_missing=true", expect=0)
+    assert "Incomplete: 1 of 3 runs are left out" in part.stderr
+    assert page.exists()  # it still failed
     for name in ("README.md", "tables/summary.rst"):
         shown = (finished_copy.root / "results/smallest" / name).read_text()
         assert "**Incomplete**: without the unfinished runs bad/scratch/seed0." in shown

@@ -71,6 +71,11 @@ class Runs:
         said = process.communicate(timeout=300)[0]
         return process.returncode, said
 
+    def newest(self, name: str) -> int:
+        """Iteration of the last state that was saved, 0 for none."""
+        found = self.place.glob(f"{name}/work/*/state-*.pth")
+        return max((int(path.stem.split("-")[1]) for path in found), default=0)
+
     def history(self, name: str) -> list[dict[str, str]]:
         with (self.place / name / "history.csv").open() as file:
             return list(csv.DictReader(file))
@@ -121,6 +126,25 @@ def test_a_training_goes_on_with_another_number_of_devices(runs):
     assert [row["iteration"] for row in whole] == [row["iteration"] for row in moved]
     for ours, theirs in zip(whole, moved, strict=True):
         assert float(ours["loss"]) == pytest.approx(float(theirs["loss"]), rel=0.02)
+
+
+def test_the_processes_of_a_launcher_that_was_killed_end_with_their_state_saved(runs):
+    process = runs.start("killed", 2, max_iters=5000, val_interval=20)
+    deadline = time.monotonic() + 120
+    while not runs.newest("killed") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1)  # some iterations more
+    before = runs.newest("killed")
+    children = [int(pid) for pid in subprocess.run(
+        ["pgrep", "--parent", str(process.pid)], capture_output=True, text=True, check=True,
+    ).stdout.split()]  # fmt: skip
+    assert len(children) == 2
+    process.kill()
+    process.wait()
+    while any(Path(f"/proc/{pid}").is_dir() for pid in children) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not [pid for pid in children if Path(f"/proc/{pid}").is_dir()]
+    assert runs.newest("killed") > before
 
 
 def test_a_batch_that_devices_cannot_share_is_refused(runs):

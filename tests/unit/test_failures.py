@@ -62,6 +62,14 @@ def test_after_an_interrupt_errors_are_not_shown(log):
     assert listener.filter(record(logging.INFO, "said as before"))
     (line,) = listener.closing_lines()
     assert line.startswith("Interrupted. Run the same command again")
+    assert listener.remaining() == []  # it did not fail, it was ended
+
+
+def test_what_failed_before_an_interrupt_stays_listed(log):
+    listener = Listener()
+    listener.filter(failed(log, "gone"))
+    listener.filter(record(logging.INFO, "Terminating processes on user request, this"))
+    assert len(listener.remaining()) == 1
 
 
 def test_the_page_of_failures_goes_when_nothing_failed(log, tmp_path):

@@ -71,6 +71,12 @@ def test_a_loss_that_is_not_finite_is_refused(check):
         check(FAST_SCNN, overrides={"model": {"decode_head": head}})
 
 
+def test_growing_crops_are_not_blamed_for_a_rate_that_is_too_high(check):
+    optimizer = {"optim_wrapper": {"optimizer": {"_delete_": True, "type": "SGD", "lr": 1e30}}}
+    with pytest.raises(ModelError, match=r"not a finite number\. Lower `learning_rate`"):
+        check(FAST_SCNN, growing_crop=0.5, overrides=optimizer)
+
+
 def test_an_unknown_optimizer_is_named_with_the_nearest_known_one(check):
     overrides = {"optim_wrapper": {"optimizer": {"type": "AdamWW"}}}
     with pytest.raises(ModelError, match=r"no optimizer is called 'AdamWW'\. Did you mean 'AdamW'"):

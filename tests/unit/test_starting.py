@@ -287,6 +287,11 @@ def test_a_mirror_takes_the_place_of_the_network(tmp_path):
          "no class of the source has a counterpart"),
         ({"training": {"class_weights": [1, 2]}},
          "`models.m`: `class_weights` has 2 numbers, but demo_rural has 7 classes"),
+        ({"training": {"batch_size": 4, "gpus_per_run": 3}},
+         "`models.m`: a batch of 4 images cannot be shared evenly by 3 devices"),
+        # of the published recipe: two GPUs with six images each
+        ({"models": {"m": PIDNET}, "training": {"gpus_per_run": 5}},
+         "`models.m`: a batch of 12 images cannot be shared evenly by 5 devices"),
         ({"training": {"val_interval": 4}, "initializations": ["finetuned"], "class_map": None,
           "source": {"dataset": "config/datasets/demo_urban.yaml", "training": {"max_iters": 2}}},
          "source.training: val_interval (4) is larger than max_iters (2)"),

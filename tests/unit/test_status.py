@@ -1,5 +1,6 @@
 """What `python -m segbench status` says of runs, from the files that they leave."""
 
+import io
 import json
 import os
 import socket
@@ -9,8 +10,10 @@ import time
 
 import pytest
 from helpers import ROOT
+from rich.console import Console
 
 from segbench.__main__ import main
+from segbench.report import status
 from segbench.system import heartbeat
 from segbench.system.heartbeat import Heartbeat, Pulse, noted_end, read_heartbeat
 from segbench.system.run_list import write_run_list
@@ -92,6 +95,30 @@ def test_what_is_left_is_told_from_runs_of_the_same_model(results):
     assert read_status(results).seconds_left == pytest.approx(80 * 0.5 + 2 * 100 * 0.5)
     leave(results, "m/scratch/seed1", done=60)  # two at a time from here
     assert read_status(results).seconds_left == pytest.approx((40 + 20 + 50) / 2)
+
+
+def test_what_is_left_of_a_stopped_training_is_not_all_of_it(results):
+    leave(results, "m/scratch/seed0", state="stopped", done=90)
+    leave(results, "m/scratch/seed1", state="done", done=100)
+    leave(results, "m/scratch/seed2", state="done", done=100)
+    for seed in (1, 2):
+        folder = results / f"runs/m/scratch/seed{seed}"
+        (folder / "train.json").write_text("{}")
+        (folder / "metrics.json").write_text("{}")
+    assert read_status(results).seconds_left == pytest.approx(10 * 0.5)
+
+
+@pytest.mark.parametrize(("width", "shown"), [(120, "14.926"), (60, "2.13"), (50, "30.6")])
+def test_a_narrow_terminal_shows_fewer_columns_and_cuts_no_number(results, width, shown):
+    leave(results, "m/scratch/seed0", loss=14.926, miou=0.306, seconds_each=0.47, device="CPU")
+    console = Console(width=width, file=io.StringIO())
+    console.print(status.drawn(read_status(results), width=width))
+    lines = console.file.getvalue().splitlines()
+    (row,) = (line for line in lines if line.startswith("m/scratch/seed0"))
+    assert shown in row
+    assert row.split().count("30.6") == 1
+    assert ("14.926" in row) is (width == 120)
+    assert max(map(len, lines)) <= width
 
 
 def test_what_failed_is_said_with_its_cause(results, capsys):

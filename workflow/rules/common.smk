@@ -308,6 +308,16 @@ def listed_runs():
     return runs, not_compared
 
 
+def say_what_is_missing():
+    """After a comparison of the finished runs alone, say so."""
+    if UNFINISHED:
+        print(
+            f"Incomplete: {len(UNFINISHED)} of {len(RUNS) + len(UNFINISHED)} runs are left out, "
+            "because they are not finished. Run without `allow_missing` for those.",
+            file=sys.stderr,
+        )
+
+
 def say_who_is_left():
     """After the first stage of a screening, say what comes next."""
     if IS_SCREENING and (left := SCREENED.decision()):

@@ -37,6 +37,7 @@ from segbench.zoo.tree import Shape
 LOG = logging.getLogger(__name__)
 # longest side of the crop and the image that are tried
 TRIED_CROP, TRIED_IMAGE = 256, 256
+NO_NUMBER = "not a finite number"
 # what PyTorch says when a batch or a crop is too small, or a setting does not fit, and what to do
 REMEDIES = {
     "more than 1 value per channel": "Batch norm needs more values: raise `batch_size` to 2 or "
@@ -44,8 +45,7 @@ REMEDIES = {
     "kernel size can't be greater": "The crop is too small for its pooling: raise `crop_size`.",
     "output size is too small": "The crop is too small for its pooling: raise `crop_size`.",
     "sizes of tensors must match": "Choose a `crop_size` whose sides are multiples of 32.",
-    "not a finite number": "Lower `learning_rate`, or check the losses in `overrides` or in your "
-    "config.",
+    NO_NUMBER: "Lower `learning_rate`, or check the losses in `overrides` or in your config.",
     "channels, but got": "Correct `in_channels`, in `overrides` or in your config.",
     "without overflow": "Lower `learning_rate`, or a number in `overrides` or in your config.",
     "is not in the": "Check this `type`, in `overrides` or in your config.",
@@ -195,7 +195,7 @@ def _try_step(
 
 
 def _try_crops(
-    model: nn.Module, config: Config, optim: OptimWrapper, crops: Sequence[Shape], remedy: str = ""
+    model: nn.Module, config: Config, optim: OptimWrapper, crops: Sequence[Shape], of_size: str = ""
 ) -> int:
     """A training step on the first of some crops on which it works, as `_step`."""
     *others, (height, width) = crops
@@ -207,7 +207,7 @@ def _try_crops(
     except Exception as error:  # a model's code is foreign
         raise ModelError(
             f"{RunSection.of(config).run}: a training step on crops of {height}x{width} fails: "
-            f"{_first_line(error)}. {remedy or _remedy(error)}"
+            f"{_first_line(error)}. {_remedy(error, of_size)}"
         ) from None
 
 
@@ -234,8 +234,11 @@ def smaller(side: int, limit: int) -> int:
     return side if side <= limit else limit - COARSEST_STRIDE + side % COARSEST_STRIDE
 
 
-def _remedy(error: Exception) -> str:
+def _remedy(error: Exception, of_size: str = "") -> str:
+    """What to do about an error; a remedy of its own, if the size of the crop is to blame."""
     text = str(error).lower()
+    if of_size and NO_NUMBER not in text:
+        return of_size
     found = next((remedy for said, remedy in REMEDIES.items() if said in text), None)
     return found or "Try another `crop_size`, or a larger `batch_size`, for this model."
 

@@ -4,8 +4,11 @@ Arguments: the rendered config, the work folder, what shapes the run and how it 
 JSON, the log file (or an empty word), the devices with commas between, and the folder for failures.
 """
 
+import contextlib
+import ctypes
 import logging
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -19,10 +22,12 @@ from segbench.system.provenance import CameFrom
 from segbench.system.stop import StopRequest
 
 LOG = logging.getLogger(__name__)
+SET_SIGNAL_OF_PARENTS_DEATH = 1  # PR_SET_PDEATHSIG of `prctl`
 
 
 def main(arguments: list[str]) -> int:
     """Train, together with the other processes."""
+    _end_with_the_launcher()
     config, work, origin, how, log, devices, failures = arguments
     rank = int(os.environ["RANK"])
     device = devices.split(",")[rank]
@@ -42,6 +47,15 @@ def main(arguments: list[str]) -> int:
         report_failure(Path(failures), rank, error)
         return 1
     return 0
+
+
+def _end_with_the_launcher() -> None:
+    """Have the kernel send SIGTERM, which saves the state, once the launcher is gone.
+
+    One that is killed cannot end its processes, and nobody would know of them. Linux alone can.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(SET_SIGNAL_OF_PARENTS_DEATH, signal.SIGTERM)
 
 
 if __name__ == "__main__":

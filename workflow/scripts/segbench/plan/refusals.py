@@ -7,6 +7,7 @@ from segbench.errors import ConfigError, SegbenchError
 from segbench.plan.runs import RunKey
 from segbench.plan.source_classes import class_map_of
 from segbench.plan.starts import StartingPoints, overridden
+from segbench.zoo.names import published_batch
 
 
 def refuse_problems(starts: StartingPoints) -> None:
@@ -38,6 +39,7 @@ def _config_problems(starts: StartingPoints) -> list[str]:
 def _start_problems(starts: StartingPoints, run: RunKey) -> list[str]:
     place = f"config: `models.{run.model}"
     problems = _problems(f"{place}`: ", _refuse_class_weights, starts, run)
+    problems += _problems(f"{place}`: ", _refuse_uneven_batch, starts, run)
     key = "checkpoint" if run.initialization in TRANSFERRED else "backbone_weights"
     problems += _problems(f"{place}.{key}`: ", starts.weights, run)
     if run.initialization in TRANSFERRED:
@@ -56,6 +58,17 @@ def _refuse_class_weights(starts: StartingPoints, run: RunKey) -> None:
         raise ConfigError(
             f"`class_weights` has {len(weights)} numbers, but {dataset.name} has {count} "
             "classes. Give one weight per class."
+        )
+
+
+def _refuse_uneven_batch(starts: StartingPoints, run: RunKey) -> None:
+    """Make sure that the GPUs of a run can share a batch."""
+    training, config = starts.training(run), starts.experiment.models[run.model].config
+    batch, gpus = training.batch_size or published_batch(config), training.gpus_per_run or 1
+    if run.initialization != "zero_shot" and batch is not None and batch % gpus:
+        raise ConfigError(
+            f"a batch of {batch} images cannot be shared evenly by {gpus} devices. Change "
+            "`training.batch_size` or `training.gpus_per_run`."
         )
 
 

@@ -38,7 +38,8 @@ def render(zoo_config: Path, manifest_path: Path, recipe: Recipe) -> str:
     config = adapted(zoo_config, manifest_path, recipe)
     # the formatter gives the file of its grammar a name before it is written to the end, so that a
     # process which starts at the same time reads a part of it
-    with alone(Path(tempfile.gettempdir()) / f"segbench-yapf-{os.getuid()}.lock"):
+    lock = Path(tempfile.gettempdir()) / f"segbench-yapf-{os.getuid()}.lock"
+    with alone(lock, "the grammar of configs"):
         import yapf.yapflib.yapf_api  # noqa: F401
     return str(config.dump())
 

@@ -2,9 +2,10 @@
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -22,8 +23,11 @@ EVERY_SECONDS = 2.0
 SHOWN_QUIET = 12
 MOST_SHOWN = 100
 QUIET = ("waiting", "trained", "done")
-COLUMNS = ("run", "state", "", "done", "rate", "left", "loss", "mIoU", "device")
-LEFT = ("run", "state", "", "device")
+COLUMNS = ("run", "state", "progress", "done", "rate", "left", "loss", "mIoU", "device")
+LEFT = ("run", "state", "progress", "device")
+# the columns that a narrow terminal does without, in this order
+GIVE_WAY = ("device", "progress", "loss", "rate")
+WIDE = 1000
 
 
 def show(results: Path, everything: bool = False, watch: bool = False) -> None:
@@ -36,11 +40,13 @@ def show(results: Path, everything: bool = False, watch: bool = False) -> None:
     """
     console = Console()
     if not watch:
-        console.print(drawn(read_status(results), everything))
+        # what is read by a program, or kept in a file, has no width
+        width = console.width if console.is_terminal else WIDE
+        console.print(drawn(read_status(results), everything, width), width=width)
         return
     with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
         while True:
-            live.update(drawn(read_status(results), everything), refresh=True)
+            live.update(drawn(read_status(results), everything, console.width), refresh=True)
             time.sleep(EVERY_SECONDS)
 
 
@@ -57,34 +63,47 @@ def as_json(found: ExperimentStatus) -> str:
     return json.dumps(content, indent=1)
 
 
-def drawn(found: ExperimentStatus, everything: bool = False) -> RenderableType:
+def drawn(found: ExperimentStatus, everything: bool = False, width: int = WIDE) -> RenderableType:
     """A headline, a table of runs, and what failed.
 
     Args:
         found: where the experiment stands.
         everything: every run, also where many wait or are done.
+        width: of the terminal in characters; columns give way where it is too narrow for all.
     """
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in COLUMNS:
-        table.add_column(
-            column,
-            justify="left" if column in LEFT else "right",
-            overflow="fold",
-            no_wrap=column != "device",  # so that it gives way first
-        )
+    rows = list[RunStatus]()
     left_out = dict[str, int]()
     quiet = [run for run in found.runs if run.state in QUIET]
     for run in found.runs:
         is_quiet = run.state in QUIET and len(quiet) > SHOWN_QUIET
-        if not everything and (is_quiet or table.row_count >= MOST_SHOWN):
+        if not everything and (is_quiet or len(rows) >= MOST_SHOWN):
             left_out[run.state] = left_out.get(run.state, 0) + 1
             continue
-        table.add_row(*_cells(run))
+        rows.append(run)
     said = [Text(f"{run.run}: {run.beat.said}", "red") for run in found.runs
             if run.state == "failed" and run.beat is not None]  # fmt: skip
     more = ", ".join(f"{count} {state}" for state, count in left_out.items())
     notes = [Text(f"not listed: {more} (--all lists them)", "dim")] if more else []
-    return Group(_headline(found), *([table] if table.row_count else []), *notes, *said)
+    return Group(_headline(found), *([_table(rows, width)] if rows else []), *notes, *said)
+
+
+def _table(runs: Sequence[RunStatus], width: int) -> Table:
+    """A row for each run, in as many columns as a width has room for."""
+    console = Console(width=WIDE)
+    columns = list(COLUMNS)
+    for gives_way in (None, *GIVE_WAY):
+        columns = [column for column in columns if column != gives_way]
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in columns:
+            side: JustifyMethod = "left" if column in LEFT else "right"
+            header = "" if column == "progress" else column
+            table.add_column(header, justify=side, overflow="fold", no_wrap=True)
+        for run in runs:
+            cells = dict(zip(COLUMNS, _cells(run), strict=True))
+            table.add_row(*(cells[column] for column in columns))
+        if console.measure(table).maximum <= width:
+            break
+    return table
 
 
 def _headline(found: ExperimentStatus) -> Text:

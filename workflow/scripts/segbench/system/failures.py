@@ -73,7 +73,9 @@ class Listener(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a message is shown."""
         self.interrupted = self.interrupted or bool(INTERRUPTED.search(record.getMessage()))
-        if (log := getattr(record, "log", None)) and hasattr(record, "rule_name"):
+        log = getattr(record, "log", None)
+        # what ends after that was ended
+        if log and hasattr(record, "rule_name") and not self.interrupted:
             path = Path(str(log[0]))
             outputs = tuple(map(str, getattr(record, "output", ())))
             self.failures[path] = Failure(str(record.rule_name), path, outputs)

@@ -62,13 +62,14 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
 
 
 @contextlib.contextmanager
-def alone(lock: Path) -> Iterator[None]:
+def alone(lock: Path, work: str = "") -> Iterator[None]:
     """Keep other processes out for as long as the context lasts, however this one ends.
 
     Waits for another process that is inside. Processes that are forked inside do not hold the lock.
 
     Args:
         lock: a file, made if need be.
+        work: what is waited for, for the message; the folder of the lock by default.
     """
     # only here: `make setup` confirms a bundle with a Python that has no packages yet
     from filelock import FileLock, Timeout
@@ -77,7 +78,7 @@ def alone(lock: Path) -> Iterator[None]:
     try:
         handle.acquire(timeout=0)
     except Timeout:
-        LOG.info("%s: waiting for another process that is at work on it", lock.parent)
+        LOG.info("waiting for another process that is at work on %s", work or lock.parent)
         handle.acquire()
     try:
         yield

@@ -50,6 +50,14 @@ class RunStatus:
             return None
         return (self.beat.total - self.beat.done) * self.beat.seconds_each * self.beat.heavier
 
+    @property
+    def share_left(self) -> float:
+        """Of its training, by the time that it takes; 1 where it has not begun."""
+        if self.beat is None or not self.beat.total:
+            return 1.0
+        left = (self.beat.total - self.beat.done) * self.beat.heavier
+        return left / ((self.beat.done + left) or 1.0)
+
 
 @dataclass(frozen=True, slots=True)
 class ExperimentStatus:
@@ -83,7 +91,7 @@ class ExperimentStatus:
             return None
         usual = statistics.median(lengths.values())
         left = sum(run.seconds_left or 0.0 for run in now)
-        left += sum(lengths.get(_model(run), usual) for run in ahead)
+        left += sum(lengths.get(_model(run), usual) * run.share_left for run in ahead)
         return left / max(1, len(now))
 
 
