@@ -43,6 +43,7 @@ from segbench.engine.optimizers import (
 from segbench.engine.precision import precision_of
 from segbench.engine.processes import ALONE, Processes
 from segbench.engine.record import note_progress, note_start, write_record
+from segbench.engine.running_statistics import average_from_the_start
 from segbench.engine.sampling import PositionedDataset
 from segbench.engine.state import Stateful, TrainingState, save_whole
 from segbench.errors import ModelError
@@ -118,7 +119,10 @@ class Trainer:
         self.state = TrainingState.load_or_new(work, *self.parts.all())
         self._settle_precision()
         if self.section.compile:
-            self._compile(execution.threads)
+            # only where it is needed: it imports a good part of PyTorch
+            from segbench.engine.compiled import compile_network
+
+            compile_network(self.parts.model, work.parent / COMPILED, execution.threads)
         # on a CPU the network needs the cores more than the image readers do
         most = max(1, execution.threads - 1)
         workers = most if device != "cpu" else min(1, execution.threads - 1)
@@ -126,6 +130,8 @@ class Trainer:
         self.parts.optim.initialize_count_status(self.parts.model, done, self.last)
         # after the state is restored: the processes start from the weights of the first
         self.stepped = processes.wrapped(self.parts.model, device)
+        if not self.section.compile:  # compiled code has one momentum
+            average_from_the_start(self.parts.model)
         self.growing = GrowingModel.of(self.parts.model, config)
         decoded = decoded_for(config, work.parent / DECODED, execution)
         loader = training_loader(config, self.seed, done, self.last, workers, processes, decoded)
@@ -152,13 +158,6 @@ class Trainer:
             reset_peak(self.device)
         self.parts.optim.is_alone = self.processes.size == 1
         self.parts.optim.compute_in(state.precision, model)
-
-    def _compile(self, threads: int) -> None:
-        """Train compiled code from here on."""
-        # only where it is needed: it imports a good part of PyTorch
-        from segbench.engine.compiled import compile_network
-
-        compile_network(self.parts.model, self.work.parent / COMPILED, threads)
 
     def train(self) -> None:
         """Iterate from where the state stands to the end, or to the pause.
