@@ -70,7 +70,12 @@ def test_a_copy_of_results_with_new_times_is_taken_as_it_is(finished_copy, seed)
 
 
 def test_a_plan_says_which_trainings_are_only_linked(finished_copy):
-    (finished_copy.root / "results/smallest/runs/cgnet/scratch/seed0/best.pth").unlink()
+    run = finished_copy.root / "results/smallest/runs/cgnet/scratch/seed0"
+    (run / "best.pth").unlink()
+    # its scores are there, so nothing needs it
+    said = finished_copy.run("-n", "--configfile", "smallest.yaml", expect=0)
+    assert "only linked" not in said.stderr
+    (run / "metrics.json").unlink()
     said = finished_copy.run("-n", "--configfile", "smallest.yaml", expect=0)
     sentence = "Trained before with the same settings, and only linked: cgnet/scratch/seed0\n"
     assert sentence in said.stderr

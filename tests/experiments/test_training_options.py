@@ -51,9 +51,10 @@ def train(finished, tmp_path, monkeypatch):
 
 
 def test_a_training_that_no_longer_improves_ends(train):
-    # nothing is learnt at such a rate, so the first validation stays the best
+    # nothing is learnt at such a rate; only the statistics of batch norm still move at first
     record, _ = train(learning_rate=1e-30, max_iters=40, val_interval=2, early_stopping=3)
-    assert (record["best_iteration"], record["iterations"]) == (2, 8)
+    assert record["iterations"] == record["best_iteration"] + 3 * 2
+    assert record["iterations"] < 20
     assert record["planned_iterations"] == 40
 
 

@@ -123,9 +123,11 @@ def test_a_narrow_terminal_shows_fewer_columns_and_cuts_no_number(results, width
 
 def test_what_failed_is_said_with_its_cause(results, capsys):
     leave(results, "m/scratch/seed0", state="failed", said="[red]the loss is nan[/red]")
+    leave(results, "m/scratch/seed1", state="failed", said="m/scratch/seed1: it diverges")
     assert main(["status", str(results)]) == 0
     shown = capsys.readouterr().out
-    assert "1 failed, 2 waiting" in shown
+    assert "2 failed, 1 waiting" in shown
+    assert "\nm/scratch/seed1: it diverges" in shown
     # nothing of it is taken for markup
     assert "m/scratch/seed0: [red]the loss is nan[/red]" in shown
 

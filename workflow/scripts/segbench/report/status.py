@@ -80,8 +80,12 @@ def drawn(found: ExperimentStatus, everything: bool = False, width: int = WIDE) 
             left_out[run.state] = left_out.get(run.state, 0) + 1
             continue
         rows.append(run)
-    said = [Text(f"{run.run}: {run.beat.said}", "red") for run in found.runs
-            if run.state == "failed" and run.beat is not None]  # fmt: skip
+    # some causes begin with the name of their run
+    said = [
+        Text(f"{run.run}: {run.beat.said.removeprefix(f'{run.run}: ')}", "red")
+        for run in found.runs
+        if run.state == "failed" and run.beat is not None
+    ]
     more = ", ".join(f"{count} {state}" for state, count in left_out.items())
     notes = [Text(f"not listed: {more} (--all lists them)", "dim")] if more else []
     return Group(_headline(found), *([_table(rows, width)] if rows else []), *notes, *said)
