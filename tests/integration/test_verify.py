@@ -82,6 +82,9 @@ def test_results_are_verified_without_their_weights(here, capsys):
     assert status == 0
     assert "1 runs: weights are those that were noted" in said
     assert "no weights, or no hash of them, in: cgnet/scratch/seed0" in said
+    for path in here.glob("results/smallest/runs/*/*/*/best.pth"):
+        path.unlink()
+    assert verified(capsys)[0] == 0
 
 
 def test_a_missing_file_is_named_with_what_makes_it_again(here, capsys):

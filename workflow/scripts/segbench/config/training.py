@@ -24,6 +24,11 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 LENGTHS = ("max_iters", "epochs")
 # keys that say how the work is done; what comes out of it does not depend on them
 HOW_ONLY = frozenset({"gpus_per_run", "save_minutes", "decoded_gb"})
+# said by a dry run, and by a training that was started otherwise
+UNEVEN = (
+    "a batch of {batch} images cannot be shared evenly by {devices} devices. Change "
+    "`training.batch_size` or `training.gpus_per_run`."
+)
 
 
 def _weights_or_scheme(value: object) -> object:

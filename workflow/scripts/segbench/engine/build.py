@@ -35,6 +35,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from segbench.config.class_maps import sources_of
+from segbench.config.training import UNEVEN
 from segbench.engine.checkpoints.class_rows import ClassRows, load_finetuned, load_whole
 from segbench.engine.checkpoints.load import LoadReport, load_backbone
 from segbench.engine.conditions import Condition, UnderConditions
@@ -210,10 +211,7 @@ def training_loader(
     end_threads_of_opencv()
     batch = config.train_dataloader.batch_size
     if batch % processes.size:
-        raise ModelError(
-            f"a batch of {batch} images cannot be shared evenly by {processes.size} devices. "
-            "Change `training.batch_size` or `training.gpus_per_run`."
-        )
+        raise ModelError(UNEVEN.format(batch=batch, devices=processes.size))
     return DataLoader(
         training_frames(config, seed, decoded),
         batch_size=batch // processes.size,

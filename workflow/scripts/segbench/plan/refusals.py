@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from segbench.config.experiment import TRANSFERRED
+from segbench.config.training import UNEVEN
 from segbench.errors import ConfigError, SegbenchError
 from segbench.plan.runs import RunKey
 from segbench.plan.source_classes import class_map_of
@@ -66,10 +67,7 @@ def _refuse_uneven_batch(starts: StartingPoints, run: RunKey) -> None:
     training, config = starts.training(run), starts.experiment.models[run.model].config
     batch, gpus = training.batch_size or published_batch(config), training.gpus_per_run or 1
     if run.initialization != "zero_shot" and batch is not None and batch % gpus:
-        raise ConfigError(
-            f"a batch of {batch} images cannot be shared evenly by {gpus} devices. Change "
-            "`training.batch_size` or `training.gpus_per_run`."
-        )
+        raise ConfigError(UNEVEN.format(batch=batch, devices=gpus))
 
 
 def _problems(prefix: str, ask: Callable[..., object], *arguments: object) -> list[str]:
