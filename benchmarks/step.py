@@ -30,6 +30,7 @@ from segbench.engine.build import build_model, load_config
 from segbench.engine.compiled import compile_network
 from segbench.engine.devices import device_name
 from segbench.engine.optimizers import build_optimizer
+from segbench.engine.shortcuts.take import leave_out_accuracies, take_shortcuts
 from segbench.recipe.context import Recipe
 from segbench.recipe.render import render
 from segbench.zoo.names import config_path
@@ -74,11 +75,13 @@ class Way:
     def __init__(
         self, model: str, crop: tuple[int, int], batch: int, device: str,
         precision: str = "float32", tf32: bool = False, channels_last: bool = False,
-        fused: bool = False, compiled: bool = False,
+        fused: bool = False, compiled: bool = False, shortcuts: bool = False,
     ) -> None:  # fmt: skip
         config = load_config(rendered(model, crop, batch, precision))
         built, _ = build_model(config, 0)
         self.model: BaseModel = built.to(device).train()  # type: ignore[assignment]
+        if shortcuts:
+            take_shortcuts(self.model)
         if channels_last:
             self.model.to(memory_format=torch.channels_last)
         if fused:
@@ -99,6 +102,7 @@ class Way:
         samples = [
             SegDataSample(
                 gt_sem_seg=PixelData(data=label),
+                gt_edge_map=PixelData(data=label == 0),  # what PIDNet asks for beside the label
                 metainfo={"img_shape": tuple(label.shape[-2:]), "ori_shape": label.shape[-2:]},
             )
             for label in self.labels
@@ -118,12 +122,12 @@ class Way:
 
 def ways(device: str, compiled: bool) -> dict[str, dict[str, object]]:
     """What is tried on a device; compiled code takes minutes more for each model."""
-    low = {"precision": "bfloat16"}
-    tried: dict[str, dict[str, object]] = {"float32": {}}
+    low = {"precision": "bfloat16", "shortcuts": True}
+    tried: dict[str, dict[str, object]] = {"float32": {}, "float32, shortcuts": {"shortcuts": True}}
     if compiled:
-        tried["float32, compiled"] = {"compiled": True}
+        tried["float32, compiled"] = {"compiled": True, "shortcuts": True}
     if device != "cpu":
-        tried["tf32"] = {"tf32": True}
+        tried["tf32"] = {"tf32": True, "shortcuts": True}
     tried["bfloat16"] = low
     tried["bfloat16, channels last"] = {**low, "channels_last": True}
     tried["bfloat16, channels last, fused"] = {**low, "channels_last": True, "fused": True}
@@ -163,6 +167,7 @@ def main() -> None:
     words = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.backends.cudnn.benchmark = True
+    leave_out_accuracies()
     print(f"{device_name(words.device)}, batch {words.batch}, crop {words.crop}, ms per step:")
     results = {}
     for model in words.models or MODELS:

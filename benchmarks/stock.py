@@ -32,7 +32,8 @@ SECONDS = 16  # for which each side trains, and evaluates
 ENOUGH = 5  # notes of a side, at least
 FIRST_IMAGES = 20  # of an evaluation, which are not timed
 SIDES = ("segbench", "MMSegmentation")
-Sides = dict[str, dict[str, float]]
+PRECISION = ".precision"  # what our side trained in, beside its config
+Sides = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -80,32 +81,33 @@ def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", choices=MODELS, default=COMPARED)
+    parser.add_argument("--precision", default="auto", help="of our trainings")
     parser.add_argument("--job", type=json.loads, help=argparse.SUPPRESS)
     words = parser.parse_args()
     if words.job:
         JOBS[words.job.pop("job")](**words.job)
         return
-    print(table(measured(words.models)))
+    print(table(measured(words.models, words.precision)))
 
 
-def measured(models: Sequence[str] = COMPARED) -> dict[str, Sides]:
+def measured(models: Sequence[str] = COMPARED, precision: str = "auto") -> dict[str, Sides]:
     """What each side does in a second, by model and side; says each model when it is done."""
     found = {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         draw(folder)
         for model in models:
-            found[model] = measure(model, folder)
+            found[model] = measure(model, folder, precision)
             print(row(model, found[model]), flush=True)
     return found
 
 
-def measure(model: str, folder: Path) -> Sides:
+def measure(model: str, folder: Path, precision: str) -> Sides:
     """Images per second of a model in training and evaluation, on each side."""
     asked = load()
     config = rendered(
         model, folder / "data/manifest.json", folder / f"{model}.py",
-        crop_size=asked.crop, batch_size=asked.batch, max_iters=10**6,
+        crop_size=asked.crop, batch_size=asked.batch, max_iters=10**6, precision=precision,
     )  # fmt: skip
     given = {"config": str(config), "weights": str(folder / f"{model}.pth")}
 
@@ -117,10 +119,9 @@ def measure(model: str, folder: Path) -> Sides:
     training = rates("training", "ceiling", "stock training")
     ours, ceiling, stock = (asked.batch * rate for rate in training)
     evaluation, stock_evaluation = rates("evaluation", "stock evaluation")
-    found = (
-        {"training": ours, "ceiling": ceiling, "evaluation": evaluation},
-        {"training": stock, "evaluation": stock_evaluation},
-    )
+    of_ours: dict[str, Any] = {"training": ours, "ceiling": ceiling, "evaluation": evaluation}
+    of_ours["precision"] = config.with_suffix(PRECISION).read_text()
+    found = of_ours, {"training": stock, "evaluation": stock_evaluation}
     return dict(zip(SIDES, found, strict=True))
 
 
@@ -128,6 +129,7 @@ def train(config: str, weights: str, folder: str, ticks: str) -> None:
     """Train as a job of ours does, without an end; the weights of the beginning are kept."""
     with own_trainer(config, folder) as trainer:
         trainer._keep_weights()
+        Path(config).with_suffix(PRECISION).write_text(trainer.state.precision)
         os.replace(trainer.work / "best.pth", weights)
         trainer.stepped.train()
         done = Ticks(ticks, trainer.device, load().warm_up, load().every)
@@ -237,9 +239,11 @@ def ready() -> int:
     """Make this process as ready as a job of ours is; returns its threads."""
     import torch
 
+    from segbench.engine.shortcuts.take import leave_out_accuracies
     from segbench.system.allocator import keep_freed_memory
 
     keep_freed_memory()
+    leave_out_accuracies()
     asked = load()
     # on a CPU all cores, of which one also reads images
     threads = (os.cpu_count() or 1) if asked.readers == 1 else asked.readers + 1
@@ -295,11 +299,11 @@ def ratios(models: dict[str, Sides], key: str) -> list[float]:
     return [one[ours][key] / one[stock][key] for one in models.values()]
 
 
-def row(model: str, one: dict[str, dict[str, float]]) -> str:
+def row(model: str, one: Sides) -> str:
     """The figures of a model as a row of a table."""
     ours, stock = (one[side] for side in SIDES)
     cells = [
-        f"{ours['training']:.2f}", f"{stock['training']:.2f}",
+        ours["precision"], f"{ours['training']:.2f}", f"{stock['training']:.2f}",
         f"{ours['training'] / stock['training']:.2f}",
         f"{100 * ours['training'] / ours['ceiling']:.0f} %",
         f"{ours['evaluation']:.1f}", f"{stock['evaluation']:.1f}",
@@ -314,9 +318,9 @@ def table(models: dict[str, Sides]) -> str:
         key: statistics.geometric_mean(ratios(models, key)) for key in ("training", "evaluation")
     }
     return "\n".join([
-        "| model | training, images/s | stock | times | of the ceiling | evaluation, images/s "
+        "| model | trains in | images/s | stock | times | of the ceiling | evaluation, images/s "
         "| stock | times |",
-        "|:--|--:|--:|--:|--:|--:|--:|--:|",
+        "|:--|:--|--:|--:|--:|--:|--:|--:|--:|",
         *(row(model, one) for model, one in models.items()),
         "",
         f"Geometric mean: training **{means['training']:.2f}** times, evaluation "

@@ -23,6 +23,7 @@ from segbench.engine.evaluation_files import (
     picture_of,
     score,
 )
+from segbench.engine.shortcuts.take import take_shortcuts
 from segbench.recipe.section import RunSection
 from segbench.scores import metrics
 from segbench.system.allocator import keep_freed_memory
@@ -73,7 +74,7 @@ def evaluate(
     heartbeat = files.metrics.with_name(EVALUATION)
     with noted_end(heartbeat, section.run), lease_device() as device:
         pulse = Pulse(heartbeat, section.run, "evaluating", images, device_name(device))
-        ready_on(device, model)
+        ready_on(device, take_shortcuts(model))
         found = predictions(model, loader, len(classes), mapped)
         for i, done in enumerate(in_background(partial(_counted, scale), found)):
             name, counts, picture, worse = done

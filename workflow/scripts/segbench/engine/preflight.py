@@ -26,6 +26,7 @@ from segbench.engine import memory
 from segbench.engine.build import build_model, load_config
 from segbench.engine.deterministic import OperationsThatVary
 from segbench.engine.optimizers import build_optimizer, build_schedulers
+from segbench.engine.shortcuts.take import take_shortcuts
 from segbench.errors import ModelError
 from segbench.recipe.growing_crop import GrowingCrop
 from segbench.recipe.optimizer_names import unknown_optimizer
@@ -112,6 +113,7 @@ def preflight(config_path: Path, manifest_path: Path, report_path: Path) -> None
         model, weights = build_model(config, config.randomness.seed)
     except ModelError as error:
         raise ModelError(f"{run}: {error}") from None
+    take_shortcuts(model)
     trial = _Trial() if section.is_zero_shot else _try_training(model, config, section)
     _try_image(model, config, run, height, width)
     check = ModelCheck(

@@ -15,6 +15,7 @@ from segbench.engine.deterministic import use_deterministic_kernels
 from segbench.engine.devices import lease_devices
 from segbench.engine.execution import Execution
 from segbench.engine.processes import ALONE, Processes
+from segbench.engine.shortcuts.take import leave_out_accuracies
 from segbench.engine.trainer import Trainer
 from segbench.errors import DataError
 from segbench.recipe.section import RunSection
@@ -153,6 +154,7 @@ def train_here(
         ModelError, StoppedError: as `train`.
     """
     keep_freed_memory()
+    leave_out_accuracies()
     torch.set_num_threads(execution.threads)
     config = load_config(config_path)
     if RunSection.of(config).deterministic:

@@ -45,6 +45,7 @@ from segbench.engine.processes import ALONE, Processes
 from segbench.engine.record import note_progress, note_start, write_record
 from segbench.engine.running_statistics import average_from_the_start
 from segbench.engine.sampling import PositionedDataset
+from segbench.engine.shortcuts.take import take_shortcuts
 from segbench.engine.state import Stateful, TrainingState, save_whole
 from segbench.errors import ModelError
 from segbench.recipe.section import RunSection
@@ -363,7 +364,7 @@ class Trainer:
 def _build_parts(config: Config, section: RunSection, device: str) -> tuple[Parts, str]:
     """Build what is trained, and say in a sentence which weights it starts from."""
     model, report = build_model(config, config.randomness.seed)
-    model.to(device)
+    take_shortcuts(model).to(device)
     optim = build_optimizer(model, config)
     # its decay warms up
     ema = section.ema
