@@ -171,6 +171,20 @@ def test_what_is_not_there_is_said(here, tmp_path, model, images, said):
     assert said in str(caught.value)
 
 
+def test_weights_that_a_training_did_not_write_predict_nothing(here, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(RUN, run)
+    content = (run / "best.pth").read_bytes()
+    (run / "best.pth").unlink()  # the copy is a link
+    (run / "best.pth").write_bytes(content[:-1] + b"?")
+    for command in (
+        ["predict", str(run), IMAGES, "--out", str(tmp_path / "out")],
+        ["export", str(run)],
+    ):
+        assert main(command) == 1
+        assert "is not the file that its training wrote" in capsys.readouterr().err
+
+
 def test_a_photo_that_a_camera_turned_is_read_upright(here, tmp_path):
     source = Image.open(next((here / IMAGES).glob("*.jpg")))
     exif = Image.Exif()

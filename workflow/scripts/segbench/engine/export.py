@@ -62,7 +62,8 @@ def export(run: Path, out: Path) -> Exported:
         import onnxruntime  # noqa: F401
     except ImportError:
         raise ModelError(f"export {NEEDS}") from None
-    predictor = predictor_of_run(run, "cpu")
+    # what is written has no choices by the size of a map
+    predictor = predictor_of_run(run, "cpu", as_published=True)
     steps = predictor.pipeline.transforms
     scale = next((step.scale for step in steps if type(step).__name__ == "Resize"), None)
     network = PixelsToClasses(predictor.model, predictor.ids, scale).eval()

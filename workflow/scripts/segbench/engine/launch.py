@@ -25,13 +25,14 @@ FAILURE = "failure-{rank}.json"
 KINDS: dict[str, type[SegbenchError]] = {"StoppedError": StoppedError}
 
 
-def launch(module: str, arguments: Sequence[str], processes: int) -> None:
+def launch(module: str, arguments: Sequence[str], processes: int, what: str) -> None:
     """Run a module in so many processes, and wait for their end.
 
     Args:
         module: name of the module; its last argument is a folder for the message of a failure.
         arguments: before that one.
         processes: how many.
+        what: name of what they do, for messages.
 
     Raises:
         SegbenchError: a process failed, or a signal asked for the end.
@@ -58,7 +59,7 @@ def launch(module: str, arguments: Sequence[str], processes: int) -> None:
             raise _error_of(Path(folder), rank, failure.exitcode) from None
         except SignalException as error:
             raise StoppedError(
-                f"stopped by {error.sigval.name}, the state is saved; run again to go on"
+                f"{what}: stopped by {error.sigval.name}, its state is saved; run again to go on"
             ) from None
 
 

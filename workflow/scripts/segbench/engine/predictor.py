@@ -19,10 +19,12 @@ from segbench.datasets.manifest import ClassEntry, Manifest, SplitSummary
 from segbench.engine.build import build_model, load_config, ready_on, trained_model
 from segbench.engine.checkpoints.class_rows import load_whole
 from segbench.engine.confusion import class_table
+from segbench.engine.shortcuts.take import take_shortcuts
 from segbench.errors import ModelError
 from segbench.recipe.context import Recipe
 from segbench.recipe.render import render
 from segbench.recipe.section import RunSection
+from segbench.system.run_records import confirmed_digest
 from segbench.zoo.names import config_path
 
 NO_CLASS = 255  # where a class of the source has no counterpart
@@ -70,21 +72,26 @@ class Predictor:
         ]
 
 
-def predictor_of_run(folder: Path, device: str) -> Predictor:
+def predictor_of_run(folder: Path, device: str, as_published: bool = False) -> Predictor:
     """The model of a finished run.
 
     Args:
         folder: of the run, which holds `config.py` and `best.pth`.
         device: such as `cpu` or `cuda:0`.
+        as_published: compute each part as MMSegmentation does, instead of by shortcuts.
 
     Raises:
         ModelError: the folder is not of a finished run, or was made by another version.
+        DataError: the weights are not those that its training wrote.
     """
     for name in ("config.py", "best.pth"):
         if not (folder / name).is_file():
             raise ModelError(f"{folder}: is not a finished run: it has no {name}")
+    confirmed_digest(folder / "best.pth")
     config = load_config(folder / "config.py")
     model = trained_model(config, folder / "best.pth")
+    if not as_published:
+        take_shortcuts(model)
     section = RunSection.of(config)
     mapped = section.source.class_map if section.source and section.is_zero_shot else None
     return _ready(section.run, model, config, device, mapped)
@@ -113,6 +120,7 @@ def predictor_of_zoo(name: str, classes: Sequence[str], checkpoint: Path, device
         config = load_config(Path(place) / "config.py")
     model, _ = build_model(config, load=False)
     load_whole(model, checkpoint)
+    take_shortcuts(model)
     return _ready(name, model, config, device, None)
 
 

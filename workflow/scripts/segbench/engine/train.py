@@ -106,11 +106,12 @@ def _train_once(config_path: Path, work: Path, came_from: CameFrom, execution: E
     run = RunSection.of(load_config(config_path)).run
     Pulse(work / NAME, run, "waiting")
     with noted_end(work / NAME, run), lease_devices(execution.devices) as leased:
-        _train_on(leased, config_path, work, came_from, execution)
+        _train_on(leased, run, config_path, work, came_from, execution)
 
 
 def _train_on(
     devices: Sequence[str],
+    run: str,
     config_path: Path,
     work: Path,
     came_from: CameFrom,
@@ -127,7 +128,7 @@ def _train_on(
     each = execution.of_each().model_dump_json()
     origin = came_from.model_dump_json()
     arguments = [str(config_path), str(work), origin, each, str(log_file() or "")]
-    launch("segbench.engine.process", [*arguments, ",".join(devices)], len(devices))
+    launch("segbench.engine.process", [*arguments, ",".join(devices)], len(devices), run)
 
 
 def train_here(

@@ -43,7 +43,7 @@ from segbench.engine.optimizers import (
 from segbench.engine.precision import precision_of
 from segbench.engine.processes import ALONE, Processes
 from segbench.engine.record import note_progress, note_start, write_record
-from segbench.engine.running_statistics import average_from_the_start
+from segbench.engine.running_statistics import forget_the_start
 from segbench.engine.sampling import PositionedDataset
 from segbench.engine.shortcuts.take import take_shortcuts
 from segbench.engine.state import Stateful, TrainingState, save_whole
@@ -132,7 +132,7 @@ class Trainer:
         # after the state is restored: the processes start from the weights of the first
         self.stepped = processes.wrapped(self.parts.model, device)
         if not self.section.compile:  # compiled code has one momentum
-            average_from_the_start(self.parts.model)
+            forget_the_start(self.parts.model)
         self.growing = GrowingModel.of(self.parts.model, config)
         decoded = decoded_for(config, work.parent / DECODED, execution)
         loader = training_loader(config, self.seed, done, self.last, workers, processes, decoded)
@@ -217,13 +217,11 @@ class Trainer:
         self.stepped.train()
         scores = metrics.summary(self.processes.total(counts))
         state.history[-1] |= {f"val_{key}": scores[key] for key in ("miou", "aacc", "macc")}
+        before = f", best before {100 * state.best:.2f} %" if state.best >= 0 else ""
         LOG.info(
-            "%s: validation at iteration %d: mean IoU %.2f %%, best before %.2f %%",
-            self.section.run,
-            state.iteration,
-            100 * scores["miou"],
-            100 * max(state.best, 0),
-        )
+            "%s: validation at iteration %d: mean IoU %.2f %%%s",
+            self.section.run, state.iteration, 100 * scores["miou"], before,
+        )  # fmt: skip
         state.stalled += 1
         if scores["miou"] > state.best:
             state.stalled = 0
@@ -304,11 +302,12 @@ class Trainer:
         first = int((~torch.isfinite(losses)).nonzero()[0])
         iteration, batch = self.state.iteration - len(losses) + first + 1, self.section.batch_size
         names = self.frames.names_at(range((iteration - 1) * batch, iteration * batch))
+        more = "" if self.state.precision == "float32" else " or set `precision: float32`,"
         raise ModelError(
             f"{run}: the loss is {float(losses[first])} at iteration {iteration} (learning rate "
             f"{self.rate:.3g}; images {_listed(names)}). Lower `training.learning_rate` for this "
-            "model, raise `batch_size`, or set `precision: float32`. Running again as it is goes "
-            "on from the last sound state and most likely meets the same loss."
+            f"model,{more} or raise `batch_size`. Running again as it is goes on from the last "
+            "sound state and most likely meets the same loss."
         )
 
     def _step_on(self, batch: Batch) -> dict[str, Tensor]:
