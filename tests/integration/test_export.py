@@ -17,6 +17,8 @@ from segbench.engine.onnx_graph import PixelsToClasses, resized
 from segbench.engine.predictor import _ready
 from segbench.recipe.render import render
 from segbench.report.predictions import StoredPredictions
+from segbench.system.files import sha256_of
+from segbench.system.run_records import TrainRecord
 from segbench.zoo.names import config_path
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -109,8 +111,10 @@ def test_images_are_resized_in_the_graph_as_before_the_model(finished, tmp_path,
     config = load_config(config_file)
     model, _ = build_model(config, 0)
     torch.save({"state_dict": model.state_dict()}, tmp_path / "best.pth")
-    for name in ("train.json", "metrics.json"):
-        shutil.copy(finished.root / RUN / name, tmp_path)
+    shutil.copy(finished.root / RUN / "metrics.json", tmp_path)
+    record = TrainRecord.read(finished.root / RUN / "train.json")
+    of_these = {"checkpoint_sha256": sha256_of(tmp_path / "best.pth")}
+    record.model_copy(update=of_these).write(tmp_path / "train.json")
     found = exporting.export(tmp_path, tmp_path / "out")
     assert found.agreement >= 0.999
     # the proportion of the sides is kept, so the size within 200x48 depends on the image
