@@ -92,6 +92,31 @@ def test_an_interrupt_while_a_script_starts_says_nothing(tmp_path, after):
     assert said == ""
 
 
+@pytest.mark.parametrize("work", ["raise SegbenchError('stopped')", "snakemake.output = []"])
+def test_an_interrupt_while_a_script_shuts_down_says_nothing(tmp_path, work):
+    script = tmp_path / ".snakemake/scripts/tmp.render_config.py"
+    script.parent.mkdir(parents=True)
+    script.write_text(
+        "import atexit, time, types\n"
+        "from segbench.errors import SegbenchError\n"
+        "from segbench.system.logs import run_script\n"
+        f"def main(snakemake):\n    {work}\n"
+        "atexit.register(lambda: (print('ends', flush=True), time.sleep(1)))\n"
+        f"given = types.SimpleNamespace(log=[{str(tmp_path / 'x.log')!r}], input=[], output=[])\n"
+        "run_script(main, given)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "workflow/scripts")},
+        preexec_fn=heed_interrupts,
+    )  # fmt: skip
+    assert process.stdout.readline() == "ends\n"
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=30)[1]
+    assert "Traceback" not in said
+    assert "KeyboardInterrupt" not in said
+
+
 def test_a_script_that_still_imports_ends_without_a_traceback(tmp_path):
     script = tmp_path / ".snakemake/scripts/tmp.render_config.py"
     script.parent.mkdir(parents=True)

@@ -101,10 +101,24 @@ def _block() -> None:
 
 def end_scripts_quietly() -> None:
     """Have a script of a rule end without a traceback if Ctrl-C comes while it still imports."""
-    if Path(sys.argv[0]).parent.parts[-2:] == (".snakemake", "scripts"):
+    if _is_script():
         sys.excepthook = _without_interrupts
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def overhear_interrupts() -> None:
+    """Have a script of a rule end as it ends, because its work is over.
+
+    Ctrl-C while the interpreter shuts down, as when it is pressed twice, would be a traceback.
+    """
+    if _is_script():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _is_script() -> bool:
+    """Whether this process was started by Snakemake for a rule."""
+    return Path(sys.argv[0]).parent.parts[-2:] == (".snakemake", "scripts")
 
 
 def _without_interrupts(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from segbench.errors import SegbenchError, escaped
-from segbench.system.interrupts import BY_INTERRUPT
+from segbench.system.interrupts import BY_INTERRUPT, overhear_interrupts
 from segbench.system.origins import write_origin
 
 LOG = logging.getLogger("segbench")
@@ -30,7 +30,10 @@ def run_script(main: Callable[[Any], None], snakemake: Any) -> None:
     log_path.parent.mkdir(parents=True, exist_ok=True)
     _Log.path = log_path
     with log_path.open("w", buffering=1) as log_file, _logging_to(log_file):
-        _call(main, snakemake, log_file, log_path)
+        try:
+            _call(main, snakemake, log_file, log_path)
+        finally:
+            overhear_interrupts()
 
 
 def _call(main: Callable[[Any], None], snakemake: Any, log_file: TextIO, log_path: Path) -> None:
