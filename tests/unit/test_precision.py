@@ -50,6 +50,16 @@ def never():
     raise AssertionError("no trial is needed")
 
 
+def test_a_model_that_scores_lower_in_mixed_precision_needs_no_trial(config, tmp_path, monkeypatch):
+    monkeypatch.setattr(deciding, "mixed_precision_of", lambda _: "bfloat16")
+    loaded = config()
+    loaded.model.backbone.type = "PIDNet"
+    assert precision_of(loaded, nn.Identity(), never, "cpu", tmp_path) == "float32"
+    assert precision_of(config(precision="bfloat16"), nn.Identity(), never, "cpu", tmp_path) == (
+        "bfloat16"
+    )
+
+
 @pytest.mark.parametrize(
     ("seconds", "expected"),
     [
