@@ -32,7 +32,8 @@ LOG = logging.getLogger(__name__)
 CLEARLY_FASTER = 1.15
 WITH_TENSOR_CORES = (7, 0)  # the compute capability of NVIDIA's Volta
 WARM_UP, TIMED = 1, 2  # steps of each
-# backbones that scored lower in bfloat16 with each of nine seeds (docs/performance.md)
+# backbones that scored lower in bfloat16, with three seeds in each of three settings
+# (docs/performance.md)
 LOWER_WHEN_MIXED = ("PIDNet",)
 Batch = Mapping[str, Sequence[object]]
 

@@ -105,7 +105,7 @@ class HardestByThreshold(OhemCrossEntropy):  # type: ignore[misc]
         valid = int(is_valid.sum())
         place = min(self.min_kept, valid - 1)  # in ascending order
         below = int((is_valid & (probabilities < self.thresh)).sum())
-        if below > place or valid == 0:
+        if below > place:  # as it is where no pixel is valid
             return float(self.thresh)
         return max(float(self.thresh), _at_place(probabilities[is_valid], place))
 
