@@ -121,6 +121,17 @@ def test_a_narrow_terminal_shows_fewer_columns_and_cuts_no_number(results, width
     assert max(map(len, lines)) <= width
 
 
+def test_what_a_program_reads_is_cut_nowhere(results):
+    leave(results, "m/scratch/seed0", loss=14.926, miou=0.306, device="one with a name " * 9)
+    done = subprocess.run(
+        [sys.executable, "-m", "segbench", "status", results], capture_output=True, text=True,
+        env=os.environ | {"COLUMNS": "80"},
+    )  # fmt: skip
+    (row,) = (line for line in done.stdout.splitlines() if line.startswith("m/scratch/seed0"))
+    assert "training" in row and "20/100" in row and "14.926" in row
+    assert row.rstrip().endswith("one with a name " * 8 + "one with a name")
+
+
 def test_what_failed_is_said_with_its_cause(results, capsys):
     leave(results, "m/scratch/seed0", state="failed", said="[red]the loss is nan[/red]")
     leave(results, "m/scratch/seed1", state="failed", said="m/scratch/seed1: it diverges")

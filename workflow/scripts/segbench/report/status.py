@@ -40,9 +40,9 @@ def show(results: Path, everything: bool = False, watch: bool = False) -> None:
     """
     console = Console()
     if not watch:
-        # what is read by a program, or kept in a file, has no width
-        width = console.width if console.is_terminal else WIDE
-        console.print(drawn(read_status(results), everything, width), width=width)
+        if not console.is_terminal:  # what is read by a program, or kept in a file, has no width
+            console = Console(width=WIDE)
+        console.print(drawn(read_status(results), everything, console.width))
         return
     with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
         while True:
