@@ -28,6 +28,7 @@ def train(finished, tmp_path, monkeypatch):
     """Train CGNet with some options; gives the record, the best weights and the history."""
     monkeypatch.chdir(finished.root)
     monkeypatch.setattr(deciding, "mixed_precision_of", lambda device: "bfloat16")
+    monkeypatch.setattr(deciding, "IN_FLOAT32", 3)
     manifest = finished.root.joinpath("results/datasets/tiny_rural/manifest.json")
     manifest = manifest.relative_to(finished.root)
 
@@ -111,6 +112,20 @@ def test_an_interrupted_training_ends_with_the_same_weights(train, monkeypatch, 
     _, resumed = train("broken", **options)
     assert whole.keys() == resumed.keys()
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+
+
+def test_mixed_precision_begins_once_the_first_gradients_have_passed(train):
+    """Random weights have gradients that change with the last bit of a map."""
+    weights = {}
+    for precision in ("float32", "bfloat16"):
+        for last in (3, 4):
+            _, weights[precision, last] = train(
+                f"{precision}-{last}", precision=precision, max_iters=last, val_interval=last,
+                overrides={"param_scheduler": []},
+            )  # fmt: skip
+    key = "backbone.stem.0.conv.weight"
+    assert torch.equal(weights["float32", 3][key], weights["bfloat16", 3][key])
+    assert not torch.equal(weights["float32", 4][key], weights["bfloat16", 4][key])
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -10,6 +10,7 @@ import pytest
 import torch
 from helpers import recipe_of
 
+from segbench.engine import precision as deciding
 from segbench.engine import train as training
 from segbench.engine import trainer
 from segbench.engine.execution import Execution
@@ -76,6 +77,8 @@ OPTIONS = {
 def train(prepared_checkout, tmp_path, monkeypatch):
     """Train a model for eight iterations; gives its best weights and its history."""
     monkeypatch.chdir(prepared_checkout.root)
+    # between the two interruptions
+    monkeypatch.setattr(deciding, "IN_FLOAT32", 4)
     manifest = prepared_checkout.root.joinpath("results/datasets/tiny_rural/manifest.json")
     manifest = manifest.relative_to(prepared_checkout.root)
 

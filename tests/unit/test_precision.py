@@ -13,8 +13,9 @@ from torch.nn import functional
 from segbench.engine import precision as deciding
 from segbench.engine.build import build_model, load_config
 from segbench.engine.optimizers import build_optimizer, step_on
-from segbench.engine.precision import Trial, faster, mixed_precision_of, precision_of
+from segbench.engine.precision import Trial, faster, mixed_from, mixed_precision_of, precision_of
 from segbench.recipe.render import render
+from segbench.recipe.section import RunSection
 from segbench.zoo.names import config_path
 
 FAST_SCNN = "fast_scnn_8xb4-160k_cityscapes-512x1024"
@@ -50,14 +51,53 @@ def never():
     raise AssertionError("no trial is needed")
 
 
-def test_a_model_that_scores_lower_in_mixed_precision_needs_no_trial(config, tmp_path, monkeypatch):
-    monkeypatch.setattr(deciding, "mixed_precision_of", lambda _: "bfloat16")
-    loaded = config()
-    loaded.model.backbone.type = "PIDNet"
-    assert precision_of(loaded, nn.Identity(), never, "cpu", tmp_path) == "float32"
-    assert precision_of(config(precision="bfloat16"), nn.Identity(), never, "cpu", tmp_path) == (
-        "bfloat16"
-    )
+@pytest.mark.parametrize(
+    ("initialization", "expected"), [("scratch", 20), ("imagenet", 0), ("finetuned", 0)]
+)
+def test_trainings_from_random_weights_begin_in_float32(config, initialization, expected):
+    section = RunSection.of(config(precision="bfloat16"))
+    section = section.model_copy(update={"initialization": initialization})
+    assert mixed_from(section) == expected
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_a_step_before_its_time_is_one_in_float32(config, precision):
+    expected, _, loss = stepped(config(precision="float32"))
+    model, optim, same = stepped(config(precision=precision), held_back=1)
+    assert torch.equal(loss, same)
+    state = expected.state_dict()
+    assert all(torch.equal(state[key], value) for key, value in model.state_dict().items())
+    assert not optim.is_mixed
+    step_on(model, batch(), optim)
+    assert optim.is_mixed
+
+
+def test_where_memory_is_too_small_for_float32_mixed_precision_begins_at_once(config, caplog):
+    def too_large(model):
+        def refuse(module, inputs, output):
+            if output.dtype == torch.float32:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+        next(m for m in model.modules() if isinstance(m, nn.Conv2d)).register_forward_hook(refuse)
+
+    caplog.set_level("INFO")
+    _, optim, loss = stepped(config(precision="bfloat16"), too_large, held_back=20)
+    assert "memory is too small for a step in float32; bfloat16 begins at once" in caplog.text
+    assert optim.is_mixed
+    assert optim.inner_count == 1
+    _, _, expected = stepped(config(precision="bfloat16"))
+    assert torch.equal(loss, expected)
+
+
+def test_what_does_not_fit_in_mixed_precision_either_is_said(config):
+    def refuse(module, inputs, output):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    def too_large(model):
+        next(m for m in model.modules() if isinstance(m, nn.Conv2d)).register_forward_hook(refuse)
+
+    with pytest.raises(torch.OutOfMemoryError):
+        stepped(config(precision="bfloat16"), too_large, held_back=20)
 
 
 @pytest.mark.parametrize(
@@ -155,11 +195,12 @@ def test_a_cpu_computes_in_bfloat16_if_it_says_so():
     assert mixed_precision_of("cpu") == ("bfloat16" if has_instructions else None)
 
 
-def stepped(config, spoil=None):
+def stepped(config, spoil=None, held_back=0):
     """The model after a step from the same start, and the loss; something may spoil the step."""
     model, _ = build_model(config, 0)
     model.train()
     optim = build_optimizer(model, config)
+    optim.mixed_from = held_back
     if spoil:
         spoil(model)
     torch.manual_seed(5)  # of its dropout
@@ -244,7 +285,7 @@ def test_a_mixed_step_that_gives_numbers_is_left_alone(config, precision, caplog
     _, optim, mixed = stepped(config(precision=precision))
     _, _, full = stepped(config(precision="float32"))
     assert optim.is_mixed
-    assert not caplog.text
+    assert "no number" not in caplog.text
     assert mixed != full
     assert float(mixed) == pytest.approx(float(full), rel=0.02)
 

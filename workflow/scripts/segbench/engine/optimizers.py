@@ -4,21 +4,20 @@ import contextlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from unittest import mock
 
 import torch
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper, _ParamScheduler, build_optim_wrapper
 from mmengine.registry import OPTIM_WRAPPERS, PARAM_SCHEDULERS
 from torch import Tensor, nn
-from torch.nn import functional
 
+from segbench.engine.mishaps import is_out_of_memory
+from segbench.engine.mixed_precision import HALVES, computing_in
 from segbench.engine.operators import lay_out_channels_last
 
 LOG = logging.getLogger(__name__)
 PLAIN = ("OptimWrapper", "AmpOptimWrapper")  # MMEngine's; the zoo knows no other
 FUSED = ("SGD", "Adam", "AdamW")  # those that PyTorch computes for all parameters at once
-HALVES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class NotFiniteError(Exception):
@@ -29,16 +28,18 @@ class NotFiniteError(Exception):
 class PrecisionOptimWrapper(OptimWrapper):  # type: ignore[misc]
     """Forward passes in float32, or in bfloat16 or float16 where that is safe.
 
-    MMEngine's own wrapper of mixed precision refuses a CPU. Enlarging maps stays in float32, so
-    that the logits which losses see are not rounded; PyTorch keeps the losses, and the statistics
-    of batch normalisation, in float32 by itself.
+    MMEngine's own wrapper of mixed precision refuses a CPU. `computing_in` says what stays in
+    float32; PyTorch keeps the losses, and the statistics of batch normalisation, in float32 by
+    itself.
 
     Gradients of float16 would vanish, so its loss is scaled: by half as much after a step whose
     gradients were too large, which is left out, and by twice as much after many that were not.
     """
 
     precision = "float32"
-    is_mixed = False
+    mixed_from = 0  # the iteration before which all is computed in float32
+    is_held_back = False  # whether the step that is under way comes before it
+    in_full = False  # whether it is computed again
     is_alone = True  # no other process waits for this one in the same step
     scaler: torch.amp.GradScaler | None = None  # where there was ever one to keep
 
@@ -49,11 +50,20 @@ class PrecisionOptimWrapper(OptimWrapper):  # type: ignore[misc]
             precision: `float32`, `bfloat16` or `float16`.
             model: what is optimized, already on its device; its memory format may be changed.
         """
-        self.precision, self.is_mixed = precision, precision in HALVES
+        self.precision = precision
         if precision == "float16" and self.scaler is None:
             self.scaler = torch.amp.GradScaler(self._device)
-        if self.is_mixed or _is_on_cpu(model):
+        if precision in HALVES or _is_on_cpu(model):
             lay_out_channels_last(model)
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether the step that is under way is computed in mixed precision."""
+        return self.precision in HALVES and not self.is_held_back and not self.in_full
+
+    def begin(self) -> None:
+        """Note that a step begins; its gradients and its end belong to the same iteration."""
+        self.is_held_back = self.precision in HALVES and self._inner_count < self.mixed_from
 
     @property
     def can_repeat(self) -> bool:
@@ -81,8 +91,7 @@ class PrecisionOptimWrapper(OptimWrapper):  # type: ignore[misc]
             stack.enter_context(super().optim_context(model))
             if self.is_mixed:
                 device = next(model.parameters()).device.type
-                stack.enter_context(torch.autocast(device, HALVES[self.precision]))
-                stack.enter_context(mock.patch.object(functional, "interpolate", _interpolate))
+                stack.enter_context(computing_in(self.precision, device))
             yield
 
     def backward(self, loss: Tensor, **settings: object) -> None:
@@ -134,16 +143,6 @@ class PrecisionOptimWrapper(OptimWrapper):  # type: ignore[misc]
         return bool(torch.isfinite(torch.stack(norms)).all())
 
 
-_full_precision = functional.interpolate
-
-
-def _interpolate(input: Tensor, *more: Any, **settings: Any) -> Tensor:
-    """`torch.nn.functional.interpolate` of a map in float32."""
-    if input.dtype in HALVES.values():
-        input = input.float()
-    return _full_precision(input, *more, **settings)
-
-
 def build_optimizer(model: nn.Module, config: Config) -> PrecisionOptimWrapper:
     """Build the optimizer of a rendered config, with its precision.
 
@@ -180,6 +179,17 @@ def step_on(
     Returns:
         The losses by name, `loss` their sum.
     """
+    optim.begin()
+    if optim.is_held_back and optim.is_alone:
+        try:
+            return model.train_step(batch, optim)  # type: ignore[operator, no-any-return]
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        LOG.info("memory is too small for a step in float32; %s begins at once", optim.precision)
+        optim.mixed_from = 0
+        optim.begin()
+        optim.zero_grad()
     if not optim.can_repeat:
         return model.train_step(batch, optim)  # type: ignore[operator, no-any-return]
     # batch normalisation has moved its averages by the time that the loss is known
@@ -193,11 +203,11 @@ def step_on(
         buffer.copy_(before)
     _draw_again(drawn)
     optim.zero_grad()
-    optim.is_mixed = False
+    optim.in_full = True
     try:
         return model.train_step(batch, optim)  # type: ignore[operator, no-any-return]
     finally:
-        optim.is_mixed = True
+        optim.in_full = False
 
 
 def _draws() -> list[Tensor]:

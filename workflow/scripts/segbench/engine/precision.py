@@ -32,9 +32,10 @@ LOG = logging.getLogger(__name__)
 CLEARLY_FASTER = 1.15
 WITH_TENSOR_CORES = (7, 0)  # the compute capability of NVIDIA's Volta
 WARM_UP, TIMED = 1, 2  # steps of each
-# backbones that scored lower in bfloat16, with three seeds in each of three settings
-# (docs/performance.md)
-LOWER_WHEN_MIXED = ("PIDNet",)
+# iterations of a training from random weights before mixed precision begins. The first gradients of
+# a deep network are large and change with the last bit of its maps: in bfloat16 they point
+# elsewhere, and PIDNet ended lower with each seed (docs/performance.md)
+IN_FLOAT32 = 20
 Batch = Mapping[str, Sequence[object]]
 
 
@@ -96,9 +97,6 @@ def precision_of(
     section = RunSection.of(config)
     if section.precision != "auto":
         return section.precision
-    if config.model.backbone.get("type") in LOWER_WHEN_MIXED:
-        LOG.info("%s: float32, because this model scores lower in mixed precision", section.run)
-        return "float32"
     mixed = mixed_precision_of(device)
     if mixed is None:
         LOG.info("%s: float32, because this device does not compute in less", section.run)
@@ -106,6 +104,11 @@ def precision_of(
     if not may_try:
         return mixed
     return _remembered(config, section, model, batch, device, folder, mixed).precision
+
+
+def mixed_from(section: RunSection) -> int:
+    """The iteration at which mixed precision may begin in a training."""
+    return IN_FLOAT32 if section.initialization == "scratch" else 0
 
 
 def _remembered(

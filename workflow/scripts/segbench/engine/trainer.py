@@ -40,7 +40,7 @@ from segbench.engine.optimizers import (
     build_schedulers,
     step_on,
 )
-from segbench.engine.precision import precision_of
+from segbench.engine.precision import mixed_from, precision_of
 from segbench.engine.processes import ALONE, Processes
 from segbench.engine.record import note_progress, note_start, write_record
 from segbench.engine.running_statistics import forget_the_start
@@ -158,6 +158,7 @@ class Trainer:
             )  # fmt: skip
             reset_peak(self.device)
         self.parts.optim.is_alone = self.processes.size == 1
+        self.parts.optim.mixed_from = mixed_from(self.section)
         self.parts.optim.compute_in(state.precision, model)
 
     def train(self) -> None:
