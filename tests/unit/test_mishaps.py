@@ -1,5 +1,11 @@
 """What is said when memory runs out, or a process that reads images dies."""
 
+import multiprocessing
+import os
+import signal
+import subprocess
+import time
+
 import pytest
 import torch
 
@@ -7,6 +13,7 @@ from segbench.engine.mishaps import (
     beyond_memory,
     is_out_of_memory,
     largest_batch,
+    read_on,
     reader_died,
 )
 
@@ -65,9 +72,6 @@ class Endless(torch.utils.data.Dataset):
         return 4
 
     def __getitem__(self, index):
-        import os
-        import signal
-
         os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -75,6 +79,29 @@ def test_a_killed_reader_is_said_as_such():
     loader = torch.utils.data.DataLoader(Endless(), num_workers=1)
     with pytest.raises(RuntimeError) as caught:
         next(iter(loader))
+    assert "was killed, most likely because" in str(reader_died(caught.value))
+
+
+class Slow(torch.utils.data.Dataset):
+    """A dataset whose reader lives until it is ended."""
+
+    def __len__(self):
+        return 100
+
+    def __getitem__(self, index):
+        return torch.tensor(index)
+
+
+def test_a_reader_that_dies_in_the_middle_of_a_save_is_said_with_the_next_batches():
+    loader = torch.utils.data.DataLoader(Slow(), num_workers=1)
+    batches = read_on(loader)
+    next(batches)
+    (reader,) = multiprocessing.active_children()
+    subprocess.run(["kill", str(reader.pid)], check=True)  # PyTorch minds who sends it
+    reader.join()
+    time.sleep(0.1)  # a save, for instance; PyTorch would have raised here
+    with pytest.raises(RuntimeError, match="DataLoader worker") as caught:
+        list(batches)
     assert "was killed, most likely because" in str(reader_died(caught.value))
 
 

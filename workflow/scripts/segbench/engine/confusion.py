@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from segbench.engine.counting import ClassIds
-from segbench.engine.mishaps import reader_died
+from segbench.engine.mishaps import read_on, reader_died
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def _read(loader: DataLoader[object]) -> Iterator[Any]:
     Raises:
         ModelError: a process that reads images was killed.
     """
-    batches = iter(loader)
+    batches = read_on(loader)
     while True:
         try:
             batch = next(batches)

@@ -4,7 +4,11 @@ Imports torch.
 """
 
 import gc
-from collections.abc import Callable, Mapping, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import FrameType
+from typing import Any
 
 import torch
 
@@ -14,6 +18,8 @@ from segbench.errors import ModelError
 NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
 READER = "DataLoader worker"
 SHARED_MEMORY = ("bus error", "shared memory")
+BY_PYTORCH = list[Callable[[int, FrameType | None], object]]()  # what it does when a child ends
+CAUSES = list[str]()  # of the deaths of readers that were not raised yet
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -75,11 +81,36 @@ def beyond_memory(run: str, device: str, batch: int, fits: int | None) -> ModelE
     )
 
 
+def read_on(loader: Iterable[object]) -> Iterator[Any]:
+    """Begin to read batches; that a process which reads them died is raised with the next batch.
+
+    PyTorch raises it wherever the main process is at that moment, also between two files of a save.
+    The batch that it reads is the place where the training can still be saved.
+    """
+    batches = iter(loader)
+    raise_at_once = signal.getsignal(signal.SIGCHLD)
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and callable(raise_at_once) and raise_at_once is not _note_death:
+        BY_PYTORCH.append(raise_at_once)
+        signal.signal(signal.SIGCHLD, _note_death)
+    return batches
+
+
+def _note_death(number: int, frame: FrameType | None) -> None:
+    try:
+        BY_PYTORCH[-1](number, frame)
+    except RuntimeError as error:
+        if READER not in str(error):
+            raise
+        CAUSES.append(str(error))
+
+
 def reader_died(error: BaseException) -> ModelError | None:
     """The error of a process that read images and ended in the middle of it; None for others."""
-    text = str(error)
-    if READER not in text:
+    if READER not in str(error):
         return None
+    text = " ".join((str(error), *CAUSES))
+    CAUSES.clear()
     if any(word in text.lower() for word in SHARED_MEMORY):
         return ModelError(
             "a process that reads images ran out of shared memory (/dev/shm). In a container give "

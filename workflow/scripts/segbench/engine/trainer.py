@@ -21,6 +21,7 @@ from mmengine.model import BaseModel, MomentumAnnealingEMA
 from mmengine.optim import OptimWrapper, _ParamScheduler
 from torch import Tensor, nn
 
+from segbench.engine import mishaps
 from segbench.engine.build import (
     build_model,
     class_rows,
@@ -33,7 +34,6 @@ from segbench.engine.confusion import predictions
 from segbench.engine.devices import device_name, reset_peak
 from segbench.engine.execution import Execution
 from segbench.engine.growing import GrowingModel
-from segbench.engine.mishaps import beyond_memory, is_out_of_memory, largest_batch, reader_died
 from segbench.engine.optimizers import (
     PrecisionOptimWrapper,
     build_optimizer,
@@ -136,7 +136,7 @@ class Trainer:
         self.growing = GrowingModel.of(self.parts.model, config)
         decoded = decoded_for(config, work.parent / DECODED, execution)
         loader = training_loader(config, self.seed, done, self.last, workers, processes, decoded)
-        self.batches = iter(loader)
+        self.batches = mishaps.read_on(loader)
         self.frames: PositionedDataset = loader.dataset  # type: ignore[assignment]
         self.val_loader = validation_loader(config, workers, processes)
         self.rate = 0.0  # of the last iteration
@@ -321,17 +321,17 @@ class Trainer:
                 from segbench.engine.compiled import refuse_uncompiled
 
                 refuse_uncompiled(self.section.run, error)
-            if not is_out_of_memory(error):
+            if not mishaps.is_out_of_memory(error):
                 raise
         # outside of the handler, which holds what the iteration took
         optim.zero_grad()
         fits = None
         if self.processes.size == 1:  # the others would wait for this one in vain
             LOG.info("%s: out of memory; looking for the largest batch", self.section.run)
-            fits = largest_batch(lambda part: step_on(self.stepped, part, optim), batch)
+            fits = mishaps.largest_batch(lambda part: step_on(self.stepped, part, optim), batch)
             if self.growing is not None:
                 fits = self.growing.of_whole(fits, self.state.iteration)
-        raise beyond_memory(self.section.run, self.device, self.section.batch_size, fits)
+        raise mishaps.beyond_memory(self.section.run, self.device, self.section.batch_size, fits)
 
     def _next_batch(self) -> Batch:
         try:
@@ -341,7 +341,7 @@ class Trainer:
             if self.stop.signal:
                 self.save()
             self.stop.obey(self.section.run, self.state.iteration)
-            raise reader_died(error) or error from None
+            raise mishaps.reader_died(error) or error from None
         return batch
 
     def _keep_weights(self) -> None:
