@@ -58,7 +58,7 @@ localrules:
 
 
 onstart:
-    say_where_it_runs(workflow.local_exec)
+    say_where_it_runs(workflow.local_exec, workflow.global_resources.get("gpu"))
     write_run_list(Path(RESULTS), *listed_runs(), EXPERIMENT.built_from)
 
 

@@ -48,6 +48,13 @@ def test_a_command_line_that_cannot_be_read_is_one_message(checkout, line, messa
     assert "Traceback" not in done.stdout + done.stderr
 
 
+def test_no_gpu_at_all_is_refused_with_what_to_write(checkout):
+    done = checkout.run("-n", "--resources", "gpu=0")
+    assert done.returncode != 0
+    assert "--resources gpu=0: each training asks for one" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 def test_a_profile_that_does_not_exist_is_refused(checkout):
     """Snakemake passes over it, and with it over the count of GPUs and the reasons to rerun."""
     done = checkout.run("-n", "--workflow-profile", "profiles/slrm")

@@ -44,6 +44,7 @@ from segbench.plan.preconditions import (
     listing_digest,
     origin_of_dataset,
     refuse_missing_source,
+    refuse_no_gpus,
     refuse_unwritable,
     say_where_it_runs,
     say_what_is_run,
@@ -67,6 +68,7 @@ try:
         )  # Snakemake takes the last of two equal keys without a word
     if workflow.is_main_process:
         refuse_missing_profile(sys.argv[1:], get_profile_dir)
+        refuse_no_gpus(workflow.global_resources.get("gpu"))
     EXPERIMENT = load_experiment(config)
     if workflow.is_main_process:
         say_what_is_run(EXPERIMENT.own_configs)

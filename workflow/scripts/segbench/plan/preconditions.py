@@ -10,7 +10,7 @@ from segbench.datasets.meaning import what_counts
 from segbench.datasets.source_files import files_that_count
 from segbench.errors import ConfigError
 from segbench.system.contents import listing_as_read, stamps_of
-from segbench.system.gpus import cuda_seems_present
+from segbench.system.gpus import cuda_seems_present, devices_of_jobs
 from segbench.system.origins import digest_of, read_origin
 
 
@@ -30,15 +30,41 @@ def say_what_is_run(configs: Iterable[str]) -> None:
         print(f"Running {config}: a config of your own is Python code.", file=sys.stderr)
 
 
-def say_where_it_runs(is_local: bool) -> None:
-    """Say once that models will train on the CPU, where that is so.
+def refuse_no_gpus(asked: int | None) -> None:
+    """Make sure that jobs can ask for a GPU.
+
+    Args:
+        asked: what `--resources gpu=` names, None if it is not given.
+
+    Raises:
+        ConfigError: it names 0.
+    """
+    if asked == 0:
+        raise ConfigError(
+            "--resources gpu=0: each training asks for one, and Snakemake would start all of them "
+            "at once without any. Write gpu=1, also where there is no GPU: then one model at a "
+            "time trains on the CPU. To leave the GPUs of a machine alone: CUDA_VISIBLE_DEVICES= "
+            "snakemake ..."
+        )
+
+
+def say_where_it_runs(is_local: bool, asked: int | None = None) -> None:
+    """Say once that models will train on the CPU, or wait for each other, where that is so.
 
     Args:
         is_local: whether jobs run on this machine, rather than on a cluster.
+        asked: how many GPUs `--resources gpu=` names.
     """
-    if is_local and not cuda_seems_present():
+    if not is_local:
+        return
+    if not cuda_seems_present():
+        said = "No CUDA device on this machine: models train and are evaluated on the CPU."
+        print(said, file=sys.stderr)
+    there = devices_of_jobs()
+    if asked and 0 < there < asked:
         print(
-            "No CUDA device on this machine: models train and are evaluated on the CPU.",
+            f"--resources gpu={asked}, but jobs of this machine see {there}: further ones start, "
+            f"hold their cores, and wait for a device. Better: --resources gpu={there}",
             file=sys.stderr,
         )
 

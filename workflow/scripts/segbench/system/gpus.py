@@ -1,10 +1,25 @@
-"""Whether a machine has a GPU, asked without importing torch."""
+"""Which GPUs a machine has, asked without importing torch."""
 
 import os
 from pathlib import Path
 
 
 def cuda_seems_present() -> bool:
-    """Whether this machine seems to have an NVIDIA GPU, asked without importing torch."""
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return hidden not in ("", "-1") and any(Path("/dev").glob("nvidia[0-9]*"))
+    """Whether this machine seems to have an NVIDIA GPU that may be used."""
+    return gpus_seen() > 0
+
+
+def gpus_seen() -> int:
+    """How many NVIDIA GPUs of this machine may be used, as far as its device files tell."""
+    there = len([*Path("/dev").glob("nvidia[0-9]*")])
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if shown is None:
+        return there
+    names = [name for name in shown.split(",") if name.strip() not in ("", "-1")]
+    return min(there, len(names))
+
+
+def devices_of_jobs() -> int:
+    """How many devices jobs of this machine can hold at a time, 0 where all of them use the CPU."""
+    named = os.environ.get("SEGBENCH_DEVICES")
+    return len(named.split(",")) if named else gpus_seen()
