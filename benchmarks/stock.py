@@ -63,7 +63,8 @@ class Load:
         return (
             f"images of {self.size[1]}x{self.size[0]}, crop {self.crop[1]}x{self.crop[0]}, batch "
             f"{self.batch}; the sides take turns of a second; each trains for {SECONDS} seconds "
-            f"and evaluates as long or {self.val - FIRST_IMAGES} images"
+            f"and evaluates as long or {self.val - FIRST_IMAGES} images. Mixed precision is timed "
+            "as it is after the first 20 iterations"
         )
 
 
@@ -132,6 +133,7 @@ def train(config: str, weights: str, folder: str, ticks: str) -> None:
         Path(config).with_suffix(PRECISION).write_text(trainer.state.precision)
         os.replace(trainer.work / "best.pth", weights)
         trainer.stepped.train()
+        trainer.parts.optim.mixed_from = 0
         done = Ticks(ticks, trainer.device, load().warm_up, load().every)
         while True:
             trainer.step()
@@ -144,6 +146,7 @@ def ceiling(config: str, weights: str, folder: str, ticks: str) -> None:
 
     with own_trainer(config, folder) as trainer:
         trainer.stepped.train()
+        trainer.parts.optim.mixed_from = 0
         batch = trainer._next_batch()
         done = Ticks(ticks, trainer.device, load().warm_up, load().every)
         while True:
