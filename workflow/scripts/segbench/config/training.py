@@ -104,7 +104,7 @@ class Training(Section):
         description="`float32`; mixed precision in `bfloat16`, or in `float16` with a scaled loss "
         "for GPUs older than NVIDIA's Ampere; or `auto`: the mixed precision that the device "
         "computes in, where a trial of a few steps is clearly faster, else float32; the choice is "
-        "noted with the run; from random weights it begins after 20 iterations in float32; scores "
+        "noted with the run; from random weights, it begins after 20 iterations in float32; scores "
         "are always computed in float32; default: `auto`",
     )
     compile: Flag | None = Field(
