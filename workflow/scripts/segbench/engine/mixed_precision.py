@@ -47,8 +47,9 @@ def _convolve(
 ) -> Tensor:  # fmt: skip
     """`torch.nn.functional.conv2d`, in float32 where a kernel for each channel has holes.
 
-    The gradient of its weights in bfloat16, with channels last, is whatever lay in memory: in
-    PyTorch 2.13 (oneDNN 3.12) on a processor that computes in bfloat16, for every dilation above 1.
+    The gradient of its weights in bfloat16, with channels last, is not that of its inputs for most
+    sizes of maps, and may be as large as 1e34: in PyTorch 2.13 (oneDNN 3.12), on a processor that
+    computes in bfloat16.
     """
     has_holes = dilation not in (1, (1, 1), [1, 1])
     if groups == 1 or groups != input.shape[1] or not has_holes:
