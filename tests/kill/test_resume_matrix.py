@@ -152,7 +152,10 @@ def test_a_compiled_network(train, interrupted_at):
         "decode_head": {"in_channels": 64, "in_index": 0, "channels": 8},
         "auxiliary_head": {"in_channels": 64, "in_index": 0, "channels": 8},
     }
-    ends_the_same(train, interrupted_at, FCN, compile=True, overrides={"model": few})
+    # compiled for float32 first, and then for mixed precision
+    ends_the_same(
+        train, interrupted_at, FCN, compile=True, precision="bfloat16", overrides={"model": few}
+    )
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
