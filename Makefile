@@ -37,6 +37,8 @@ $(READY): envs/requirements.lock
 	@test -z "$(BUNDLE)" || test -d "$(BUNDLE)/wheels" || { echo "$(BUNDLE) is not a bundle: it has no wheels"; exit 1; }
 	@# before anything of it is installed
 	@test -z "$(BUNDLE)" || PYTHONPATH=workflow/scripts $(PYTHON) -m segbench.system.bundle "$(BUNDLE)"
+	@# what a link leads to belongs to another checkout
+	@test ! -L $(VENV) || { echo "$(VENV) is a link to $$(readlink $(VENV)), and older than envs/requirements.lock: remove the link, or touch $(READY) if it is up to date"; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing the pinned packages into $(VENV) (about two minutes) ..."
 	@# torch comes with its own dependencies (on Linux with CUDA), everything else exactly as locked
