@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from segbench.engine.devices import lease_device
+from segbench.errors import ModelError
 from segbench.plan.preconditions import say_where_it_runs
 from segbench.system.gpus import devices_of_jobs, gpus_seen
 
@@ -39,8 +41,24 @@ def test_those_that_a_scheduler_shows_are_counted(machine, shown, expected):
 
 
 def test_a_list_of_devices_counts_instead(machine):
-    machine(SEGBENCH_DEVICES="cuda:0,cuda:0,cuda:1")
+    machine(SEGBENCH_DEVICES="cuda:0, cuda:0,cuda:1,")
     assert devices_of_jobs() == 3
+
+
+@pytest.mark.parametrize("named", ["gpu0", "cuda:99", "cpu,cpu:x"])
+def test_a_device_that_is_not_there_is_refused(machine, named):
+    machine(SEGBENCH_DEVICES=named)
+    wrong = named.split(",")[-1]
+    with (
+        pytest.raises(ModelError, match=f"SEGBENCH_DEVICES names '{wrong}', but this machine has"),
+        lease_device(),
+    ):
+        pass
+
+
+def test_an_empty_list_of_devices_is_none(machine):
+    machine(SEGBENCH_DEVICES=" ,", CUDA_VISIBLE_DEVICES="")
+    assert devices_of_jobs() == 0
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from segbench.errors import ModelError
+from segbench.system.gpus import named_devices
 
 LOG = logging.getLogger(__name__)
 POLL_SECONDS = 2.0
@@ -69,12 +70,22 @@ def lease_devices(count: int, wait: bool = True) -> Iterator[list[str]]:
 
 
 def _devices_here() -> list[str]:
-    """The devices that jobs of this machine may take."""
-    if named := os.environ.get("SEGBENCH_DEVICES"):
-        return [name.strip() for name in named.split(",")]
+    """The devices that jobs of this machine may take.
+
+    Raises:
+        ModelError: one is named that is not there.
+    """
     import torch
 
-    return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    there = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    named, known = named_devices(), ["cpu", *there]
+    for name in named:
+        if name not in known:
+            raise ModelError(
+                f"SEGBENCH_DEVICES names '{name}', but this machine has {', '.join(known)}. "
+                "Correct the variable, or unset it."
+            )
+    return named or there
 
 
 def device_name(device: str) -> str:

@@ -19,7 +19,12 @@ def gpus_seen() -> int:
     return min(there, len(names))
 
 
+def named_devices() -> list[str]:
+    """The devices that SEGBENCH_DEVICES names, such as `cpu,cpu`; none where it is not set."""
+    names = os.environ.get("SEGBENCH_DEVICES", "").split(",")
+    return [name.strip() for name in names if name.strip()]
+
+
 def devices_of_jobs() -> int:
     """How many devices jobs of this machine can hold at a time, 0 where all of them use the CPU."""
-    named = os.environ.get("SEGBENCH_DEVICES")
-    return len(named.split(",")) if named else gpus_seen()
+    return len(named_devices()) or gpus_seen()
