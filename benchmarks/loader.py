@@ -1,64 +1,57 @@
 """Training samples per second and core: ours against the transforms of MMSegmentation as they are.
 
-All sides read the same prepared images at the same positions, in one process, in turns; medians of
-the rounds are printed. A sample is read, decoded, augmented and packed by the published recipe;
-ours is measured from image files, and from images that are kept decoded.
+All sides read the same prepared images at the same positions, each in a process of its own, and
+take turns of a second. A sample is read, decoded, augmented and packed by the published recipe;
+ours is measured from image files, and from images that are kept decoded. Our processes ask for
+memory as those do that read for a training.
 
     python benchmarks/loader.py
 """
 
+import argparse
 import copy
+import itertools
+import json
 import os
-import statistics
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
-
-import cv2
-from mmseg.registry import DATASETS
-from timing import seconds
-
-from segbench.config.training import Training
-from segbench.datasets.description import load_description
-from segbench.datasets.prepare import prepare
-from segbench.demo.dataset import draw_dataset
-from segbench.engine.build import load_config, training_frames
-from segbench.engine.decoded import kept_decoded
-from segbench.engine.execution import Execution
-from segbench.engine.sampling import PositionedDataset
-from segbench.recipe.context import Recipe
-from segbench.recipe.render import render
-from segbench.zoo.names import config_path
+from timing import LIBRARY, MODELS
+from turns import Ticks, in_turns
 
 ROOT = Path(__file__).parents[1]
-MODEL = "fast_scnn_8xb4-160k_cityscapes-512x1024"
-FRAMES, SAMPLES, ROUNDS = 16, 48, 5
+sys.path.insert(0, str(LIBRARY))
+
+FRAMES = 16
+FIRST, EVERY = 48, 8  # samples that are not timed, and between two notes
+SECONDS, ENOUGH = 8, 5  # for which each side reads, and its notes at least
 # size of the images, and the crop; height and width
 CASES = (((1080, 1920), (512, 512)), ((227, 320), (192, 256)))
+SIDES = ("segbench, decoded", "segbench, files", "MMSegmentation")
 
 
 def main() -> None:
-    """Measure, and print a table."""
-    print(table(measured()))
+    """Measure, and print a table; or be one of the sides."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--job", type=json.loads, help=argparse.SUPPRESS)
+    job = parser.parse_args().job
+    if job:
+        read(**job)
+    else:
+        print(table(measured()))
 
 
 def measured() -> dict[str, dict[str, float]]:
     """Samples per second of each side, by size of the images and the crop."""
-    cv2.setNumThreads(1)
     rates = {}
     for size, crop in CASES:
         with tempfile.TemporaryDirectory() as temporary:
-            sides = datasets(Path(temporary), size, crop)
-            found: dict[str, list[float]] = {name: [] for name in sides}
-            for number in range(ROUNDS):
-                positions = range(number * SAMPLES, (number + 1) * SAMPLES)
-                for name, frames in sides.items():
-                    taken = seconds(lambda: [frames[i] for i in positions])  # noqa: B023
-                    found[name].append(SAMPLES / taken)
-        case = f"{size[1]}x{size[0]}, crop {crop[1]}x{crop[0]}"
-        rates[case] = {name: statistics.median(one) for name, one in found.items()}
+            config = str(rendered(Path(temporary), size, crop))
+            jobs = {side: {"side": side, "config": config} for side in SIDES}
+            found = in_turns(__file__, jobs, temporary, SECONDS, ENOUGH)
+        rates[f"{size[1]}x{size[0]}, crop {crop[1]}x{crop[0]}"] = found
     return rates
 
 
@@ -74,32 +67,70 @@ def table(rates: dict[str, dict[str, float]]) -> str:
         "|:--|:--|--:|--:|",
         *rows,
         "",
-        f"Protocol: one process, Fast-SCNN's recipe, medians of {ROUNDS} rounds of {SAMPLES} "
-        "samples, which the sides take in turns.",
+        "Protocol: Fast-SCNN's recipe; each side is one process, and they take turns of a second, "
+        f"{SECONDS} seconds each.",
     ])  # fmt: skip
 
 
-def datasets(
-    folder: Path, size: tuple[int, int], crop: tuple[int, int]
-) -> dict[str, PositionedDataset]:
-    """The same prepared images with our transforms, and with those of the rendered config."""
-    draw_dataset(folder / "source", "urban", FRAMES, 2, size, workers=os.cpu_count() or 1)
+def rendered(folder: Path, size: tuple[int, int], crop: tuple[int, int]) -> Path:
+    """Draw and prepare images, and write the config of a training on them."""
+    from segbench.config.training import Training
+    from segbench.datasets.description import load_description
+    from segbench.datasets.prepare import prepare
+    from segbench.demo.dataset import draw_dataset
+    from segbench.recipe.context import Recipe
+    from segbench.recipe.render import render
+    from segbench.zoo.names import config_path
+
+    workers = os.cpu_count() or 1
+    draw_dataset(folder / "source", "urban", FRAMES, 2, size, workers=workers)
     description = load_description(ROOT / "config/datasets/demo_urban.yaml")
-    prepare(description, folder / "source", folder / "data", os.cpu_count() or 1)
+    prepare(description, folder / "source", folder / "data", workers)
     training = Training.model_validate({"crop_size": crop, "batch_size": 8, "max_iters": 100})
     recipe = Recipe(training=training, run="m/scratch/seed0", initialization="scratch", seed=0)
     path = folder / "config.py"
-    path.write_text(render(config_path(MODEL), folder / "data/manifest.json", recipe))
+    manifest = folder / "data/manifest.json"
+    path.write_text(render(config_path(MODELS["fast_scnn"]), manifest, recipe))
+    return path
+
+
+def read(side: str, config: str, folder: str, ticks: str) -> None:
+    """Read samples without an end."""
+    import cv2
+    import torch
+
+    from segbench.system.allocator import keep_freed_memory
+
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    if side != "MMSegmentation":
+        keep_freed_memory()
+    frames = dataset(side, Path(config), Path(folder))
+    notes = Ticks(ticks, first=FIRST, every=EVERY)
+    for position in itertools.count():
+        frames[position]
+        notes.tick()
+
+
+def dataset(side: str, path: Path, folder: Path) -> Any:
+    """The images of a rendered config as one of the sides reads them."""
+    from mmseg.registry import DATASETS
+
+    from segbench.engine.build import load_config, training_frames
+    from segbench.engine.decoded import kept_decoded
+    from segbench.engine.execution import Execution
+    from segbench.engine.sampling import PositionedDataset
+
     config = load_config(path)
     stock = DATASETS.build(copy.deepcopy(config.train_dataloader.dataset))
-    kept = kept_decoded(
-        stock, folder / "kept", FRAMES * ROUNDS, Execution(threads=os.cpu_count() or 1)
+    if side == "MMSegmentation":
+        return PositionedDataset(stock, 0)
+    if side == "segbench, files":
+        return training_frames(config, 0)
+    many = 10**6  # samples, so that keeping them decoded is worth it
+    return training_frames(
+        config, 0, kept_decoded(stock, folder / "kept", many, Execution(threads=1))
     )
-    return {
-        "segbench, decoded": training_frames(config, 0, kept),
-        "segbench, files": training_frames(config, 0),
-        "MMSegmentation": PositionedDataset(stock, 0),
-    }
 
 
 if __name__ == "__main__":

@@ -208,9 +208,32 @@ def test_a_training_step_of_a_published_model(tmp_path, name, expected):
     torch.testing.assert_close(found[1], found[0], rtol=1e-3, atol=2e-5)
 
 
-def losses_and_state(model: nn.Module) -> list[dict[str, Tensor]]:
+def test_labels_of_eight_bits_teach_the_same(tmp_path):
+    """Of PIDNet, which also learns from a map of edges."""
+    model = built(tmp_path, MODELS[2][0])
+    narrow = batch()
+    for sample in narrow["data_samples"]:
+        for name in ("gt_sem_seg", "gt_edge_map"):
+            sample.get(name).data = sample.get(name).data.to(torch.uint8)
+    found = [losses_and_state(copy.deepcopy(model), data) for data in (batch(), narrow)]
+    torch.testing.assert_close(*found, rtol=0, atol=0)
+
+
+def test_labels_stay_as_they_are_where_predictions_are_compared_with_them(tmp_path):
+    model = built(tmp_path, MODELS[1][0]).eval()
+    data = batch()
+    for sample in data["data_samples"]:
+        sample.gt_sem_seg.data = sample.gt_sem_seg.data.to(torch.uint8)
+    with torch.inference_mode():
+        samples = model.test_step(data)
+    assert {sample.gt_sem_seg.data.dtype for sample in samples} == {torch.uint8}
+
+
+def losses_and_state(
+    model: nn.Module, data: dict[str, list[object]] | None = None
+) -> list[dict[str, Tensor]]:
     model.train()
-    data = model.data_preprocessor(batch(), training=True)
+    data = model.data_preprocessor(data or batch(), training=True)
     torch.manual_seed(0)  # dropout
     losses = model(**data, mode="loss")
     total = sum(torch.as_tensor(v).sum() for k, v in losses.items() if "loss" in k)

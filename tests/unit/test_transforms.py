@@ -60,7 +60,7 @@ SIZES = [((227, 320), (192, 256)), ((270, 480), (128, 128)), ((90, 60), (128, 12
 def test_labels_windows_and_flips_are_equal_and_pixels_within_a_level(size, crop, ratio):
     steps = recipe(size, crop, ratio)[:3]
     fast, reason = computed_here(steps)
-    assert (reason, [step["type"] for step in fast]) == ("", ["CropOfResized", "RandomFlip"])
+    assert (reason, [step["type"] for step in fast]) == ("", ["CropOfResized", "FlippedByOpenCV"])
     stock, ours = Compose(steps), Compose(fast)
     image, label = scene(size)
     for seed in range(40):
@@ -133,5 +133,84 @@ SCALED = {**PLAIN, "scale": (96, 64)}
 )
 def test_a_recipe_of_another_kind_is_left_as_it_is_and_says_so(steps, reason):
     found, said = computed_here(steps)
-    assert found == steps
+    published = {"FlippedByOpenCV": "RandomFlip"}  # equal to the bit, see above
+    assert [{**one, "type": published.get(one["type"], one["type"])} for one in found] == steps
     assert reason in said
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        FLIP,
+        {**FLIP, "prob": 0.3, "direction": "vertical"},
+        {**FLIP, "direction": "diagonal"},
+        {**FLIP, "prob": 0.9, "direction": ["horizontal", "vertical"]},
+        {**FLIP, "prob": [0.2, 0.5], "direction": ["vertical", "diagonal"]},
+        {**FLIP, "swap_seg_labels": [(1, 2)]},
+    ],
+)
+@pytest.mark.parametrize("channels", [3, 1])
+def test_flips_are_equal_to_the_bit_and_to_the_draw(step, channels):
+    stock, ours = Compose([step]), Compose(computed_here([step])[0])
+    image, label = scene((41, 50))
+    image = image[..., :channels]
+    flipped = 0
+    for seed in range(60):
+        theirs, its_next = sample(stock, image, label, seed), np.random.random_sample()
+        found, our_next = sample(ours, image, label, seed), np.random.random_sample()
+        assert our_next == its_next
+        assert np.array_equal(found["img"], theirs["img"])
+        assert np.array_equal(found["gt_seg_map"], theirs["gt_seg_map"])
+        for key in ("flip", "flip_direction", "swap_seg_labels"):
+            assert found.get(key) == theirs.get(key)
+        flipped += found["flip"]
+    assert 10 < flipped < 60
+
+
+def fills_too_much(label, ratio):
+    """MMSegmentation's rule for a window."""
+    ids, counts = np.unique(label, return_counts=True)
+    counts = counts[ids != 255]
+    return not (len(counts) > 1 and counts.max() / counts.sum() < ratio)
+
+
+@pytest.mark.parametrize("ratio", [0.3, 0.5, 0.75])
+def test_a_window_is_taken_by_the_published_rule(ratio):
+    rng = np.random.default_rng(0)
+    taken = []
+    for _ in range(400):
+        # few or many classes, one of which is large; some windows are void, or of one class
+        shares = rng.dirichlet(np.full(rng.integers(1, 9), rng.choice([0.3, 3, 30])))
+        ids = rng.choice([*range(9), 255], len(shares), replace=False)
+        rows = rng.choice(ids, int(rng.integers(17, 60)), p=shares)
+        label = np.repeat(rows[:, None], int(rng.integers(17, 60)), axis=1).astype(np.uint8)
+        label[:: int(rng.integers(3, 40))] = rng.choice(ids)
+        taken.append(transforms.is_mixed(label, ratio, 255))
+        assert taken[-1] == (not fills_too_much(label, ratio))
+    assert 60 < sum(taken) < 340
+
+
+def test_a_class_of_exactly_the_share_is_too_large():
+    label = np.repeat(np.array([0, 0, 0, 1], np.uint8), 16)[None].repeat(64, 0)
+    assert not transforms.is_mixed(label, 0.75, 255)
+    assert transforms.is_mixed(label, 0.7501, 255)
+    label[label == 0] = 255  # what is left is of one class
+    assert not transforms.is_mixed(label, 0.75, 255)
+    assert not transforms.is_mixed(np.full((64, 64), 255, np.uint8), 0.75, 255)
+
+
+@pytest.mark.parametrize("contiguous", [True, False])
+def test_products_and_sums_of_pixels_are_those_of_the_published_transform(contiguous):
+    """Also of factors whose products are whole numbers, where rounding and cutting differ."""
+    from mmseg.datasets.transforms import PhotoMetricDistortion
+
+    from segbench.engine.equal_transforms import PhotoMetricTables
+
+    stock, ours = PhotoMetricDistortion(), PhotoMetricTables()
+    pixels = np.arange(256, dtype=np.uint8).repeat(3).reshape(16, 16, 3)
+    pixels = pixels if contiguous else np.dstack([pixels, pixels])[:, :, :3]
+    rng = np.random.default_rng(0)
+    factors = [0.5, 1.0, 1.25, 1.5, 1 / 3, *rng.uniform(0.5, 1.5, 200)]
+    sums = [0, -32, 32, 0.5, -0.5, 1e-9, -1e-9, *rng.uniform(-32, 32, 200)]
+    for asked in [{"alpha": a} for a in factors] + [{"beta": b} for b in sums]:
+        assert np.array_equal(ours.convert(pixels, **asked), stock.convert(pixels, **asked)), asked

@@ -41,10 +41,11 @@ from segbench.engine.checkpoints.load import LoadReport, load_backbone
 from segbench.engine.conditions import Condition, UnderConditions
 from segbench.engine.dataset import EqualSizes, FrameDataset, RareClassSampler
 from segbench.engine.decoded import kept_decoded, with_decoded
+from segbench.engine.equal_transforms import equal_but_faster, widen_labels
 from segbench.engine.execution import Execution
 from segbench.engine.processes import ALONE, Processes
 from segbench.engine.sampling import PositionedDataset, PositionSampler
-from segbench.engine.transforms import computed_here, equal_but_faster
+from segbench.engine.transforms import computed_here
 from segbench.engine.trust import trust_nothing
 from segbench.errors import ModelError
 from segbench.recipe.growing_crop import GrowingCrop
@@ -171,6 +172,7 @@ def _construct(model_config: Config) -> nn.Module:
         raise ModelError(f"needs a package or compiled operator that is missing: {error}") from None
     except Exception as error:  # a model's code is foreign, and its config can hold anything
         raise ModelError(f"cannot be built: {type(error).__name__}: {error}") from None
+    widen_labels(model)
     return model
 
 

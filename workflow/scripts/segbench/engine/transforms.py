@@ -7,26 +7,23 @@ interpolation. Imports mmseg.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import cv2
-import mmcv
 import numpy as np
 import numpy.typing as npt
 from mmcv.image import rescale_size
 from mmcv.transforms import RandomResize
 from mmcv.transforms.base import BaseTransform
-from mmseg.datasets.transforms import PackSegInputs, PhotoMetricDistortion
 from mmseg.registry import TRANSFORMS
 
-Pixels = npt.NDArray[np.uint8]
-Step = Mapping[str, object]
+from segbench.engine.equal_transforms import Pixels, Step, equal_but_faster
+
 Window = tuple[slice, slice]  # rows and columns of the resized image
 # A part is resized from so many pixels before what is wanted of it, and from so near a border of
 # pixels. The nearer, the less does it differ from the resized whole; `warpAffine` is off by 1/64.
 EARLIEST, NEAR = 128, 1 / 128
-# transforms of this module that are equal to published ones
-EQUALS = {"PhotoMetricDistortion": "PhotoMetricTables", "PackSegInputs": "PackedPlanes"}
+SPARSE = 16  # one pixel of so many in each direction says which class is the largest
 TRIES = 10  # of MMSegmentation's `RandomCrop`, for a window that no class fills
 # keys of a step that is computed here; any other one asks for something else
 RESIZE = {"type", "scale", "ratio_range", "keep_ratio"}
@@ -78,20 +75,49 @@ class CropOfResized(BaseTransform):  # type: ignore[misc]
         """Draw windows until no class fills one; the last one, and the label in it."""
         window = self._drawn(len(rows), len(columns))
         for _ in range(TRIES if self.cat_max_ratio < 1 else 0):
-            found = label[rows[window[0]]][:, columns[window[1]]]
-            # floats, which are exact up to 2**24 pixels
-            counts = cv2.calcHist([found], [0], None, [256], [0, 256])
-            counts[self.ignore_index] = 0
-            if np.count_nonzero(counts) > 1 and counts.max() / counts.sum() < self.cat_max_ratio:
+            found = _taken(label, rows[window[0]], columns[window[1]])
+            if is_mixed(found, self.cat_max_ratio, self.ignore_index):
                 return window, found
             window = self._drawn(len(rows), len(columns))
-        return window, label[rows[window[0]]][:, columns[window[1]]]
+        return window, _taken(label, rows[window[0]], columns[window[1]])
 
     def _drawn(self, height: int, width: int) -> Window:
         top = np.random.randint(0, max(height - self.crop[0], 0) + 1)
         left = np.random.randint(0, max(width - self.crop[1], 0) + 1)
         bottom, right = min(height, top + self.crop[0]), min(width, left + self.crop[1])
         return slice(top, bottom), slice(left, right)
+
+
+def is_mixed(label: Pixels, ratio: float, ignore_index: int) -> bool:
+    """Whether a window shows several classes, and none of them in too large a part of it.
+
+    Args:
+        label: class ids [height, width].
+        ratio: share of the pixels that count which each class stays below.
+        ignore_index: value that does not count.
+    """
+    counted = label.size - np.count_nonzero(label == ignore_index)
+    # the class that few pixels show most often is nearly always the largest, and counts alone
+    few = np.bincount(label[::SPARSE, ::SPARSE].ravel(), minlength=256)
+    few[ignore_index] = 0
+    largest = np.count_nonzero(label == int(few.argmax())) if few.any() else 0
+    if largest and largest / counted >= ratio:
+        return False
+    if largest and largest < counted and (counted - largest) / counted < ratio:
+        return True  # all others together are not too many
+    # floats, which are exact up to 2**24 pixels
+    counts = cv2.calcHist([label], [0], None, [256], [0, 256])
+    counts[ignore_index] = 0
+    return bool(np.count_nonzero(counts) > 1 and counts.max() / counts.sum() < ratio)
+
+
+def _taken(label: Pixels, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> Pixels:
+    """Some rows and columns, ascending, of a label; rows are copied faster than columns."""
+    if not len(rows) or not len(columns):
+        return label[rows][:, columns]
+    part = label[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1][rows - rows[0]]
+    turned = cv2.transpose(part)[columns - columns[0]]
+    return np.asarray(cv2.transpose(turned), np.uint8)
 
 
 def nearest(wanted: int, there: int) -> npt.NDArray[np.intp]:
@@ -157,46 +183,6 @@ def _start(wanted: int, step: float) -> tuple[int, int] | None:
 def _read(earlier: int, border: int, wanted: slice, step: float) -> slice:
     """The pixels of an image that the resized ones, and those before them, are made from."""
     return slice(border, border + math.ceil(step * (earlier + wanted.stop - wanted.start)) + 2)
-
-
-@TRANSFORMS.register_module()
-class PackedPlanes(PackSegInputs):  # type: ignore[misc]
-    """`PackSegInputs` that separates the channels by OpenCV, which takes a tenth of the time."""
-
-    def transform(self, results: dict[str, object]) -> dict[str, object]:
-        """Pack the image and all maps of labels."""
-        image = np.asarray(results["img"])
-        if image.ndim == 3:
-            planes = np.empty((image.shape[2], *image.shape[:2]), image.dtype)
-            cv2.split(image, list(planes))
-            # that their order in memory is already the wanted one is seen by its strides
-            results["img"] = planes.transpose(1, 2, 0)
-        packed: dict[str, object] = super().transform(results)
-        return packed
-
-
-@TRANSFORMS.register_module()
-class PhotoMetricTables(PhotoMetricDistortion):  # type: ignore[misc]
-    """`PhotoMetricDistortion` by tables of what becomes of each of the 256 values."""
-
-    def convert(self, img: Pixels, alpha: float = 1, beta: float = 0) -> Pixels:
-        """Multiply, add and clip."""
-        table = super().convert(np.arange(256, dtype=np.uint8), alpha, beta)
-        return np.asarray(cv2.LUT(img, table), np.uint8)
-
-    def hue(self, img: Pixels) -> Pixels:
-        """Turn the hue, at random in every other image."""
-        if not np.random.randint(2):
-            return img
-        same = np.arange(256)
-        turned = (same + np.random.randint(-self.hue_delta, self.hue_delta)) % 180
-        table = np.stack([turned, same, same], axis=-1).astype(np.uint8)[None]
-        return np.asarray(mmcv.hsv2bgr(cv2.LUT(mmcv.bgr2hsv(img), table)), np.uint8)
-
-
-def equal_but_faster(pipeline: Sequence[Step]) -> list[Step]:
-    """A pipeline with faster transforms where they are equal to the bit and to the draw."""
-    return [{**step, "type": EQUALS.get(str(step["type"]), step["type"])} for step in pipeline]
 
 
 def computed_here(pipeline: Sequence[Step]) -> tuple[list[Step], str]:
