@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from segbench.engine.build import build_model, load_config
 from segbench.engine.shortcuts.convolutions import CutToMap, take_for_convolutions
 from segbench.engine.shortcuts.losses import HardestByThreshold, SigmoidCrossEntropy
+from segbench.engine.shortcuts.predictions import class_ids
 from segbench.engine.shortcuts.segformer import FusedThenEnlarged
 from segbench.engine.shortcuts.take import WITH_ACCURACY, leave_out_accuracies, take_shortcuts
 from segbench.recipe.render import render
@@ -256,6 +257,48 @@ def test_predictions_of_segformer(tmp_path):
             for model in (published, shorter)
         ]
     torch.testing.assert_close(*found, rtol=1e-4, atol=1e-5)
+
+
+SIZES = {
+    "of the image": {"ori_shape": (24, 31)},
+    "of another": {"ori_shape": (50, 40)},
+    "padded": {"padding_size": (0, 3, 0, 4), "ori_shape": (20, 28)},
+    "padded for a test": {"img_padding_size": (1, 2, 3, 4), "ori_shape": (30, 60)},
+    "flipped": {"flip": True, "flip_direction": "horizontal", "ori_shape": (24, 31)},
+}
+
+
+@pytest.mark.parametrize("about", SIZES.values(), ids=SIZES)
+@pytest.mark.parametrize("classes", [1, 2, 26])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_class_ids_are_those_of_mmsegmentation_to_the_bit(tmp_path, about, classes, layout):
+    """Also where several classes are equally likely, and in either layout."""
+    published = built(tmp_path, MODELS[1][0])
+    published.decode_head.threshold = 0.5  # of a single map
+    shorter = take_shortcuts(copy.deepcopy(published))
+    assert shorter.postprocess_result.__func__ is class_ids
+    assert shorter.postprocess_result.__self__ is shorter
+    assert copy.deepcopy(shorter).postprocess_result.__self__ is not shorter
+    coarse = logits(classes=classes).round().contiguous(memory_format=layout)
+    found = []
+    for model in (published, shorter):
+        samples = [SegDataSample(metainfo=about) for _ in range(2)]
+        found.append(model.postprocess_result(coarse.clone(), samples))
+    for theirs, ours in zip(*found, strict=True):
+        for name in ("seg_logits", "pred_sem_seg"):
+            assert torch.equal(ours.get(name).data, theirs.get(name).data)
+            assert ours.get(name).data.dtype == theirs.get(name).data.dtype
+
+
+def test_a_segmentor_with_class_ids_of_its_own_keeps_them(tmp_path):
+    model = built(tmp_path, MODELS[1][0])
+
+    class Own(type(model)):
+        def postprocess_result(self, *_):
+            return "its own"
+
+    model.__class__ = Own
+    assert take_shortcuts(model).postprocess_result() == "its own"
 
 
 def test_accuracies_of_batches_are_left_out(tmp_path, monkeypatch):

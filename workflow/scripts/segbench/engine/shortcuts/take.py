@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from segbench.engine.shortcuts.convolutions import take_for_convolutions
 from segbench.engine.shortcuts.losses import take_for_losses
+from segbench.engine.shortcuts.predictions import take_for_predictions
 from segbench.engine.shortcuts.segformer import take_for_segformer
 
 WITH_ACCURACY = (decode_head, pid_head, ddr_head, point_head)
@@ -23,6 +24,7 @@ def take_shortcuts(model: nn.Module) -> nn.Module:
     Returns:
         The same model.
     """
+    take_for_predictions(model)
     for part in model.modules():
         take_for_losses(part)
         take_for_segformer(part)
