@@ -1,4 +1,4 @@
-"""`python -m segbench verify` names the first thing that does not follow from what was trained."""
+"""`python -m segbench verify` names all that does not follow from what was trained."""
 
 import json
 
@@ -74,6 +74,24 @@ def test_what_was_changed_is_named(here, capsys, path, change, said):
     status, message = verified(capsys)
     assert status == 1
     assert said in message
+
+
+def test_all_that_was_changed_is_named_at_once(here, capsys):
+    tables = here / "results/smallest/tables"
+    for name in ("models.csv", "pairwise.csv"):
+        replaced("cgnet", "cgnet2")(tables / name)
+    status, said = verified(capsys)
+    assert status == 1
+    assert said.count("does not follow from the confusion matrices") == 2
+    runs = [*here.glob("results/smallest/runs/*/*/*/metrics.json")]
+    for path in runs:
+        path.unlink()
+    status, said = verified(capsys)
+    assert status == 1
+    assert len(runs) == 2
+    for path in runs:
+        assert f"{path.relative_to(here)}: no such file" in said
+    assert "models.csv" not in said  # tables follow from what is to be mended first
 
 
 def test_results_are_verified_without_their_weights(here, capsys):

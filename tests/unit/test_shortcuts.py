@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 import torch
 from helpers import manifest_of, recipe_of
+from mmcv.cnn import ConvModule
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
@@ -154,6 +155,53 @@ def test_other_convolutions_are_left_alone(settings):
     part = convolution((2, 2), **settings)
     take_for_convolutions(part)
     assert type(part) is nn.Conv2d
+
+
+BN = {"type": "BN"}
+
+
+def block(dilation: int = 1, **settings: object) -> ConvModule:
+    """A convolution and its normalisation, whose statistics are not those of the start."""
+    random = torch.Generator().manual_seed(3)
+    part = ConvModule(4, 8, 3, padding=dilation, dilation=dilation, **settings)
+    if settings.get("norm_cfg") == BN:
+        part.norm.running_mean.copy_(torch.randn(8, generator=random))
+        part.norm.running_var.copy_(0.1 + torch.rand(8, generator=random))
+        part.norm.weight.data.copy_(torch.randn(8, generator=random))
+    return part
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_one"),
+    [
+        ({"norm_cfg": BN}, True),
+        ({"norm_cfg": BN, "dilation": 9}, True),  # larger than the map
+        ({"norm_cfg": BN, "act_cfg": None, "bias": True}, True),
+        ({"norm_cfg": BN, "order": ("act", "conv", "norm")}, True),
+        ({}, False),
+        ({"norm_cfg": {"type": "GN", "num_groups": 2}}, False),
+        ({"norm_cfg": BN, "with_spectral_norm": True}, False),
+        # pads in a forward of its own, which would be passed over
+        ({"norm_cfg": BN, "conv_cfg": {"type": "Conv2dAdaptivePadding"}}, False),
+    ],
+)
+def test_a_convolution_and_its_normalisation_are_one_when_they_predict(settings, is_one):
+    published = block(**settings)
+    shorter = take_shortcuts(copy.deepcopy(published))
+    maps = torch.randn(2, 4, 5, 6, generator=torch.Generator().manual_seed(4))
+    calls = []
+    norms = [part for part in shorter.modules() if isinstance(part, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.register_forward_hook(lambda *_: calls.append(1))
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            shorter.eval()(maps), published.eval()(maps), rtol=1e-5, atol=1e-5
+        )
+    assert bool(calls) == (bool(norms) and not is_one)
+    calls.clear()
+    # in training each batch has statistics of its own
+    torch.testing.assert_close(shorter.train()(maps), published.train()(maps), rtol=1e-5, atol=1e-5)
+    assert len(calls) == len(norms)
 
 
 def test_a_part_of_a_users_own_is_left_alone():

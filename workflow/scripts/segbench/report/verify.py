@@ -5,9 +5,10 @@ counts are confirmed by the hashes that were noted when they were written.
 """
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -23,6 +24,8 @@ from segbench.system.run_records import MetricsRecord, TrainRecord, remake
 from segbench.system.screening_records import DECISION
 
 REMEDY = "Remove it and run the workflow again."
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 SHOWN = 300  # characters of a line that differs
 
 
@@ -40,8 +43,8 @@ def verify(results: Path) -> list[str]:
         What was confirmed, in sentences; what could not be, too.
 
     Raises:
-        VerificationError: the first thing that is not right.
-        DataError: a record is missing or damaged.
+        VerificationError: all that is not right in the runs; if they are right, in the tables.
+        DataError: the record of the comparison is missing or damaged.
     """
     found = ComparisonRecord.read(results / "tables" / NAME)
     prepared = results.parent / "datasets" / found.dataset
@@ -50,7 +53,9 @@ def verify(results: Path) -> list[str]:
             f"{prepared}: holds other data than {results} was made from. Run the workflow again."
         )
     folders = [run.folder for run in found.runs]
-    noted = [_verify_run(results / "runs" / folder, found.content_sha256) for folder in folders]
+    noted = _each(
+        lambda folder: _verify_run(results / "runs" / folder, found.content_sha256), folders
+    )
     tables = _verify_tables(results, prepared, found)
     counts = sum(one.counts for one in noted)
     weights = [folder for folder, one in zip(folders, noted, strict=True) if one.weights]
@@ -63,6 +68,23 @@ def verify(results: Path) -> list[str]:
     if rest := [folder for folder in folders if folder not in weights]:
         sentences.append(f"no weights, or no hash of them, in: {', '.join(rest)}")
     return sentences
+
+
+def _each(check: Callable[[Item], Found], items: Iterable[Item]) -> list[Found]:
+    """What a check finds of each item.
+
+    Raises:
+        VerificationError: with what is not right in any of them.
+    """
+    found, wrong = [], []
+    for item in items:
+        try:
+            found.append(check(item))
+        except DataError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise VerificationError("\n".join(wrong))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +159,7 @@ def _verify_tables(results: Path, prepared: Path, found: ComparisonRecord) -> li
     """Write every table again and compare; names of the files.
 
     Raises:
-        VerificationError: the first file that differs, with its first line that does.
+        VerificationError: the files that differ, each with its first line that does.
     """
     with tempfile.TemporaryDirectory(prefix="segbench-verify-") as place:
         again = Path(place) / "tables"
@@ -158,9 +180,9 @@ def _verify_tables(results: Path, prepared: Path, found: ComparisonRecord) -> li
         )
         write_tables(compared, again)
         names = sorted(path.name for path in again.iterdir())
-        for name in names:
-            _compare(results / "tables" / name, again / name)
-        _compare(results / "README.md", Path(place) / "README.md")
+        pairs = [(results / "tables" / name, again / name) for name in names]
+        pairs.append((results / "README.md", Path(place) / "README.md"))
+        _each(lambda pair: _compare(*pair), pairs)
     return [*names, "README.md"]
 
 
