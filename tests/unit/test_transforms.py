@@ -167,6 +167,22 @@ def test_flips_are_equal_to_the_bit_and_to_the_draw(step, channels):
     assert 10 < flipped < 60
 
 
+def test_a_map_of_other_numbers_is_flipped_as_it_is():
+    stock, ours = Compose([FLIP]), Compose(computed_here([FLIP])[0])
+    image, label = scene((41, 50))
+    depth = label.astype(np.int64) << 40
+    for seed in range(6):
+        found = []
+        for pipeline in (stock, ours):
+            np.random.seed(seed)
+            given = {"img": image, "gt_seg_map": label, "gt_depth_map": depth}
+            given["seg_fields"] = ["gt_seg_map", "gt_depth_map", "absent"]
+            found.append(pipeline(given))
+        for key in ("img", "gt_seg_map", "gt_depth_map"):
+            assert found[0][key].dtype == found[1][key].dtype
+            assert np.array_equal(found[0][key], found[1][key])
+
+
 def fills_too_much(label, ratio):
     """MMSegmentation's rule for a window."""
     ids, counts = np.unique(label, return_counts=True)

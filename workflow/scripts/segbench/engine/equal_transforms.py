@@ -13,9 +13,8 @@ import mmcv
 import numpy as np
 import numpy.typing as npt
 import torch
-from mmcv.transforms import RandomFlip
 from mmengine.structures import PixelData
-from mmseg.datasets.transforms import PackSegInputs, PhotoMetricDistortion
+from mmseg.datasets.transforms import PackSegInputs, PhotoMetricDistortion, RandomFlip
 from mmseg.registry import TRANSFORMS
 from torch import nn
 
@@ -89,7 +88,11 @@ class PackedPlanes(PackSegInputs):  # type: ignore[misc]
 
 
 def _is_small(label: object) -> bool:
-    return isinstance(label, np.ndarray) and label.ndim == 2 and label.dtype == np.uint8
+    return _has_bytes(label) and np.ndim(label) == 2  # type: ignore[arg-type]
+
+
+def _has_bytes(pixels: object) -> bool:
+    return isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8
 
 
 @TRANSFORMS.register_module()
@@ -105,9 +108,13 @@ class FlippedByOpenCV(RandomFlip):  # type: ignore[misc]
         return self.direction if is_flipped else None
 
     def _flip(self, results: dict[str, Any]) -> None:
-        for key in ("img", *results.get("seg_fields", [])):
+        keys = ("img", *results.get("seg_fields", []))
+        if not all(_has_bytes(results.get(key)) for key in keys):
+            super()._flip(results)  # OpenCV would make 32 bits of 64
+            return
+        for key in keys:
             flipped = cv2.flip(results[key], AXES[results["flip_direction"]])
-            results[key] = flipped.reshape(results[key].shape)  # OpenCV drops a single channel
+            results[key] = flipped.reshape(results[key].shape)  # it drops a single channel
         results["swap_seg_labels"] = None
 
 
