@@ -12,17 +12,12 @@ import argparse
 import copy
 import itertools
 import json
-import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from timing import LIBRARY, MODELS
+from stock import draw, rendered
 from turns import Ticks, in_turns
-
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(LIBRARY))
 
 FRAMES = 16
 FIRST, EVERY = 48, 8  # samples that are not timed, and between two notes
@@ -48,8 +43,11 @@ def measured() -> dict[str, dict[str, float]]:
     rates = {}
     for size, crop in CASES:
         with tempfile.TemporaryDirectory() as temporary:
-            config = str(rendered(Path(temporary), size, crop))
-            jobs = {side: {"side": side, "config": config} for side in SIDES}
+            folder = Path(temporary)
+            draw(folder, size, FRAMES, 2)
+            manifest, path = folder / "data/manifest.json", folder / "config.py"
+            rendered("fast_scnn", manifest, path, crop_size=crop, batch_size=8, max_iters=100)
+            jobs = {side: {"side": side, "config": str(path)} for side in SIDES}
             found = in_turns(__file__, jobs, temporary, SECONDS, ENOUGH)
         rates[f"{size[1]}x{size[0]}, crop {crop[1]}x{crop[0]}"] = found
     return rates
@@ -70,28 +68,6 @@ def table(rates: dict[str, dict[str, float]]) -> str:
         "Protocol: Fast-SCNN's recipe; each side is one process, and they take turns of a second, "
         f"{SECONDS} seconds each.",
     ])  # fmt: skip
-
-
-def rendered(folder: Path, size: tuple[int, int], crop: tuple[int, int]) -> Path:
-    """Draw and prepare images, and write the config of a training on them."""
-    from segbench.config.training import Training
-    from segbench.datasets.description import load_description
-    from segbench.datasets.prepare import prepare
-    from segbench.demo.dataset import draw_dataset
-    from segbench.recipe.context import Recipe
-    from segbench.recipe.render import render
-    from segbench.zoo.names import config_path
-
-    workers = os.cpu_count() or 1
-    draw_dataset(folder / "source", "urban", FRAMES, 2, size, workers=workers)
-    description = load_description(ROOT / "config/datasets/demo_urban.yaml")
-    prepare(description, folder / "source", folder / "data", workers)
-    training = Training.model_validate({"crop_size": crop, "batch_size": 8, "max_iters": 100})
-    recipe = Recipe(training=training, run="m/scratch/seed0", initialization="scratch", seed=0)
-    path = folder / "config.py"
-    manifest = folder / "data/manifest.json"
-    path.write_text(render(config_path(MODELS["fast_scnn"]), manifest, recipe))
-    return path
 
 
 def read(side: str, config: str, folder: str, ticks: str) -> None:

@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(LIBRARY))
 
 SECONDS = 16  # for which each side trains
-# evaluations begin anew, because those of one side differ by how its memory comes to lie
+# evaluations begin anew, because those of stock differ by a half from process to process
 ROUNDS, ROUND_SECONDS = 3, 6
 ENOUGH = 5  # notes of a side, at least
 FIRST_IMAGES = 20  # of an evaluation, which are not timed
@@ -99,7 +99,8 @@ def measured(models: Sequence[str] = COMPARED, precision: str = "auto") -> dict[
     found = {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        draw(folder)
+        asked = load()
+        draw(folder, asked.size, asked.train, asked.val)
         for model in models:
             found[model] = measure(model, folder, precision)
             print(row(model, found[model]), flush=True)
@@ -273,14 +274,14 @@ def for_stock(config: str, folder: str) -> Any:
     return loaded
 
 
-def draw(folder: Path) -> None:
-    """Draw and prepare a dataset of the size of IDD Lite's images."""
+def draw(folder: Path, size: tuple[int, int], train: int, val: int) -> None:
+    """Draw and prepare a dataset of so many images of a height and width."""
     from segbench.datasets.description import load_description
     from segbench.datasets.prepare import prepare
     from segbench.demo.dataset import draw_dataset
 
-    asked, workers = load(), os.cpu_count() or 1
-    draw_dataset(folder / "source", "urban", asked.train, asked.val, asked.size, workers=workers)
+    workers = os.cpu_count() or 1
+    draw_dataset(folder / "source", "urban", train, val, size, workers=workers)
     description = load_description(ROOT / "config/datasets/demo_urban.yaml")
     prepare(description, folder / "source", folder / "data", workers)
 

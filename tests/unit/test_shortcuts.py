@@ -204,6 +204,21 @@ def test_a_convolution_and_its_normalisation_are_one_when_they_predict(settings,
     assert len(calls) == len(norms)
 
 
+@pytest.mark.parametrize("is_compiled", [False, True])
+def test_frozen_statistics_change_nothing_in_training(is_compiled):
+    """Neither a bit of what is learnt, nor that it can be compiled."""
+    published = block(norm_cfg=BN)
+    shorter = take_shortcuts(copy.deepcopy(published))
+    found = []
+    for part in (published, shorter):
+        part.train().norm.eval()
+        maps = torch.randn(2, 4, 5, 6, generator=torch.Generator().manual_seed(4))
+        run = torch.compile(part, backend="eager") if is_compiled else part
+        run(maps).square().sum().backward()
+        found.append([parameter.grad for parameter in part.parameters()])
+    torch.testing.assert_close(*found, rtol=0, atol=0)
+
+
 def test_a_part_of_a_users_own_is_left_alone():
     class Own(nn.Conv2d):
         pass

@@ -59,7 +59,8 @@ def _widened(preprocessor: nn.Module, _: object, batch: dict[str, Any]) -> None:
     for sample in batch["data_samples"]:
         for name in MAPS.values():
             if name in sample:
-                sample.get(name).data = sample.get(name).data.long()
+                label = sample.get(name)
+                label.data = label.data.long()
 
 
 @TRANSFORMS.register_module()
@@ -125,7 +126,7 @@ class PhotoMetricTables(PhotoMetricDistortion):  # type: ignore[misc]
     def convert(self, img: Pixels, alpha: float = 1, beta: float = 0) -> Pixels:
         """Multiply, add and clip."""
         table = super().convert(VALUES, alpha, beta)
-        if np.array_equal(table, _shifted(VALUES, beta)) and alpha == 1:
+        if alpha == 1 and np.array_equal(table, _shifted(VALUES, beta)):
             return _shifted(img, beta)
         if beta == 0 and np.array_equal(table, _multiplied(VALUES, alpha)):
             return _multiplied(img, alpha)

@@ -113,8 +113,6 @@ def is_mixed(label: Pixels, ratio: float, ignore_index: int) -> bool:
 
 def _taken(label: Pixels, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> Pixels:
     """Some rows and columns, ascending, of a label; rows are copied faster than columns."""
-    if not len(rows) or not len(columns):
-        return label[rows][:, columns]
     part = label[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1][rows - rows[0]]
     turned = cv2.transpose(part)[columns - columns[0]]
     return np.asarray(cv2.transpose(turned), np.uint8)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from mmcv.cnn import ConvModule
+from mmcv.cnn.bricks.conv_module import efficient_conv_bn_eval_forward
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -31,7 +32,22 @@ def take_for_convolutions(part: nn.Module) -> None:
 def take_norm_into(part: Any) -> None:
     """Have a `ConvModule` multiply its kernel where its convolution is PyTorch's own."""
     if type(part.conv) in (nn.Conv2d, CutToMap) and not part.with_spectral_norm:
-        part.turn_on_efficient_conv_bn_eval()
+        part.turn_on_efficient_conv_bn_eval()  # if it has statistics
+        if part.efficient_conv_bn_eval_forward is not None:
+            part.__class__ = OneInPrediction
+
+
+class OneInPrediction(ConvModule):  # type: ignore[misc]  # mmcv is not typed
+    """A convolution that multiplies its kernel by its normalisation, but never in training.
+
+    MMCV would do so with frozen statistics, too, and puts another `forward` in place meanwhile,
+    which cannot be compiled.
+    """
+
+    @property
+    def efficient_conv_bn_eval_forward(self) -> Any:
+        """What MMCV computes both by, if anything."""
+        return None if self.training else efficient_conv_bn_eval_forward
 
 
 class CutToMap(nn.Conv2d):
